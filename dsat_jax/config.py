@@ -1,0 +1,165 @@
+"""The configuration of a run: every field with its default, and how a run's folder keeps it.
+
+A file in `configs/` starts from `default()` and changes what it needs; the command line overrides single fields
+(`--config.train.batch_size=64`). Unknown fields are refused by ml_collections.
+"""
+
+import json
+import pathlib
+
+from ml_collections import ConfigDict, config_dict
+
+from dsat_jax import models
+
+FILE_NAME = "config.json"
+
+
+def default() -> ConfigDict:
+    """A full DSAT on 68 points, trained our way. Units are pixels, steps and shares unless a comment says more."""
+    config = ConfigDict()
+    config.name = "default"  # the run's folder is runs/<name> unless --workdir says otherwise
+    config.seed = 0
+    config.model = models.default_dsat()
+    config.model.gate = "learned"
+    config.data = _data()
+    config.input = _input()
+    config.augment = _augment()
+    config.loss = _loss()
+    config.optimizer = _optimizer()
+    config.train = _train()
+    config.evaluate = _evaluate()
+    return config
+
+
+def _data() -> ConfigDict:
+    data = ConfigDict()
+    data.dataset = "w300"  # a builder of tfds_builders/, with /config where it is not the default
+    data.data_dir = config_dict.placeholder(str)  # where datasets lie; TFDS's own default if not given
+    data.scheme = "w300_68"
+    data.train = "train[:95%]"  # TFDS split
+    data.validation = "train[95%:]"  # chooses the best checkpoint; never a test split
+    data.test = ("helen_test",)  # TFDS splits, reported at the end of a run
+    return data
+
+
+def _input() -> ConfigDict:
+    crop = ConfigDict()
+    crop.size = 128  # side of the network's square input
+    crop.enlarge = 0.125  # margin around the face box on each side, as a share of the box
+    crop.mean = (0.0, 0.0, 0.0)  # of images in [0, 1], per channel
+    crop.std = (1.0, 1.0, 1.0)
+    return crop
+
+
+def _augment() -> ConfigDict:
+    augment = ConfigDict()
+    augment.rotation = 30.0  # degrees, U(-rotation, rotation)
+    augment.scale = (0.9, 1.2)  # U(low, high)
+    augment.shift = 0.1  # of the input's size, U(-shift, shift) per axis
+    augment.mirror = 0.5  # probability
+    augment.gain = (0.7, 1.3)  # per colour channel, U(low, high)
+    augment.grey = 0.1  # probability
+    augment.low_resolution = 0.2  # probability
+    augment.low_resolution_share = 0.75  # of the input's size
+    augment.occlusion = 0.3  # probability
+    augment.occlusion_largest = 0.5  # longest side of the rectangle, of the input's size
+    return augment
+
+
+def _loss() -> ConfigDict:
+    loss = ConfigDict()
+    loss.heatmap = 1.0  # weight of the mean squared error over heatmaps; 0 leaves it out
+    loss.coordinates = 1e-5  # weight of the penalty on decoded points, in input pixels; 0 leaves it out
+    loss.penalty = "smooth_wing"
+    loss.sparsity = 0.0  # weight of the mean openness of a learned gate
+    loss.sigma = 3.0  # of the target Gaussians, in heatmap pixels
+    loss.truncate = False  # integer targets, as in the released code
+    return loss
+
+
+def _optimizer() -> ConfigDict:
+    optimizer = ConfigDict()
+    optimizer.name = "adamw"
+    optimizer.learning_rate = 1e-3
+    optimizer.b1 = 0.9
+    optimizer.b2 = 0.999
+    optimizer.weight_decay = 1e-4
+    optimizer.clip_norm = 0.0  # of the global gradient; 0 does not clip
+    optimizer.schedule = "cosine"  # cosine to zero, step, or constant
+    optimizer.warmup_steps = 500
+    optimizer.step_every = 40_000  # schedule "step": learning rate x step_factor each so many steps
+    optimizer.step_factor = 0.5
+    optimizer.ema = 0.999  # decay of the averaged parameters that are evaluated; 0 evaluates the last ones
+    return optimizer
+
+
+def _train() -> ConfigDict:
+    train = ConfigDict()
+    train.batch_size = 32  # over all devices and processes
+    train.steps = 100_000
+    train.log_every = 50
+    train.evaluate_every = 2_000  # evaluates on validation and saves
+    train.reader_threads = 4
+    return train
+
+
+def _evaluate() -> ConfigDict:
+    evaluate = ConfigDict()
+    evaluate.batch_size = 32  # over all devices and processes
+    evaluate.mirror = True  # average with the prediction of the mirrored picture
+    evaluate.decoder = "log_quadratic"  # one of decode.DECODERS
+    evaluate.normaliser = "inter_ocular"  # one of metrics.NORMALISERS
+    evaluate.threshold = 0.08  # of FR and AUC, as a share of the normaliser
+    return evaluate
+
+
+def save(config: ConfigDict, workdir: pathlib.Path) -> None:
+    """Writes the configuration into a run's folder, which it makes."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / FILE_NAME).write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+
+
+def load(workdir: pathlib.Path) -> ConfigDict:
+    """The configuration that a run's folder keeps.
+
+    Raises:
+      FileNotFoundError: if the folder holds no run.
+      ValueError: if a field is unknown to, or missing from, this version's configuration.
+    """
+    path = workdir / FILE_NAME
+    if not path.is_file():
+        raise FileNotFoundError(f"{workdir} holds no run: {path} does not exist (train one with --workdir={workdir})")
+    try:
+        values = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not a configuration: {error}") from error
+    config = default()
+    differing = sorted(set(_flatten(values)) ^ set(_flatten(config.to_dict())))
+    if differing:
+        raise ValueError(f"{path} does not fit this version: fields in one but not the other: {', '.join(differing)}")
+    with config.ignore_type():
+        config.update(values)
+    return config
+
+
+def _flatten(values: dict, prefix: str = "") -> dict[str, object]:
+    """All leaf fields by their names, joined by dots."""
+    fields = {}
+    for key, value in values.items():
+        fields |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return fields
+
+
+def differences(saved: ConfigDict, given: ConfigDict) -> list[str]:
+    """The fields in which two configurations differ, as `train.steps: 100 there, 200 here`."""
+    there, here = _flatten(saved.to_dict()), _flatten(given.to_dict())
+    return [
+        f"{name}: {there.get(name)} there, {here.get(name)} here"
+        for name in sorted({*there, *here})
+        if _plain(there.get(name)) != _plain(here.get(name))
+    ]
+
+
+def _plain(value: object) -> object:
+    """A field's value as JSON keeps it: tuples as lists."""
+    return list(value) if isinstance(value, tuple) else value

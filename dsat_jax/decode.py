@@ -1,0 +1,111 @@
+"""Heatmaps to points. All functions are pure, vectorised over batch and landmarks, and finite for any finite map."""
+
+import jax
+import jax.numpy as jnp
+
+SHARPNESS = 10.0  # of soft_argmax: a Gaussian of width sigma is weighted like one of sigma / sqrt(10)
+_PRIOR_MASS = 1.0  # keeps the gradient of soft_argmax bounded while a heatmap is still flat
+_FIT_RADIUS = 3  # the released code fits in a 7x7 window
+_SMALLEST = 1e-12  # floor under the logarithm, as in the released code
+_RIDGE = 1e-6  # of the total weight; keeps the normal equations regular where few pixels carry it all
+
+
+def argmax(heatmaps: jax.Array) -> jax.Array:
+    """The pixel where each heatmap is largest.
+
+    Args:
+      heatmaps: [batch, height, width, points].
+
+    Returns:
+      float32 [batch, points, 2], heatmap pixels, whole numbers.
+    """
+    batch, height, width, points = heatmaps.shape
+    index = jnp.argmax(heatmaps.reshape(batch, height * width, points), axis=1)  # [batch, points]
+    return jnp.stack([index % width, index // width], axis=-1).astype(jnp.float32)
+
+
+def peak_values(heatmaps: jax.Array) -> jax.Array:
+    """The largest value of each heatmap [batch, height, width, points], as [batch, points]."""
+    return heatmaps.max(axis=(1, 2))
+
+
+def soft_argmax(heatmaps: jax.Array) -> jax.Array:
+    """The weighted mean position of each heatmap, differentiable.
+
+    The weight of a pixel is exp(SHARPNESS * max(value, 0)) - 1: like a softmax, but a background of zeros weighs
+    nothing, so that the result is not drawn to the centre of the map. An empty map gives the centre.
+
+    Args:
+      heatmaps: [batch, height, width, points], peaks near 1.
+
+    Returns:
+      float32 [batch, points, 2], heatmap pixels.
+    """
+    _, height, width, _ = heatmaps.shape
+    weights = jnp.expm1(SHARPNESS * jnp.clip(heatmaps.astype(jnp.float32), 0.0, 2.0))
+    columns = jnp.arange(width, dtype=jnp.float32) - (width - 1) / 2
+    rows = jnp.arange(height, dtype=jnp.float32) - (height - 1) / 2
+    over_columns = weights.sum(axis=1)  # [batch, width, points]
+    over_rows = weights.sum(axis=2)  # [batch, height, points]
+    total = over_columns.sum(axis=1) + _PRIOR_MASS  # [batch, points]
+    x = jnp.einsum("bwn,w->bn", over_columns, columns) / total + (width - 1) / 2
+    y = jnp.einsum("bhn,h->bn", over_rows, rows) / total + (height - 1) / 2
+    return jnp.stack([x, y], axis=-1)
+
+
+def log_quadratic(heatmaps: jax.Array) -> jax.Array:
+    """The peak of a Gaussian fitted around each maximum, to a fraction of a pixel.
+
+    In the 7x7 window around the argmax, log(value) is fitted by c0 + c1 x + c2 y + c3 x^2 + c4 y^2, each pixel's
+    equation weighted by its value (the released code's refinement, which is exact for a sampled Gaussian). Pixels
+    outside the map or not positive carry no weight. Where the fit has no maximum, the argmax stays.
+
+    Args:
+      heatmaps: [batch, height, width, points].
+
+    Returns:
+      float32 [batch, points, 2], heatmap pixels, at most 3 pixels from the argmax on each axis.
+    """
+    heatmaps = heatmaps.astype(jnp.float32)
+    _, height, width, _ = heatmaps.shape
+    peak = argmax(heatmaps)
+    offsets = jnp.arange(-_FIT_RADIUS, _FIT_RADIUS + 1)
+    dy, dx = (grid.reshape(-1) for grid in jnp.meshgrid(offsets, offsets, indexing="ij"))  # [49]
+    columns = peak[..., 0].astype(jnp.int32)[..., None] + dx  # [batch, points, 49]
+    rows = peak[..., 1].astype(jnp.int32)[..., None] + dy
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    batch_index = jnp.arange(heatmaps.shape[0])[:, None, None]
+    point_index = jnp.arange(heatmaps.shape[3])[None, :, None]
+    window = heatmaps[batch_index, rows.clip(0, height - 1), columns.clip(0, width - 1), point_index]
+
+    # Only ratios matter: relative to the peak, the weights lie in [0, 1] whatever the heatmap's scale.
+    top = jnp.maximum(peak_values(heatmaps), _SMALLEST)[..., None]
+    value = jnp.where(inside, jnp.maximum(window, 0.0) / top, 0.0)
+    log_value = jnp.log(jnp.maximum(value, _SMALLEST))
+    # Offsets in units of the radius keep all five columns of the same size.
+    u, v = dx / _FIT_RADIUS, dy / _FIT_RADIUS
+    terms = jnp.stack([jnp.ones_like(u), u, v, u**2, v**2], axis=-1)  # [49, 5]
+    # The equations are multiplied by the value, the normal equations by its square.
+    squared = value**2
+    ridge = _RIDGE * jnp.maximum(squared.sum(axis=-1), 1.0)[..., None, None] * jnp.eye(5)
+    normal = jnp.einsum("bnk,ki,kj->bnij", squared, terms, terms, precision="highest") + ridge
+    right = jnp.einsum("bnk,ki->bni", squared * log_value, terms, precision="highest")
+    fit = jnp.linalg.solve(normal, right[..., None])[..., 0]  # [batch, points, 5]
+
+    slope, curvature = fit[..., 1:3], fit[..., 3:5]
+    has_maximum = jnp.all(curvature < -1e-3, axis=-1, keepdims=True)
+    offset = jnp.where(has_maximum, -slope / jnp.where(has_maximum, 2 * curvature, 1.0), 0.0)
+    return peak + _FIT_RADIUS * jnp.clip(offset, -1.0, 1.0)
+
+
+DECODERS = {"argmax": argmax, "log_quadratic": log_quadratic, "soft_argmax": soft_argmax}
+
+
+def to_input_pixels(points: jax.Array, stride: float) -> jax.Array:
+    """Points in heatmap pixels as points in input pixels; `stride` is input size / heatmap size."""
+    return (points + 0.5) * stride - 0.5
+
+
+def to_heatmap_pixels(points: jax.Array, stride: float) -> jax.Array:
+    """Points in input pixels as points in heatmap pixels; the inverse of `to_input_pixels`."""
+    return (points + 0.5) / stride - 0.5

@@ -1,0 +1,76 @@
+"""One face crop to landmarks: the forward pass that evaluation, prediction and export share."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+from ml_collections import ConfigDict
+
+from dsat_jax import augment, decode
+from dsat_jax.models.prediction import Prediction
+from dsat_jax.schemes import Scheme
+
+
+class Landmarks(struct.PyTreeNode):
+    """Landmarks of a batch of crops.
+
+    Attributes:
+      points: float32 [batch, points, 2], input pixels.
+      confidence: float32 [batch, points], the heatmaps' peak values; None for a model without heatmaps.
+      gates: float32 [batch, channels], 1 where a channel is open; None for a model without a gate.
+    """
+
+    points: jax.Array
+    confidence: jax.Array | None
+    gates: jax.Array | None
+
+
+def make_forward(
+    model: nn.Module, config: ConfigDict, scheme: Scheme
+) -> Callable[[Mapping[str, Any], jax.Array], Landmarks]:
+    """The function from uint8 crops to landmarks, ready for jit.
+
+    With `config.evaluate.mirror` the prediction is averaged with that of the mirrored crops: their heatmaps (landmark
+    and boundary channels swapped), or their points where the model has no heatmaps.
+
+    Args:
+      model: as made by `models.build`.
+      config: the run's configuration.
+      scheme: of the landmarks.
+
+    Returns:
+      A function of variables and images (uint8 [batch, size, size, 3]).
+    """
+
+    def forward(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:
+        inputs = augment.normalise(augment.to_unit_range(images), config.input.mean, config.input.std)
+        if config.evaluate.mirror:
+            both = model.apply(variables, jnp.concatenate([inputs, inputs[:, :, ::-1]]), train=False)
+            prediction = _average_mirrored(both, config.input.size, scheme)
+        else:
+            prediction = model.apply(variables, inputs, train=False)
+        if prediction.heatmaps is None:
+            return Landmarks(prediction.points, None, prediction.gates)
+        heatmaps = prediction.heatmaps[..., : scheme.num_points]
+        stride = config.input.size / heatmaps.shape[1]
+        points = decode.to_input_pixels(decode.DECODERS[config.evaluate.decoder](heatmaps), stride)
+        return Landmarks(points, decode.peak_values(heatmaps), prediction.gates)
+
+    return forward
+
+
+def _average_mirrored(both: Prediction, size: int, scheme: Scheme) -> Prediction:
+    """Averages the first half of a batch with its second half, which is the mirrored first."""
+    points, mirrored_points = jnp.split(both.points, 2)
+    mirrored_points = mirrored_points[:, scheme.mirror_permutation]
+    unmirrored = jnp.stack([size - 1 - mirrored_points[..., 0], mirrored_points[..., 1]], axis=-1)
+    heatmaps = both.heatmaps
+    if heatmaps is not None:
+        heatmaps, mirrored = jnp.split(heatmaps, 2)
+        permutation = scheme.channel_mirror_permutation[: heatmaps.shape[-1]]
+        heatmaps = (heatmaps + mirrored[:, :, ::-1][..., permutation]) / 2
+    gates = None if both.gates is None else jnp.split(both.gates, 2)[0]
+    return Prediction(points=(points + unmirrored) / 2, heatmaps=heatmaps, gates=gates)

@@ -1,0 +1,265 @@
+"""Records to batches, on the host: decode, one warp to the network's input, labels as float points.
+
+The stream of a seed is the same for any number of processes and reader threads, and a step is enough to resume it.
+Colour, occlusion, normalisation and targets are the device's work (augment.py, targets.py).
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import cv2
+import grain.python as grain
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+from ml_collections import ConfigDict
+
+from dsat_jax import geometry
+from dsat_jax.schemes import SCHEMES, Scheme
+from tfds_builders import build, load_builder, make_builder
+from tfds_builders.faces import UNKNOWN
+
+Sample = dict[str, np.ndarray]
+_READ_AHEAD = 8  # batches
+
+cv2.setNumThreads(0)  # the reader's threads are the parallelism
+
+
+class DamagedImage(ValueError):  # noqa: N818 (it names the state of the data)
+    """A record whose picture cannot be decoded."""
+
+
+def build_if_generated(config: ConfigDict) -> None:
+    """Builds the run's dataset if it is one that draws its own pictures and has not been built yet."""
+    builder = make_builder(config.data.dataset, config.data.data_dir)
+    if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not builder.is_prepared():
+        build.build(config.data.dataset, data_dir=config.data.data_dir)
+
+
+def read_split(config: ConfigDict, split: str) -> Sequence[Mapping[str, np.ndarray]]:
+    """The records of a split, pictures still encoded, in random access.
+
+    Args:
+      config: the run's configuration.
+      split: a TFDS split, such as `train[:95%]`.
+
+    Raises:
+      FileNotFoundError: if the dataset has not been built.
+      ValueError: if the split does not exist or holds no record, or its points are not those of the scheme.
+    """
+    builder = load_builder(config.data.dataset, config.data.data_dir)
+    known = ", ".join(sorted(builder.info.splits))
+    try:
+        source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{config.data.dataset} has no split {split!r}; it has {known}") from error
+    if len(source) == 0:
+        raise ValueError(f"split {split!r} of {config.data.dataset} holds no record; its splits are {known}")
+    found = builder.info.features["landmarks"].shape[0]
+    expected = SCHEMES[config.data.scheme].num_points
+    if found != expected:
+        raise ValueError(
+            f"{config.data.dataset} has {found} landmarks, but scheme {config.data.scheme} has {expected}"
+        )
+    return source
+
+
+def existing_splits(config: ConfigDict, splits: Sequence[str]) -> list[str]:
+    """Those of some test splits that this copy of the dataset has; the others are named in the log.
+
+    Raises:
+      ValueError: if it has none of them.
+    """
+    found = load_builder(config.data.dataset, config.data.data_dir).info.splits
+    existing = [split for split in splits if split.split("[")[0] in found]
+    missing = [split for split in splits if split not in existing]
+    if not existing:
+        raise ValueError(
+            f"{config.data.dataset} has none of the splits {', '.join(splits)}; it has {', '.join(sorted(found))}"
+        )
+    if missing:
+        logging.warning("this copy of %s has no %s: left out", config.data.dataset, ", ".join(missing))
+    return existing
+
+
+def decode_image(encoded: bytes) -> np.ndarray:
+    """An encoded picture as uint8 [height, width, 3] RGB, its EXIF rotation ignored as in the annotations.
+
+    Raises:
+      DamagedImage: if it cannot be decoded.
+    """
+    image = cv2.imdecode(
+        np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    )
+    if image is None:
+        raise DamagedImage(f"{len(encoded)} bytes that are no picture OpenCV can read")
+    return image
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Samples the network's input from a picture; pixels outside the picture are black.
+
+    Args:
+      image: uint8 [height, width, 3].
+      matrix: [2, 3] similarity, picture pixels to input pixels.
+      size: side of the input.
+
+    Returns:
+      uint8 [size, size, 3].
+    """
+    scale = np.hypot(matrix[0, 0], matrix[1, 0])
+    if scale < 0.5:
+        # Bilinear sampling reads 2x2 pixels; a picture that shrinks more is averaged down first, against aliasing.
+        height, width = image.shape[:2]
+        shrunk = (max(round(width * scale), 1), max(round(height * scale), 1))
+        image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
+        resized = np.array(
+            [
+                [shrunk[0] / width, 0.0, 0.5 * shrunk[0] / width - 0.5],
+                [0.0, shrunk[1] / height, 0.5 * shrunk[1] / height - 0.5],
+            ]
+        )
+        matrix = geometry.compose(matrix, geometry.invert(resized))
+    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceReader:
+    """Turns records into samples.
+
+    Attributes:
+      source: records in random access.
+      scheme: of their landmarks.
+      crop: `config.input`.
+      augment: `config.augment`.
+    """
+
+    source: Sequence[Mapping[str, np.ndarray]]
+    scheme: Scheme
+    crop: ConfigDict
+    augment: ConfigDict
+
+    def training_sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """One face, randomly rotated, scaled, shifted and mirrored.
+
+        A picture that cannot be decoded becomes a black one whose points have no weight, with `damaged` set: it
+        takes no part in the loss, and the training counts it.
+        """
+        mirror = bool(rng.random() < self.augment.mirror)
+        jitter = geometry.jitter_matrix(
+            self.crop.size,
+            angle=rng.uniform(-self.augment.rotation, self.augment.rotation),
+            scale=rng.uniform(*self.augment.scale),
+            shift=rng.uniform(-self.augment.shift, self.augment.shift, 2) * self.crop.size,
+            mirror=mirror,
+        )
+        try:
+            return self._sample(index, jitter, mirror)
+        except DamagedImage:
+            return self._damaged(index)
+
+    def test_sample(self, index: int) -> Sample:
+        """One face in its plain crop.
+
+        Raises:
+          DamagedImage: if the picture cannot be decoded.
+        """
+        sample = self._sample(index, geometry.IDENTITY, mirror=False)
+        attributes = self.source[index].get("attributes")
+        return sample if attributes is None else sample | {"attributes": attributes}
+
+    def _sample(self, index: int, jitter: np.ndarray, mirror: bool) -> Sample:
+        record = self.source[index]
+        try:
+            image = decode_image(record["image"])
+        except DamagedImage as error:
+            raise DamagedImage(f"record {index} ({record['name']}) holds {error}") from error
+        crop = geometry.crop_matrix(record["box"], self.crop.size, self.crop.enlarge)
+        matrix = geometry.compose(jitter, crop)
+        points = geometry.transform_points(matrix, record["landmarks"].astype(np.float64))
+        weights = (record["visibility"] != UNKNOWN).astype(np.float32)
+        if mirror:  # the matrix has mirrored the positions; now each landmark is that of the other side
+            points = points[self.scheme.mirror_permutation]
+            weights = weights[self.scheme.mirror_permutation]
+        return {
+            "image": warp(image, matrix, self.crop.size),
+            "points": points.astype(np.float32),
+            "weights": weights,
+            "to_original": geometry.compose(record["to_original"], geometry.invert(matrix)),
+            "record": np.int32(index),
+            "damaged": np.bool_(False),
+        }
+
+    def _damaged(self, index: int) -> Sample:
+        size, num_points = self.crop.size, self.scheme.num_points
+        return {
+            "image": np.zeros((size, size, 3), np.uint8),
+            "points": np.zeros((num_points, 2), np.float32),
+            "weights": np.zeros(num_points, np.float32),
+            "to_original": geometry.IDENTITY,
+            "record": np.int32(index),
+            "damaged": np.bool_(True),
+        }
+
+
+def _reader(config: ConfigDict, source: Sequence[Mapping[str, np.ndarray]]) -> FaceReader:
+    return FaceReader(source, SCHEMES[config.data.scheme], config.input, config.augment)
+
+
+def training_batches(
+    config: ConfigDict,
+    source: Sequence[Mapping[str, np.ndarray]],
+    start_step: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Iterator[Sample]:
+    """The endless stream of shuffled, augmented batches, from a step on.
+
+    Args:
+      config: the run's configuration.
+      source: records from `read_split`.
+      start_step: number of batches already seen; 0 at the start.
+      process_index: of this process.
+      process_count: each process gets every process_count-th sample of the same global stream.
+
+    Returns:
+      An iterator over dictionaries of arrays with a leading dimension of batch_size / process_count:
+      image uint8 [.., size, size, 3]; points float32 [.., points, 2] in input pixels; weights float32 [.., points], 0
+      where a position is unknown; to_original float64 [.., 2, 3], input pixels to original pixels; record int32;
+      damaged bool.
+    """
+    reader = _reader(config, source)
+    indices = grain.MapDataset.range(len(source)).seed(config.seed).shuffle().repeat(None)
+    samples = indices.random_map(reader.training_sample)[process_index::process_count]
+    batches = samples.batch(config.train.batch_size // process_count, drop_remainder=True)[start_step:]
+    options = grain.ReadOptions(num_threads=config.train.reader_threads, prefetch_buffer_size=_READ_AHEAD)
+    return iter(batches.to_iter_dataset(options))
+
+
+def test_batches(
+    config: ConfigDict,
+    source: Sequence[Mapping[str, np.ndarray]],
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Iterator[Sample]:
+    """Every face once, in order, in its plain crop; the last batch is filled up and masked.
+
+    Args:
+      config: the run's configuration.
+      source: records from `read_split`.
+      process_index: of this process.
+      process_count: each process gets every process_count-th face.
+
+    Returns:
+      An iterator over batches as in `training_batches`, with mask bool [..], False where a row is filling.
+    """
+    reader = _reader(config, source)
+    count, batch = len(source), config.evaluate.batch_size
+
+    def sample(index: int) -> Sample:
+        return reader.test_sample(min(index, count - 1)) | {"mask": np.bool_(index < count)}
+
+    padded = -(-count // batch) * batch
+    faces = grain.MapDataset.range(padded).map(sample)[process_index::process_count]
+    options = grain.ReadOptions(num_threads=config.train.reader_threads, prefetch_buffer_size=_READ_AHEAD)
+    return iter(faces.batch(batch // process_count).to_iter_dataset(options))

@@ -1,0 +1,141 @@
+"""NME, failure rate and AUC, in the original picture's pixels, against float labels.
+
+Everything is NumPy: per-face errors are gathered on the host, so that every face counts once on any number of devices.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from dsat_jax import geometry
+from dsat_jax.schemes import Scheme
+
+
+def inter_ocular(points: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Distance of the outer eye corners: [faces, points, 2] -> [faces]."""
+    left, right = scheme.eye_corners
+    return np.linalg.norm(points[:, left] - points[:, right], axis=-1)
+
+
+def inter_pupil(points: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Distance of the pupils, each the mean of its landmarks: [faces, points, 2] -> [faces]."""
+    left, right = (points[:, list(group)].mean(axis=1) for group in scheme.pupils)
+    return np.linalg.norm(left - right, axis=-1)
+
+
+def box_diagonal(points: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Diagonal of the box around the landmarks: [faces, points, 2] -> [faces]."""
+    del scheme
+    box = geometry.box_of_points(points)
+    return np.linalg.norm(box[:, 2:] - box[:, :2], axis=-1)
+
+
+def box_size(points: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """sqrt(width * height) of the box around the landmarks: [faces, points, 2] -> [faces]."""
+    del scheme
+    box = geometry.box_of_points(points)
+    return np.sqrt((box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]))
+
+
+NORMALISERS = {
+    "inter_ocular": inter_ocular,
+    "inter_pupil": inter_pupil,
+    "box_diagonal": box_diagonal,
+    "box_size": box_size,
+}
+
+
+def point_errors(predicted: np.ndarray, labels: np.ndarray, normaliser: np.ndarray) -> np.ndarray:
+    """Distance of each landmark from its label as a share of the face's normaliser.
+
+    Args:
+      predicted: [faces, points, 2], original pixels.
+      labels: [faces, points, 2], original pixels.
+      normaliser: [faces], original pixels.
+
+    Returns:
+      float64 [faces, points].
+    """
+    difference = np.asarray(predicted, np.float64) - np.asarray(labels, np.float64)
+    return np.linalg.norm(difference, axis=-1) / np.asarray(normaliser, np.float64)[:, None]
+
+
+def nme(errors: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Normalised mean error of each face: the mean of its point errors over the landmarks whose label is known.
+
+    Args:
+      errors: [faces, points] from `point_errors`.
+      known: bool [faces, points].
+
+    Returns:
+      [faces]; NaN for a face without any known landmark.
+    """
+    count = known.sum(axis=1)
+    total = np.where(known, errors, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """Mergeable sums over faces, from which NME, FR and AUC follow.
+
+    Attributes:
+      threshold: the NME above which a face has failed, also the end of the AUC's integral.
+      faces: number of faces.
+      nme_sum, failures, auc_sum: sums over faces of the NME, of 1[NME > threshold], of max(0, 1 - NME / threshold).
+    """
+
+    threshold: float
+    faces: int = 0
+    nme_sum: float = 0.0
+    failures: int = 0
+    auc_sum: float = 0.0
+
+    @classmethod
+    def of(cls, face_nme: np.ndarray, threshold: float) -> "Summary":
+        """Sums over faces with these NMEs [faces]."""
+        return cls(
+            threshold=threshold,
+            faces=len(face_nme),
+            nme_sum=float(face_nme.sum()),
+            failures=int((face_nme > threshold).sum()),
+            auc_sum=float(np.maximum(0.0, 1.0 - face_nme / threshold).sum()),
+        )
+
+    def merge(self, other: "Summary") -> "Summary":
+        """Sums over the faces of both, which must have the same threshold."""
+        if self.threshold != other.threshold:
+            raise ValueError(f"summaries with thresholds {self.threshold} and {other.threshold} do not add up")
+        return Summary(
+            self.threshold,
+            self.faces + other.faces,
+            self.nme_sum + other.nme_sum,
+            self.failures + other.failures,
+            self.auc_sum + other.auc_sum,
+        )
+
+    def result(self) -> dict[str, float]:
+        """NME, FR and AUC in percent, and the number of faces. Without faces the three are NaN."""
+        share = 100.0 / self.faces if self.faces else np.nan
+        return {
+            "nme": self.nme_sum * share,
+            "fr": self.failures * share,
+            "auc": self.auc_sum * share,
+            "faces": self.faces,
+        }
+
+
+def cumulative_errors(face_nme: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """The cumulative error distribution from 0 to the threshold, as the vertices of its step function.
+
+    Args:
+      face_nme: [faces].
+      threshold: where the curve ends.
+
+    Returns:
+      errors [k] in ascending order, from 0 to `threshold`, and the share [k] of faces with at most that error.
+    """
+    below = np.sort(face_nme[face_nme <= threshold])
+    share = np.arange(1, len(below) + 1) / len(face_nme)
+    last = share[-1] if len(share) else 0.0
+    return np.concatenate([[0.0], below, [threshold]]), np.concatenate([[0.0], share, [last]])

@@ -1,0 +1,250 @@
+"""Dynamic semantic specialisation (DSS): attention between the channels of feature maps of different scales.
+
+The channel-wise cross-fusion transformer of UCTransNet (Wang et al., AAAI 2022) with the sizes of the released DSAT.
+All scales are brought to the same number of tokens, so that they travel stacked: [batch, scales, tokens, channels].
+A parameter of all scales or heads is one array with a leading scale or head axis.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
+
+from dsat_jax.models.layers import batch_norm, kernel_init
+
+
+class ScaleLinear(nn.Module):
+    """A linear layer with its own weights for each scale.
+
+    Attributes:
+      features: channels of the output.
+      use_bias: whether to add a bias.
+      dtype: compute dtype.
+    """
+
+    features: int
+    use_bias: bool = True
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, scales, tokens, any] -> [batch, scales, tokens, features]."""
+        _, scales, _, channels = x.shape
+        kernel = self.param("kernel", kernel_init(batch_axis=[0]), (scales, channels, self.features))
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
+        x = jnp.einsum("bstc,scd->bstd", x, kernel)
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (scales, self.features))
+            x = x + bias[:, None].astype(self.dtype)
+        return x
+
+
+class ScaleLayerNorm(nn.Module):
+    """LayerNorm over the channels with its own scale and bias for each feature scale; epsilon 1e-6.
+
+    Attributes:
+      dtype: of the output; statistics are float32.
+    """
+
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, scales, tokens, channels] -> the same."""
+        _, scales, _, channels = x.shape
+        scale = self.param("scale", nn.initializers.ones, (scales, channels))
+        bias = self.param("bias", nn.initializers.zeros, (scales, channels))
+        x = nn.standardize(x.astype(jnp.float32), epsilon=1e-6)
+        return (x * scale[:, None] + bias[:, None]).astype(self.dtype)
+
+
+def instance_norm(x: jax.Array) -> jax.Array:
+    """Zero mean and unit variance over the last two axes, in float32; epsilon 1e-5, no parameters."""
+    return nn.standardize(x.astype(jnp.float32), axis=(-2, -1), epsilon=1e-5)
+
+
+class PatchTokens(nn.Module):
+    """Tokens of one scale: a convolution whose kernel equals its stride.
+
+    Attributes:
+      patch: side of a patch in pixels of the map.
+      dtype: compute dtype.
+    """
+
+    patch: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, grid * patch, grid * patch, channels] -> [batch, grid * grid, channels]."""
+        batch, side, _, channels = x.shape
+        grid = side // self.patch
+        kernel = self.param("kernel", kernel_init(), (self.patch, self.patch, channels, channels))
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        x = x.reshape(batch, grid, self.patch, grid, self.patch, channels)
+        x = jnp.einsum("bypxqc,pqcd->byxd", x, kernel) + bias
+        return x.reshape(batch, grid * grid, channels)
+
+
+class ChannelAttention(nn.Module):
+    """Multi-head attention from the channels of each scale to the channels of all scales.
+
+    The attention map of a head is [channels, scales * channels]: a linear map between channels that the input
+    itself chooses. It is instance-normalised over the whole map before the softmax; heads are averaged.
+
+    Attributes:
+      heads: number of heads; each sees all channels.
+      dropout: rate on the attention maps and on the output.
+      dtype: compute dtype; scores and softmax are float32.
+    """
+
+    heads: int
+    dropout: float
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, scales: jax.Array, concatenated: jax.Array, train: bool) -> jax.Array:
+        """Attends.
+
+        Args:
+          scales: [batch, scales, tokens, channels], the queries' source.
+          concatenated: [batch, tokens, scales * channels], the keys' and values' source.
+          train: whether to drop out.
+
+        Returns:
+          [batch, scales, tokens, channels].
+        """
+        _, num_scales, _, channels = scales.shape
+        wide = concatenated.shape[-1]
+        query = self.param(
+            "query", kernel_init(batch_axis=[0, 1]), (num_scales, self.heads, channels, channels)
+        )
+        key = self.param("key", kernel_init(batch_axis=[0]), (self.heads, wide, wide))
+        value = self.param("value", kernel_init(batch_axis=[0]), (self.heads, wide, wide))
+        scales, concatenated, query, key, value = promote_dtype(
+            scales, concatenated, query, key, value, dtype=self.dtype
+        )
+        q = jnp.einsum("bstc,shcd->bshtd", scales, query)
+        k = jnp.einsum("btc,hcd->bhtd", concatenated, key)
+        v = jnp.einsum("btc,hcd->bhtd", concatenated, value)
+        # [batch, scales, heads, channels, scales * channels]; t is summed, so that channels meet channels.
+        scores = jnp.einsum("bshtc,bhtd->bshcd", q, k, preferred_element_type=jnp.float32)
+        attention = nn.softmax(instance_norm(scores / jnp.sqrt(wide)), axis=-1).astype(self.dtype)
+        attention = nn.Dropout(self.dropout, deterministic=not train)(attention)
+        context = jnp.einsum("bshcd,bhtd->bstc", attention, v) / self.heads  # the mean over heads
+        out = ScaleLinear(channels, use_bias=False, dtype=self.dtype, name="out")(context)
+        return nn.Dropout(self.dropout, deterministic=not train)(out)
+
+
+class TransformerBlock(nn.Module):
+    """Pre-norm block: channel attention, then a two-layer perceptron on each scale, both residual.
+
+    Attributes:
+      heads: attention heads.
+      expand: width of the perceptron's hidden layer over that of its input.
+      dropout: attention dropout rate.
+      dtype: compute dtype.
+    """
+
+    heads: int
+    expand: int
+    dropout: float
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, scales, tokens, channels] -> the same."""
+        batch, scales, tokens, channels = x.shape
+        concatenated = x.transpose(0, 2, 1, 3).reshape(batch, tokens, scales * channels)
+        concatenated = nn.LayerNorm(epsilon=1e-6, dtype=self.dtype, name="concatenated_norm")(concatenated)
+        normed = ScaleLayerNorm(dtype=self.dtype, name="attention_norm")(x)
+        attention = ChannelAttention(self.heads, self.dropout, dtype=self.dtype, name="attention")
+        x = x + attention(normed, concatenated, train)
+        hidden = ScaleLayerNorm(dtype=self.dtype, name="mlp_norm")(x)
+        hidden = ScaleLinear(self.expand * channels, dtype=self.dtype, name="mlp_in")(hidden)
+        hidden = nn.gelu(hidden, approximate=False)
+        return x + ScaleLinear(channels, dtype=self.dtype, name="mlp_out")(hidden)
+
+
+class Encoder(nn.Module):
+    """A stack of transformer blocks and a last LayerNorm.
+
+    Attributes:
+      layers: number of blocks.
+      heads: attention heads.
+      expand: expand ratio of the perceptrons.
+      dropout: attention dropout rate.
+      dtype: compute dtype.
+    """
+
+    layers: int
+    heads: int
+    expand: int
+    dropout: float
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, scales, tokens, channels] -> the same."""
+        for i in range(self.layers):
+            block = TransformerBlock(self.heads, self.expand, self.dropout, self.dtype, name=f"block_{i + 1}")
+            x = block(x, train)
+        return ScaleLayerNorm(dtype=self.dtype, name="final_norm")(x)
+
+
+class ChannelTransformer(nn.Module):
+    """Tokens of every scale, transformer, and back to maps that are added to the input.
+
+    Attributes:
+      layers: transformer blocks.
+      heads: attention heads.
+      expand: expand ratio of the perceptrons.
+      embedding_dropout: rate on the tokens.
+      attention_dropout: rate on the attention maps and outputs.
+      dtype: compute dtype.
+    """
+
+    layers: int = 3
+    heads: int = 4
+    expand: int = 4
+    embedding_dropout: float = 0.1
+    attention_dropout: float = 0.1
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, maps: list[jax.Array], train: bool) -> list[jax.Array]:
+        """Exchanges between scales.
+
+        Args:
+          maps: square maps [batch, side_i, side_i, channels], the finest first; the last one is the token grid.
+          train: whether to drop out and to use batch statistics.
+
+        Returns:
+          As many maps of the same shapes.
+        """
+        grid, channels = maps[-1].shape[1], maps[-1].shape[-1]
+        patches = [x.shape[1] // grid for x in maps]
+        tokens = [PatchTokens(p, self.dtype, name=f"patch_{i + 1}")(maps[i]) for i, p in enumerate(patches)]
+        x = jnp.stack(tokens, axis=1)  # [batch, scales, grid * grid, channels]
+        position = self.param("position", nn.initializers.zeros, x.shape[1:])
+        x = x + position.astype(self.dtype)
+        x = nn.Dropout(self.embedding_dropout, deterministic=not train)(x)
+        encoder = Encoder(
+            self.layers, self.heads, self.expand, self.attention_dropout, self.dtype, name="encoder"
+        )
+        x = encoder(x, train)
+        # The original upsamples first. Repeating pixels changes neither a 1x1 convolution nor the mean and variance
+        # of a batch, so that convolution, normalisation and ReLU are done on the few tokens instead.
+        x = ScaleLinear(channels, dtype=self.dtype, name="reconstruct_conv")(x)
+        x = nn.relu(batch_norm(train, "reconstruct_norm", self.dtype, axis=(1, 3))(x))
+        x = x.reshape(-1, len(maps), grid, grid, channels)
+        return [features + _nearest(x[:, i], patches[i]) for i, features in enumerate(maps)]
+
+
+def _nearest(x: jax.Array, factor: int) -> jax.Array:
+    """Repeats each pixel: [B, H, W, C] -> [B, factor H, factor W, C]."""
+    batch, height, width, channels = x.shape
+    shape = (batch, height, factor, width, factor, channels)
+    x = jnp.broadcast_to(x[:, :, None, :, None], shape)
+    return x.reshape(batch, height * factor, width * factor, channels)

@@ -1,0 +1,116 @@
+"""DSAT, the dynamic semantic aggregation transformer: stem, channel gate, stacked hourglasses, heatmap head.
+
+Wan, Liu, Wu, Lai, Min, Liu, "Precise Facial Landmark Detection by Dynamic Semantic Aggregation Transformer", Pattern
+Recognition 156 (2024) 110827, arXiv 2412.00740; where the paper is silent, the released code.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from dsat_jax.decode import soft_argmax
+from dsat_jax.models.cross_scale import ChannelTransformer
+from dsat_jax.models.gate import GATES
+from dsat_jax.models.hourglass import Hourglass
+from dsat_jax.models.layers import ConvBlock, TransposedConv, conv3x3
+from dsat_jax.models.prediction import Prediction
+
+INPUT_MULTIPLE = 32  # the stem halves the input once, an hourglass four times
+WIDTH_MULTIPLE = 8  # a bottleneck of the learned gate works at an eighth of the width
+
+
+class DSAT(nn.Module):
+    """Landmark and boundary heatmaps by gated hourglasses with cross-scale channel attention.
+
+    Attributes:
+      num_points: landmark channels.
+      num_boundaries: boundary channels, after the landmarks.
+      width: channels of the hourglasses; the stem has a quarter and a half of it.
+      stacks: hourglasses in sequence; only the last one is supervised.
+      transformer_layers: blocks of each channel transformer.
+      heads: its attention heads.
+      gate: a key of `GATES`, or 'none'.
+      embedding_dropout: rate on the tokens of the channel transformers.
+      attention_dropout: rate on their attention maps and outputs.
+      upsample: true for heatmaps of the input's resolution, as the original; false for half of it, which saves
+        a transposed convolution and three quarters of the heatmaps.
+      dtype: compute dtype; parameters, statistics, softmax and heatmaps are float32.
+    """
+
+    num_points: int
+    num_boundaries: int
+    width: int = 256
+    stacks: int = 4
+    transformer_layers: int = 3
+    heads: int = 4
+    gate: str = "released"
+    embedding_dropout: float = 0.1
+    attention_dropout: float = 0.1
+    upsample: bool = True
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> Prediction:
+        """Predicts.
+
+        Args:
+          images: float32 [batch, S, S, 3], normalised; S is a multiple of 32.
+          train: whether to use batch statistics, dropout (stream 'dropout') and gate noise (stream 'gate').
+
+        Returns:
+          A Prediction with heatmaps [batch, S, S, points + boundaries], or S / 2 without `upsample`, and gates
+          [batch, width], or None without a gate.
+
+        Raises:
+          ValueError: if the size of the images, the width or the gate does not fit.
+        """
+        self._check(images)
+        x = self._stem(images.astype(self.dtype), train)
+        gates = None
+        if self.gate != "none":
+            x, gates = GATES[self.gate](self.dtype, name="gate")(x, train)
+        transformer = functools.partial(
+            ChannelTransformer,
+            layers=self.transformer_layers,
+            heads=self.heads,
+            embedding_dropout=self.embedding_dropout,
+            attention_dropout=self.attention_dropout,
+        )
+        for i in range(self.stacks):
+            x = Hourglass(transformer, self.dtype, name=f"hourglass_{i + 1}")(x, train)
+        heatmaps = self._head(x, train).astype(jnp.float32)
+        stride = images.shape[1] // heatmaps.shape[1]
+        points = (soft_argmax(heatmaps[..., : self.num_points]) + 0.5) * stride - 0.5
+        return Prediction(points=points, heatmaps=heatmaps, gates=gates)
+
+    @nn.nowrap
+    def _check(self, images: jax.Array) -> None:
+        _, height, width, _ = images.shape
+        if height != width or height % INPUT_MULTIPLE:
+            raise ValueError(
+                f"DSAT takes square images whose side is a multiple of {INPUT_MULTIPLE} pixels, got {height}x{width}"
+            )
+        if self.width <= 0 or self.width % WIDTH_MULTIPLE:
+            raise ValueError(
+                f"DSAT's width must be a positive multiple of {WIDTH_MULTIPLE}, got {self.width}"
+            )
+        if self.gate not in ("none", *GATES):
+            raise ValueError(f"unknown gate {self.gate!r}; there are {', '.join(['none', *GATES])}")
+
+    @nn.nowrap
+    def _stem(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, S, S, 3] -> [batch, S / 2, S / 2, width]."""
+        x = conv3x3(self.width // 4, "stem_conv", self.dtype, use_bias=True)(x)
+        x = ConvBlock(self.width // 2, self.dtype, name="stem_block_1")(x, train)
+        x = nn.max_pool(x, (2, 2), (2, 2))
+        return ConvBlock(self.width, self.dtype, name="stem_block_2")(x, train)
+
+    @nn.nowrap
+    def _head(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, S / 2, S / 2, width] -> [batch, S or S / 2, the same, points + boundaries]."""
+        x = ConvBlock(self.width // 2, self.dtype, name="head_block")(x, train)
+        if self.upsample:
+            x = TransposedConv(self.width // 2, self.dtype, name="head_upsample")(x)
+        return conv3x3(self.num_points + self.num_boundaries, "head_conv", self.dtype)(x)

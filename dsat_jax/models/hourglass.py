@@ -1,0 +1,49 @@
+"""The hourglass: down four times, channel transformer between the scales, up four times."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from dsat_jax.models.cross_scale import ChannelTransformer
+from dsat_jax.models.layers import ConvBlock, TransposedConv, avg_pool
+
+DEPTH = 4
+
+
+class Hourglass(nn.Module):
+    """Hourglass of depth 4 with cross-scale attention between its encoder and its decoder.
+
+    Names count from the outside: `skip_1`, `down_1` and `up_1` work on the finest maps. One transposed convolution,
+    `upsample`, serves all four levels of the decoder. The finest skip has no attention term. After Newell et al.,
+    ECCV 2016, and the released DSAT.
+
+    Attributes:
+      transformer: makes the ChannelTransformer when called with `dtype` and `name`.
+      dtype: compute dtype.
+    """
+
+    transformer: Callable[..., ChannelTransformer] = ChannelTransformer
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, side, side, channels] -> the same; `side` is a multiple of 16."""
+        channels = x.shape[-1]
+
+        def block(name: str) -> ConvBlock:
+            return ConvBlock(channels, self.dtype, name=name)
+
+        skips, maps = [], []
+        for level in range(1, DEPTH + 1):
+            skips.append(block(f"skip_{level}")(x, train))
+            x = block(f"down_{level}")(avg_pool(x, 2), train)
+            maps.append(x)
+        attended = self.transformer(dtype=self.dtype, name="channel_transformer")(maps, train)
+
+        upsample = TransposedConv(channels, self.dtype, name="upsample")
+        x = block("bottom")(x, train)
+        for level in range(DEPTH, 0, -1):
+            x = upsample(block(f"up_{level}")(x + attended[level - 1], train)) + skips[level - 1]
+        return x

@@ -1,0 +1,129 @@
+"""The layers that DSAT is built of: normalisation, convolutions, the pre-activation bottleneck.
+
+Images are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is what
+the products are computed in.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
+from jax import lax
+
+
+def kernel_init(batch_axis: Sequence[int] = ()) -> nn.initializers.Initializer:
+    """Uniform in +-1/sqrt(fan_in), PyTorch's default for convolutions and linear layers.
+
+    The released network trains from it, and its gain of 1/sqrt(3) keeps the many residual branches small at first,
+    so that deep stacks start near the identity.
+
+    Args:
+      batch_axis: leading axes of a kernel that holds several independent ones.
+
+    Returns:
+      An initialiser for kernels [..., inputs, outputs].
+    """
+    return nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform", batch_axis=tuple(batch_axis))
+
+
+def batch_norm(train: bool, name: str, dtype: jnp.dtype, axis: int | Sequence[int] = -1) -> nn.BatchNorm:
+    """BatchNorm with PyTorch's constants: epsilon 1e-5; its momentum 0.1 is Flax's 0.9.
+
+    The running variance is the biased one, where PyTorch keeps the unbiased one: they differ by 1 part in the number
+    of values per channel, which is below 1e-3 wherever a map is larger than 8x8 at a batch of 16.
+
+    Args:
+      train: whether to normalise with the statistics of the batch, and to update the running ones.
+      name: name of the module.
+      dtype: of the output; statistics are float32.
+      axis: the axis or axes that keep their own statistics.
+    """
+    return nn.BatchNorm(
+        use_running_average=not train, axis=axis, momentum=0.9, epsilon=1e-5, dtype=dtype, name=name
+    )
+
+
+def conv1x1(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) -> nn.Dense:
+    """A 1x1 convolution as a matrix product over the channels, which XLA runs 2.5 times faster on a CPU."""
+    return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init(), name=name)
+
+
+def conv3x3(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) -> nn.Conv:
+    """A 3x3 convolution that keeps the size, padded by 1 on every side."""
+    return nn.Conv(
+        features, (3, 3), padding=1, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init(), name=name
+    )
+
+
+def avg_pool(x: jax.Array, size: int) -> jax.Array:
+    """Mean over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
+    return nn.avg_pool(x, (size, size), (size, size))
+
+
+class ConvBlock(nn.Module):
+    """Pre-activation bottleneck: BN-ReLU-1x1, BN-ReLU-3x3, BN-ReLU-1x1, plus a shortcut.
+
+    The inner width is half the output's. Where input and output differ in channels, the shortcut is BN-ReLU-1x1.
+    Convolutions have no bias.
+
+    Attributes:
+      features: channels of the output; even.
+      dtype: compute dtype.
+    """
+
+    features: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, height, width, any] -> [batch, height, width, features]."""
+        inner = self.features // 2
+        shortcut = x
+        if x.shape[-1] != self.features:
+            shortcut = nn.relu(batch_norm(train, "shortcut_norm", self.dtype)(x))
+            shortcut = conv1x1(self.features, "shortcut_conv", self.dtype)(shortcut)
+        x = nn.relu(batch_norm(train, "norm_1", self.dtype)(x))
+        x = conv1x1(inner, "conv_1", self.dtype)(x)
+        x = nn.relu(batch_norm(train, "norm_2", self.dtype)(x))
+        x = conv3x3(inner, "conv_2", self.dtype)(x)
+        x = nn.relu(batch_norm(train, "norm_3", self.dtype)(x))
+        x = conv1x1(self.features, "conv_3", self.dtype)(x)
+        return x + shortcut
+
+
+class TransposedConv(nn.Module):
+    """Transposed convolution with a 4x4 kernel, stride 2, padding 1 and bias: doubles height and width.
+
+    Output pixel o takes input pixel i by kernel tap o - 2 i + 1, as in PyTorch. Output pixels 2m - 1 and 2m see the
+    input pixels m - 1 and m only: a dense 2x2 convolution makes all four phases at once, with no product spent on
+    the zeros of a dilated input.
+
+    Attributes:
+      features: channels of the output.
+      dtype: compute dtype.
+    """
+
+    features: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, height, width, any] -> [batch, 2 height, 2 width, features]."""
+        batch, height, width, channels = x.shape
+        # fan_in counts all 16 taps, as PyTorch does, although an output pixel sees 4 of them.
+        kernel = self.param("kernel", kernel_init(), (4, 4, channels, self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        # Kernel tap 2 (1 - a) + r joins window position a with output phase r, on both axes.
+        kernel = kernel.reshape(2, 2, 2, 2, channels, self.features)  # [1-a_y, r_y, 1-a_x, r_x, in, out]
+        kernel = kernel[::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)  # [a_y, a_x, in, r_y, r_x, out]
+        kernel = kernel.reshape(2, 2, channels, 4 * self.features)
+        x = lax.conv_general_dilated(
+            x, kernel, (1, 1), [(1, 1), (1, 1)], dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        x = x.reshape(batch, height + 1, width + 1, 2, 2, self.features)
+        x = x.transpose(0, 1, 3, 2, 4, 5)  # [B, H + 1, r_y, W + 1, r_x, out]
+        x = x.reshape(batch, 2 * height + 2, 2 * width + 2, self.features)
+        return x[:, 1:-1, 1:-1] + bias

@@ -1,0 +1,57 @@
+"""What training minimises: the weighted sum of the losses that a configuration names."""
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from dsat_jax import losses, targets
+from dsat_jax.models.prediction import Prediction
+from dsat_jax.schemes import Scheme
+
+
+def total_loss(
+    prediction: Prediction, points: jax.Array, weights: jax.Array, config: ConfigDict, scheme: Scheme
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The loss of a batch and its parts.
+
+    A part whose weight in `config.loss` is 0 is not computed; one that the model has no output for is an error.
+
+    Args:
+      prediction: of the model in training mode.
+      points: [batch, points, 2] labels, input pixels.
+      weights: [batch, points], 0 where a label is unknown.
+      config: the run's configuration.
+      scheme: of the landmarks.
+
+    Returns:
+      float32 scalar, and each part before its weight, by name.
+
+    Raises:
+      ValueError: if a weight asks for heatmaps or gates that the model does not have.
+    """
+    parts = {}
+    if config.loss.heatmap > 0:
+        parts["heatmap"] = _heatmap_part(prediction, points, weights, config, scheme)
+    if config.loss.coordinates > 0:
+        penalty = losses.PENALTIES[config.loss.penalty]
+        parts["coordinates"] = losses.coordinate_loss(prediction.points, points, weights, penalty)
+    if config.loss.sparsity > 0:
+        if prediction.gates is None:
+            raise ValueError("config.loss.sparsity is positive, but the model has no gate")
+        parts["sparsity"] = prediction.gates.astype(jnp.float32).mean()
+    if not parts:
+        raise ValueError("config.loss gives no part a positive weight, so there is nothing to minimise")
+    return sum(config.loss[name] * part for name, part in parts.items()), parts
+
+
+def _heatmap_part(
+    prediction: Prediction, points: jax.Array, weights: jax.Array, config: ConfigDict, scheme: Scheme
+) -> jax.Array:
+    if prediction.heatmaps is None:
+        raise ValueError("config.loss.heatmap is positive, but the model predicts no heatmaps")
+    channels = prediction.heatmaps.shape[-1]
+    boundaries = scheme.boundaries if channels > scheme.num_points else ()
+    rendered = targets.render(
+        points, boundaries, config.input.size, prediction.heatmaps.shape[1], config.loss.sigma, config.loss.truncate
+    )
+    return losses.heatmap_loss(prediction.heatmaps, rendered, targets.channel_weights(weights, boundaries))

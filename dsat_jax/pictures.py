@@ -1,0 +1,106 @@
+"""Pictures of what a run does: landmarks on crops, and cumulative error curves."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from dsat_jax import metrics
+from dsat_jax.schemes import Scheme
+
+SAMPLES_FILE = "samples.png"
+TRUTH = (80, 255, 80)  # RGB
+PREDICTED = (255, 60, 60)
+_SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
+_TILE = 256
+_COLUMNS = 6
+
+
+def draw_landmarks(
+    image: np.ndarray, points: np.ndarray, scheme: Scheme, colour: Sequence[int], thickness: int = 1
+) -> None:
+    """Draws the scheme's lines and a dot for each landmark onto a picture, in place.
+
+    Args:
+      image: uint8 [height, width, 3] RGB.
+      points: [points, 2], pixels of `image`.
+      scheme: of the landmarks.
+      colour: RGB.
+      thickness: of the lines in pixels; a dot's radius is 1 more.
+    """
+    fixed = np.round(np.clip(points, -10_000, 10_000) * (1 << _SHIFT)).astype(np.int32)
+    for line in scheme.lines:
+        vertices = fixed[list(line)].reshape(-1, 1, 2)
+        cv2.polylines(image, [vertices], False, colour, thickness, cv2.LINE_AA, _SHIFT)
+    for x, y in fixed.tolist():
+        radius = int((thickness + 0.5) * (1 << _SHIFT))
+        cv2.circle(image, (x, y), radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+def sample_grid(sample: Mapping[str, np.ndarray], scheme: Scheme, rows: int = 3) -> np.ndarray:
+    """Crops with their labels (green) and predictions (red), as one picture.
+
+    Args:
+      sample: image uint8 [faces, size, size, 3]; points and predicted [faces, points, 2], input pixels.
+      scheme: of the landmarks.
+      rows: of the grid, at most.
+
+    Returns:
+      uint8 [height, width, 3] RGB.
+    """
+    count = min(len(sample["image"]), rows * _COLUMNS)
+    tiles = []
+    for i in range(count):
+        scale = _TILE / sample["image"].shape[1]
+        tile = cv2.resize(sample["image"][i], (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
+        for name, colour in (("points", TRUTH), ("predicted", PREDICTED)):
+            draw_landmarks(tile, (sample[name][i] + 0.5) * scale - 0.5, scheme, colour)
+        tiles.append(tile)
+    columns = min(count, _COLUMNS)
+    tiles += [np.zeros_like(tiles[0])] * (-count % columns)
+    return np.concatenate([np.concatenate(tiles[i : i + columns], 1) for i in range(0, len(tiles), columns)])
+
+
+def draw_samples(sample: Mapping[str, np.ndarray], scheme: Scheme, path: pathlib.Path) -> None:
+    """Writes `sample_grid` as a picture file."""
+    write_image(path, sample_grid(sample, scheme))
+
+
+def write_image(path: pathlib.Path, image: np.ndarray) -> None:
+    """Writes uint8 RGB [height, width, 3] in the format of the path's suffix.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+    if not cv2.imwrite(str(path), image[..., ::-1]):
+        raise OSError(f"{path} could not be written")
+
+
+def draw_error_curves(
+    face_nme: Mapping[str, np.ndarray], threshold: float, normaliser: str, path: pathlib.Path
+) -> None:
+    """Writes a picture of the cumulative error distribution of each split.
+
+    Args:
+      face_nme: [faces] per split, shares of the normaliser.
+      threshold: where the curves end.
+      normaliser: named on the axis.
+      path: of the picture.
+    """
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for name, values in face_nme.items():
+        errors, share = metrics.cumulative_errors(values, threshold)
+        area = metrics.Summary.of(values, threshold).result()["auc"]
+        axes.step(100 * errors, 100 * share, where="post", label=f"{name} (AUC {area:.1f} %)")
+    axes.set_xlim(0, 100 * threshold)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel(f"NME ({normaliser.replace('_', '-')}), %")
+    axes.set_ylabel("faces with at most this error, %")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,290 @@
+"""Prediction: faces of a picture to landmarks in its pixels, with .json, .pts and overlays on disk."""
+
+import json
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import cv2
+import jax
+import numpy as np
+import tqdm
+
+from dsat_jax import config as run_config
+from dsat_jax import evaluate, geometry, inputs, models, pictures
+from dsat_jax import mesh as meshes
+from dsat_jax.detect import FaceDetector
+from dsat_jax.schemes import SCHEMES, Scheme
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_FACES_AT_ONCE = 8  # every batch is filled up to this size, so that one compiled shape serves any picture
+
+FindBoxes = Callable[[pathlib.Path, np.ndarray], np.ndarray]
+
+
+class Landmarker:
+    """A trained run as a function from face boxes to landmarks.
+
+    Args:
+      workdir: the run's folder.
+
+    Attributes:
+      scheme: of the landmarks.
+      enlarge: margin of the network's crop around a face box, as a share of the box.
+
+    Raises:
+      FileNotFoundError: if the folder holds no run or no checkpoint.
+    """
+
+    def __init__(self, workdir: pathlib.Path):
+        config = run_config.load(workdir)
+        self.scheme = SCHEMES[config.data.scheme]
+        self.enlarge = config.input.enlarge
+        self._size = config.input.size
+        model = models.build_for(config)
+        mesh = meshes.make_mesh()
+        self._variables = evaluate.restore_best(config, model, mesh, workdir)
+        self._forward = evaluate.make_evaluation_step(model, config, mesh)
+        self._batch_size = -(-_FACES_AT_ONCE // jax.device_count()) * jax.device_count()
+
+    def __call__(self, image: np.ndarray, boxes: np.ndarray) -> list[dict[str, Any]]:
+        """Landmarks of each face.
+
+        The network sees each face twice: in the given box, then in the box around the landmarks that it found there,
+        which is how it was trained. So a sloppy box does little harm.
+
+        Args:
+          image: uint8 [height, width, 3] RGB.
+          boxes: [faces, 4] x_min, y_min, x_max, y_max around where the landmarks are expected, picture pixels.
+
+        Returns:
+          For each face: box [4], landmarks float64 [points, 2] in picture pixels, confidence [points] or None, and
+          gates [channels] or None.
+
+        Raises:
+          ValueError: if a box has no area.
+        """
+        found = self._predict(image, boxes)
+        again = np.array([geometry.box_of_points(face["landmarks"]) for face in found]).reshape(-1, 4)
+        return self._predict(image, again)
+
+    def _predict(self, image: np.ndarray, boxes: np.ndarray) -> list[dict[str, Any]]:
+        faces = []
+        for start in range(0, len(boxes), self._batch_size):
+            faces += self._predict_batch(image, boxes[start : start + self._batch_size])
+        return faces
+
+    def _predict_batch(self, image: np.ndarray, boxes: np.ndarray) -> list[dict[str, Any]]:
+        crops = [geometry.crop_matrix(box, self._size, self.enlarge) for box in boxes]
+        images = np.zeros((self._batch_size, self._size, self._size, 3), np.uint8)
+        for row, crop in enumerate(crops):
+            images[row] = inputs.warp(image, crop, self._size)
+        output = jax.device_get(self._forward(self._variables, images))
+        faces = []
+        for row, (box, crop) in enumerate(zip(boxes, crops, strict=True)):
+            points = geometry.transform_points(geometry.invert(crop), output.points[row].astype(np.float64))
+            faces.append(
+                {
+                    "box": np.asarray(box, np.float64),
+                    "landmarks": points,
+                    "confidence": None if output.confidence is None else output.confidence[row],
+                    "gates": None if output.gates is None else output.gates[row],
+                }
+            )
+        return faces
+
+
+def list_images(patterns: Sequence[str]) -> list[pathlib.Path]:
+    """The picture files that files, folders and patterns name, sorted and without repetition.
+
+    Raises:
+      FileNotFoundError: if one of them matches nothing.
+    """
+    if not patterns:
+        raise FileNotFoundError("no pictures were named: give --images=FILE, FOLDER or 'PATTERN*.jpg'")
+    files = set()
+    for pattern in patterns:
+        path = pathlib.Path(pattern)
+        if path.is_dir():
+            matches = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
+        elif path.exists():
+            matches = [path]
+        else:
+            anchor = pathlib.Path(path.anchor)
+            matches = list(anchor.glob(str(path.relative_to(anchor))))
+        if not matches:
+            raise FileNotFoundError(f"{pattern} matches no picture")
+        files.update(matches)
+    return sorted(files)
+
+
+def read_image(path: pathlib.Path) -> np.ndarray:
+    """A picture as viewers show it (its EXIF orientation applied), uint8 [height, width, 3] RGB.
+
+    Raises:
+      ValueError: if OpenCV cannot read it.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise ValueError(f"{path} is not a picture that OpenCV can read")
+    return image
+
+
+def whole_image_box(image: np.ndarray, enlarge: float) -> np.ndarray:
+    """The face box [4] whose crop, enlarged, is the whole picture."""
+    height, width = image.shape[:2]
+    margin_x, margin_y = (enlarge / (1 + 2 * enlarge) * (side - 1) for side in (width, height))
+    return np.array([margin_x, margin_y, width - 1 - margin_x, height - 1 - margin_y])
+
+
+def read_boxes(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Face boxes from a .json file: {"photo.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.
+
+    Returns:
+      float64 [faces, 4] by file name, in picture pixels, around where the landmarks are expected.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it is not of that form.
+    """
+    try:
+        contents = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    form = '{"photo.jpg": [[x_min, y_min, x_max, y_max], ...], ...}'
+    if not isinstance(contents, dict):
+        raise ValueError(f"{path} holds a {type(contents).__name__}, expected {form}")
+    boxes = {}
+    for name, rows in contents.items():
+        try:
+            boxes[name] = np.array(rows, np.float64).reshape(-1, 4)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} gives {rows!r} for {name}, expected {form}") from error
+        if not (np.isfinite(boxes[name]).all() and (boxes[name][:, 2:] > boxes[name][:, :2]).all()):
+            raise ValueError(f"{path} gives {rows!r} for {name}: a box needs x_min < x_max and y_min < y_max")
+    return boxes
+
+
+def _box_finder(boxes_file: str | None, whole_image: bool, enlarge: float) -> FindBoxes:
+    """Where the boxes of a picture come from: a file, the picture's own frame, or the detector."""
+    if boxes_file and whole_image:
+        raise ValueError("--boxes and --whole-image exclude each other")
+    if whole_image:
+        return lambda path, image: whole_image_box(image, enlarge)[None]
+    if boxes_file:
+        given = read_boxes(pathlib.Path(boxes_file))
+        return lambda path, image: given.get(path.name, np.empty((0, 4)))
+    detector = FaceDetector()
+    return lambda path, image: detector(image)
+
+
+def _write_points(path: pathlib.Path, points: np.ndarray) -> None:
+    """Writes landmarks in the .pts form of 300W, whose coordinates count from 1."""
+    lines = "\n".join(f"{x:.4f} {y:.4f}" for x, y in points + 1)
+    path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{lines}\n}}\n")
+
+
+def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Scheme) -> str:
+    contents = {
+        "image": path.name,
+        "width": image.shape[1],
+        "height": image.shape[0],
+        "scheme": scheme.name,
+        "faces": [
+            {
+                "box": np.round(face["box"], 3).tolist(),
+                "landmarks": np.round(face["landmarks"], 3).tolist(),
+                "confidence": None if face["confidence"] is None else np.round(face["confidence"], 4).tolist(),
+                "open_channels": None if face["gates"] is None else int((face["gates"] > 0).sum()),
+            }
+            for face in faces
+        ],
+    }
+    return json.dumps(contents, indent=1) + "\n"
+
+
+def _overlay(image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Scheme) -> np.ndarray:
+    """The picture with the landmarks of its faces."""
+    drawn = np.ascontiguousarray(image)
+    for face in faces:
+        extent = np.ptp(face["landmarks"], axis=0).max()
+        pictures.draw_landmarks(
+            drawn, face["landmarks"], scheme, pictures.PREDICTED, thickness=max(1, round(extent / 200))
+        )
+    return drawn
+
+
+def _output_stems(files: Sequence[pathlib.Path], out: pathlib.Path) -> list[pathlib.Path]:
+    """Where each picture's results go, without suffix: the folders below their common one are kept.
+
+    Raises:
+      ValueError: if two pictures would write the same files.
+    """
+    common = os.path.commonpath([file.resolve().parent for file in files])
+    stems = [out / file.resolve().relative_to(common).with_suffix("") for file in files]
+    seen: dict[pathlib.Path, pathlib.Path] = {}
+    for stem, file in zip(stems, files, strict=True):
+        if stem in seen:
+            raise ValueError(f"{seen[stem]} and {file} would both write {stem}.json; predict them one by one")
+        seen[stem] = file
+    return stems
+
+
+def predict_files(
+    workdir: pathlib.Path,
+    patterns: Sequence[str],
+    out: pathlib.Path,
+    boxes_file: str | None = None,
+    whole_image: bool = False,
+) -> int:
+    """The story of `--mode=predict`: pictures in, landmarks out: NAME.json, NAME.pts, NAME_landmarks.jpg.
+
+    Args:
+      workdir: the run's folder.
+      patterns: files, folders or patterns of pictures.
+      out: folder of the results.
+      boxes_file: see `read_boxes`; None finds faces with the bundled cascade.
+      whole_image: take each picture as one face.
+
+    Returns:
+      The number of faces.
+
+    Raises:
+      FileNotFoundError: if a pattern matches nothing, or the folder holds no run.
+      ValueError: if no picture could be read.
+    """
+    files = list_images(patterns)
+    stems = _output_stems(files, out)
+    landmarker = Landmarker(workdir)
+    find_boxes = _box_finder(boxes_file, whole_image, landmarker.enlarge)
+    counts = {"faces": 0, "without a face": 0, "unreadable": 0}
+    for file, stem in zip(tqdm.tqdm(files, unit="picture"), stems, strict=True):
+        try:
+            image = read_image(file)
+        except ValueError as error:
+            tqdm.tqdm.write(f"skipped: {error}")
+            counts["unreadable"] += 1
+            continue
+        faces = landmarker(image, find_boxes(file, image))
+        if not faces:
+            tqdm.tqdm.write(f"{file}: no face found; --boxes or --whole-image say where it is")
+            counts["without a face"] += 1
+        counts["faces"] += len(faces)
+        _write_results(file, stem, image, faces, landmarker.scheme)
+    if counts["unreadable"] == len(files):
+        raise ValueError(f"none of the {len(files)} pictures could be read")
+    summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "faces")
+    print(f"{len(files)} pictures: {summary}; results in {out}")
+    return counts["faces"]
+
+
+def _write_results(
+    file: pathlib.Path, stem: pathlib.Path, image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Scheme
+) -> None:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    stem.with_name(f"{stem.name}.json").write_text(_as_json(file, image, faces, scheme))
+    for number, face in enumerate(faces):
+        suffix = f"_{number}" if number else ""
+        _write_points(stem.with_name(f"{stem.name}{suffix}.pts"), face["landmarks"])
+    pictures.write_image(stem.with_name(f"{stem.name}_landmarks.jpg"), _overlay(image, faces, scheme))

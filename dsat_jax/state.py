@@ -1,0 +1,70 @@
+"""The state of a training run, and the table of its parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from flax import struct
+
+
+class TrainState(struct.PyTreeNode):
+    """Everything that a checkpoint keeps.
+
+    Attributes:
+      step: int32 scalar, number of steps taken.
+      params: parameters of the model, float32.
+      batch_stats: running statistics of its BatchNorms.
+      opt_state: of the optimiser.
+      ema: averaged `params` and `batch_stats`, which are evaluated.
+    """
+
+    step: jax.Array
+    params: Any
+    batch_stats: Any
+    opt_state: optax.OptState
+    ema: dict[str, Any]
+
+
+def create(
+    model: nn.Module, optimizer: optax.GradientTransformation, input_size: int, key: jax.Array
+) -> TrainState:
+    """The state at step 0.
+
+    Args:
+      model: as made by `models.build`.
+      optimizer: as made by `make_optimizer`.
+      input_size: side of the network's input.
+      key: random key of the initialisation.
+    """
+    images = jnp.zeros((1, input_size, input_size, 3))
+    variables = model.init({"params": key}, images, train=False)
+    params, batch_stats = variables["params"], variables.get("batch_stats", {})
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        batch_stats=batch_stats,
+        opt_state=optimizer.init(params),
+        # Copies: two names for one buffer could not both be donated to the training step.
+        ema=jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats}),
+    )
+
+
+def update_ema(ema: Mapping[str, Any], new: Mapping[str, Any], decay: float, step: jax.Array) -> dict[str, Any]:
+    """Moves the average towards new values.
+
+    The decay grows as (1 + step) / (10 + step) up to `decay`, so that the average forgets the initial values soon.
+    With decay 0 the average is the new values.
+    """
+    decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return jax.tree.map(lambda old, value: decay * old + (1 - decay) * value, dict(ema), dict(new))
+
+
+def parameter_table(params: Mapping[str, Any]) -> str:
+    """Number of parameters of each part of the model, and in all, as lines of text."""
+    counts = {name: sum(leaf.size for leaf in jax.tree.leaves(part)) for name, part in params.items()}
+    width = max(len(name) for name in [*counts, "parameters"])
+    lines = [f"{name:<{width}}  {count:>13,}" for name, count in counts.items()]
+    return "\n".join([*lines, f"{'parameters':<{width}}  {sum(counts.values()):>13,}"])

@@ -1,0 +1,87 @@
+"""Trains, evaluates and predicts face landmarks.
+
+    python run.py --config=configs/synthetic.py
+    python run.py --mode=evaluate --workdir=runs/synthetic
+    python run.py --mode=predict --workdir=runs/synthetic --images='photos/*.jpg' --out=predictions
+"""
+
+import pathlib
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+STOPPED = 75  # exit code of a run that was asked to stop and can go on (EX_TEMPFAIL)
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Configuration, with a variant after a colon: configs/w300.py:small."
+)
+_MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict"], "What to do.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; runs/<name of the configuration> by default.")
+_DATASET = flags.DEFINE_string("dataset", None, "evaluate: another dataset with the same landmarks.")
+_SPLIT = flags.DEFINE_list("split", [], "evaluate: TFDS splits, separated by commas; the run's test splits by default.")
+_IMAGES = flags.DEFINE_list("images", [], "predict: picture files, folders or patterns, separated by commas.")
+_OUT = flags.DEFINE_string("out", "predictions", "predict: folder of the results.")
+_BOXES = flags.DEFINE_string("boxes", None, "predict: a .json file with face boxes for each picture.")
+_WHOLE_IMAGE = flags.DEFINE_bool("whole-image", False, "predict: each picture is one face, no detection.")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the mode that the flags name; returns the exit code."""
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected arguments: {' '.join(arguments[1:])}")
+    try:
+        return MODES[_MODE.value]()
+    except (ValueError, OSError) as error:
+        if logging.level_debug():
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _train() -> int:
+    from dsat_jax import train
+
+    if _CONFIG.value is None:
+        raise app.UsageError("--mode=train needs --config, for example --config=configs/synthetic.py")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    workdir = pathlib.Path(_WORKDIR.value or f"runs/{_CONFIG.value.name}")
+    summaries = train.train_and_evaluate(_CONFIG.value, workdir, lambda step: stop.is_set())
+    return STOPPED if summaries is None else 0
+
+
+def _evaluate() -> int:
+    from dsat_jax import evaluate
+
+    evaluate.evaluate_run(_run_folder(), _DATASET.value, _SPLIT.value)
+    return 0
+
+
+def _predict() -> int:
+    from dsat_jax import predict
+
+    predict.predict_files(
+        _run_folder(), _IMAGES.value, pathlib.Path(_OUT.value), _BOXES.value, FLAGS["whole-image"].value
+    )
+    return 0
+
+
+def _run_folder() -> pathlib.Path:
+    if _WORKDIR.value:
+        return pathlib.Path(_WORKDIR.value)
+    if _CONFIG.value is not None:
+        return pathlib.Path(f"runs/{_CONFIG.value.name}")
+    raise app.UsageError(f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run")
+
+
+MODES = {"train": _train, "evaluate": _evaluate, "predict": _predict}
+
+
+if __name__ == "__main__":
+    flags.FLAGS.set_default("verbosity", logging.WARNING)
+    app.run(main)

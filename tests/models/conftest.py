@@ -1,0 +1,54 @@
+"""The reduced network of the golden tensors, its weights and its recorded runs, shared by the tests of the models."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dsat_jax.models.dsat import DSAT
+from dsat_jax.torch_import import load_torch_dsat
+
+GOLDEN = pathlib.Path(__file__).parents[3] / "shared" / "golden"
+
+
+def to_nhwc(array: np.ndarray) -> jax.Array:
+    """[B, C, H, W] -> [B, H, W, C]."""
+    return jnp.asarray(array.transpose(0, 2, 3, 1))
+
+
+class Golden:
+    """The recorded tensors by name; those of four axes are images and come as NHWC."""
+
+    def __init__(self):
+        with np.load(GOLDEN / "tensors.npz") as archive:
+            self._arrays = dict(archive)
+
+    def __getitem__(self, name: str) -> jax.Array:
+        array = self._arrays[name]
+        return to_nhwc(array) if array.ndim == 4 else jnp.asarray(array)
+
+    def under(self, prefix: str) -> dict[str, np.ndarray]:
+        """The arrays whose names begin with `prefix`, by the rest of their names."""
+        return {k.removeprefix(prefix): v for k, v in self._arrays.items() if k.startswith(prefix)}
+
+
+@pytest.fixture(scope="session")
+def golden() -> Golden:
+    if not GOLDEN.is_dir():
+        pytest.skip("the golden tensors are not there (../shared/golden beside the repository)")
+    return Golden()
+
+
+@pytest.fixture(scope="session")
+def golden_model() -> DSAT:
+    return DSAT(
+        num_points=13, num_boundaries=0, width=32, stacks=2, embedding_dropout=0.0, attention_dropout=0.0
+    )
+
+
+@pytest.fixture(scope="session")
+def golden_variables(golden: Golden, golden_model: DSAT) -> dict:
+    template = jax.eval_shape(lambda: golden_model.init(jax.random.key(0), golden["x"], train=False))
+    return load_torch_dsat(GOLDEN / "weights.npz", template)

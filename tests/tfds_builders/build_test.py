@@ -1,0 +1,107 @@
+"""The build command and the loader, on the drawn 300W of its builder's tests."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import tensorflow_datasets as tfds
+
+import tfds_builders
+from tfds_builders import build
+
+ROOT = pathlib.Path(tfds_builders.__file__).parent
+RAW = ROOT / "w300" / "dummy_data"
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("built")
+    build.build("w300", RAW, folder)
+    return folder
+
+
+def test_the_command_says_where_what_and_what_not(tmp_path: pathlib.Path):
+    """In a process of its own, for what TFDS itself would print."""
+    command = [sys.executable, "-m", "tfds_builders.build", "w300", f"--manual_dir={RAW}"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT.parent,
+        env=os.environ | {"TFDS_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Built w300/faces/1.0.0 in ")
+    assert lines[0].endswith(str(tmp_path / "w300" / "faces" / "1.0.0"))
+    assert "  helen_test              2 faces" in lines
+    assert lines[-2:] == [
+        "Skipped 1 incomplete and 0 damaged records:",
+        "  lfpw/testset/image_0002.pts: no picture beside it",
+    ]
+    assert all("official set has" in line for line in done.stderr.splitlines())
+
+
+def test_building_again_does_nothing(data_dir: pathlib.Path, capsys: pytest.CaptureFixture):
+    files = {path: path.stat().st_mtime_ns for path in data_dir.rglob("*") if path.is_file()}
+    assert build.main(["w300", f"--data_dir={data_dir}"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in data_dir.rglob("*") if path.is_file()} == files
+    out = capsys.readouterr().out
+    assert out.startswith("w300/faces/1.0.0 is already built, nothing to do: ")
+    assert "  train                   3 faces\n" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["w3000"], "error: no dataset is called 'w3000'; there are "),
+        (["w300/cut"], "error: w300 has no configuration called 'cut'; there are faces, original"),
+        (["w300"], "error: w300 needs --manual_dir=DIR."),
+        (["w300", "--manual_dir=missing"], "error: missing: there is no such folder."),
+        (["w300", "--manual_dir=empty"], "error: empty: the folder is empty."),
+        (["w300", "--manual_dir=other"], "error: other: no faces of 300W here."),
+    ],
+)
+def test_a_mistake_is_one_clear_message(
+    arguments: list[str],
+    message: str,
+    tmp_path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("empty").mkdir()
+    pathlib.Path("other", "wflw").mkdir(parents=True)
+    assert build.main([*arguments, "--data_dir=built"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert ("helen/trainset/" in captured.err) == (
+        "dir" in message or "folder" in message or "300W" in message
+    )
+
+
+def test_an_unknown_dataset_lists_the_known_ones(capsys: pytest.CaptureFixture):
+    assert build.main(["nothing"]) == 1
+    assert ", ".join(tfds_builders.builder_names()) in capsys.readouterr().err
+
+
+def test_builders_are_found_by_their_folder():
+    assert "w300" in tfds_builders.builder_names()
+
+
+def test_loads_what_was_built(data_dir: pathlib.Path):
+    builder = tfds_builders.load_builder("w300", data_dir)
+    source = builder.as_data_source(split="train[:67%]", decoders={"image": tfds.decode.SkipDecoding()})
+    assert len(source) == 2
+    assert isinstance(source[0]["image"], bytes)
+
+
+def test_loading_what_was_not_built_names_the_command(data_dir: pathlib.Path):
+    with pytest.raises(FileNotFoundError) as error:
+        tfds_builders.load_builder("w300/original", data_dir)
+    command = f"`python -m tfds_builders.build w300/original --manual_dir=DIR --data_dir={data_dir}`"
+    assert command in str(error.value)
+    assert str(data_dir / "w300" / "original" / "1.0.0") in str(error.value)

@@ -1,0 +1,78 @@
+"""A synthetic face from its parameters: picture, landmarks, visibility."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from tfds_builders.synthetic_faces import body, eyes, features, hair, occluders, photo
+from tfds_builders.synthetic_faces.paint import Canvas
+from tfds_builders.synthetic_faces.parameters import SIZE, Parameters, sample
+from tfds_builders.synthetic_faces.pose import turned_away
+from tfds_builders.synthetic_faces.portrait import Portrait
+
+MIN_COVERED = 6  # landmarks under something that make a face an occluded one
+VISIBLE, OCCLUDED = 1, 2  # as in `tfds_builders.faces`, which the drawing processes do not import
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+    """One synthetic picture and what is known of it.
+
+    Attributes:
+      image: uint8 [size, size, 3] RGB.
+      points: float32 [98, 2] landmarks in pixels.
+      visibility: uint8 [98], VISIBLE or OCCLUDED.
+      attributes: name to truth.
+    """
+
+    image: np.ndarray
+    points: np.ndarray
+    visibility: np.ndarray
+    attributes: dict[str, bool]
+
+
+def draw(parameters: Parameters) -> Drawing:
+    """Draws one face, from the background to the front."""
+    portrait, canvas = Portrait.of(parameters), Canvas.blank(SIZE)
+    photo.draw_background(canvas, portrait.random)
+    strands = hair.hair_shade(portrait)
+    hair.draw_behind(canvas, portrait, strands)
+    body.draw_neck(canvas, portrait)
+    hair.draw_on_skull(canvas, portrait, strands)
+    body.draw_ears(canvas, portrait)
+    features.draw_skin(canvas, portrait)
+    features.draw_folds(canvas, portrait)
+    features.draw_beard(canvas, portrait)
+    features.draw_mouth(canvas, portrait)
+    eyes.draw_eyes(canvas, portrait)
+    features.draw_nose(canvas, portrait)
+    features.draw_brows(canvas, portrait)
+    hair.draw_in_front(canvas, portrait, strands)
+    occluders.draw_occluder(canvas, portrait)
+    covered = _covered(portrait.points, canvas)
+    hidden = covered | turned_away(portrait.head, parameters.pose)
+    return Drawing(
+        image=photo.develop(canvas.image, parameters.photo, portrait.random),
+        points=portrait.points.astype(np.float32),
+        visibility=np.where(hidden, OCCLUDED, VISIBLE).astype(np.uint8),
+        attributes=parameters.attributes | {"occlusion": int(covered.sum()) >= MIN_COVERED},
+    )
+
+
+def _covered(points: np.ndarray, canvas: Canvas) -> np.ndarray:
+    """Which points lie under an occluder or hair: bool [points]."""
+    x, y = np.clip(np.rint(points).astype(int), 0, canvas.size - 1).T
+    return canvas.cover[y, x] > 127
+
+
+def draw_face(seed: int, split: int, index: int) -> Drawing:
+    """Face `index` of a split: the same on every run, whatever else is drawn.
+
+    Args:
+      seed: of the dataset.
+      split: number of the split.
+      index: of the face within its split.
+    """
+    cv2.setNumThreads(0)
+    return draw(sample(np.random.default_rng([seed, split, index])))

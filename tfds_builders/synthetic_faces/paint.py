@@ -1,0 +1,214 @@
+"""The brush: antialiased shapes with sub-pixel outlines on a picture, coloured flat or by a map of shades.
+
+Outlines are float pixels with pixel centres at integers. Sharp edges are drawn at four times the resolution and
+averaged, with the coordinates of `geometry.resize_matrix`: x' = (x + 0.5) 4 - 0.5. OpenCV fills the pixels that an
+outline touches, so a sharp shape is 0.12 pixels larger than its outline all around, and centred to 0.01 pixels.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+Colour = tuple[float, float, float]  # RGB, 0 to 255
+NORMAL_SHADE = 150  # the byte, of 255, of a surface of brightness 1
+_SOFT, _VERY_SOFT = 1.0, 2.4  # pixels of feather
+_SHIFT = 4  # fractional bits of cv2's drawing coordinates
+
+
+@dataclasses.dataclass
+class Canvas:
+    """What is being painted.
+
+    Attributes:
+      image: uint8 [size, size, 3] RGB.
+      cover: uint8 [size, size], how much of the face something hides, 255 all.
+    """
+
+    image: np.ndarray
+    cover: np.ndarray
+
+    @classmethod
+    def blank(cls, size: int) -> "Canvas":
+        """An empty square canvas, `size` pixels wide."""
+        return cls(np.zeros((size, size, 3), np.uint8), np.zeros((size, size), np.uint8))
+
+    @property
+    def size(self) -> int:
+        """Side in pixels."""
+        return self.image.shape[0]
+
+    def fill(
+        self,
+        outline: np.ndarray | Sequence[np.ndarray],
+        colour: Colour | np.ndarray,
+        *,
+        shade: np.ndarray | None = None,
+        opacity: float = 1.0,
+        feather: float = 0.0,
+        within: np.ndarray | None = None,
+        covers: bool = False,
+    ) -> None:
+        """Paints the inside of an outline, or of several at once.
+
+        Args:
+          outline: [points, 2] pixels, or a sequence of such outlines.
+          colour: flat RGB, or a picture uint8 [size, size, 3] seen through the outline.
+          shade: uint8 [size, size]; given it, `colour` is lit by it (see `ramp`).
+          opacity: 0 to 1.
+          feather: standard deviation of the soft edge in pixels; 0 is sharp.
+          within: another outline [points, 2] outside of which nothing is painted.
+          covers: whether the shape hides the face beneath it.
+        """
+        outlines = [outline] if isinstance(outline, np.ndarray) else outline
+        window = _window(outlines, feather, self.size)
+        if window is None:
+            return
+        alpha = coverage(outlines, window, feather)
+        if within is not None:
+            alpha = cv2.multiply(alpha, coverage([within], window))
+        self.blend(window, alpha, colour, shade=shade, opacity=opacity)
+        if covers:
+            hidden = self.cover[window]
+            np.maximum(hidden, (alpha * (255 * opacity)).astype(np.uint8), out=hidden)
+
+    def blend(
+        self,
+        window: tuple[slice, slice],
+        alpha: np.ndarray,
+        colour: Colour | np.ndarray,
+        *,
+        shade: np.ndarray | None = None,
+        opacity: float = 1.0,
+    ) -> None:
+        """Paints `colour` with coverage `alpha`, float32 [rows, columns] from 0 to 1, into a window."""
+        below = self.image[window]
+        if shade is not None:
+            paint = cv2.applyColorMap(np.ascontiguousarray(shade[window]), ramp(tuple(colour)))
+        elif isinstance(colour, np.ndarray) and colour.ndim == 3:
+            paint = np.ascontiguousarray(colour[window])
+        else:
+            paint = np.empty_like(below)
+            paint[:] = colour
+        alpha = alpha * np.float32(opacity) if opacity != 1.0 else alpha
+        self.image[window] = cv2.blendLinear(np.ascontiguousarray(below), paint, 1 - alpha, alpha)
+
+
+def coverage(outlines: Sequence[np.ndarray], window: tuple[slice, slice], feather: float = 0.0) -> np.ndarray:
+    """Share of each pixel of a window inside any of the outlines, float32 [rows, columns].
+
+    Args:
+      outlines: each [points, 2] pixels.
+      window: rows and columns of the picture.
+      feather: standard deviation of the soft edge in pixels. Soft edges need less resolution, very soft ones half.
+    """
+    rows, columns = window
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    if feather < _SOFT:
+        fine = _rasterise(outlines, window, (shape[0] * 4, shape[1] * 4), 4.0)
+        for factor in (2, 1):  # OpenCV halves much faster than it quarters
+            fine = cv2.resize(fine, (shape[1] * factor, shape[0] * factor), interpolation=cv2.INTER_AREA)
+        alpha = cv2.GaussianBlur(fine, (0, 0), feather) if feather else fine
+    elif feather < _VERY_SOFT:
+        alpha = cv2.GaussianBlur(_rasterise(outlines, window, shape, 1.0), (0, 0), feather)
+    else:
+        half = (shape[0] // 2 + 1, shape[1] // 2 + 1)
+        small = cv2.GaussianBlur(_rasterise(outlines, window, half, 0.5), (0, 0), feather / 2)
+        alpha = cv2.resize(small, (2 * half[1], 2 * half[0]))[: shape[0], : shape[1]]
+    return alpha * np.float32(1 / 255)
+
+
+def _rasterise(
+    outlines: Sequence[np.ndarray], window: tuple[slice, slice], shape: tuple[int, int], scale: float
+) -> np.ndarray:
+    """The outlines filled with 255 on a window resized by `scale`: uint8 `shape`."""
+    filled = np.zeros(shape, np.uint8)
+    start, units = np.array([window[1].start, window[0].start]) - 0.5, 1 << _SHIFT
+    for outline in outlines:
+        local = ((outline - start) * scale - 0.5) * units
+        cv2.fillPoly(filled, [np.rint(local).astype(np.int32)], 255, cv2.LINE_8, _SHIFT)
+    return filled
+
+
+def _window(outlines: Sequence[np.ndarray], feather: float, size: int) -> tuple[slice, slice] | None:
+    """The pixels that the outlines touch, or None where they lie outside the picture."""
+    margin = 1 + 2.5 * feather
+    points = outlines[0] if len(outlines) == 1 else np.concatenate(outlines)
+    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    left, right = max(math.floor(x0 - margin), 0), min(math.ceil(x1 + margin) + 1, size)
+    top, bottom = max(math.floor(y0 - margin), 0), min(math.ceil(y1 + margin) + 1, size)
+    return (slice(top, bottom), slice(left, right)) if right > left and bottom > top else None
+
+
+@functools.lru_cache(maxsize=256)
+def ramp(colour: Colour) -> np.ndarray:
+    """Colours of a material from no light to too much: uint8 [256, 1, 3]; its own colour at NORMAL_SHADE.
+
+    Shadows turn warmer, as light that has passed through skin does; highlights turn white.
+    """
+    light = np.arange(256)[:, None] / NORMAL_SHADE
+    lit = np.array(colour) * np.minimum(light, 1) ** np.array([0.9, 1.05, 1.1])
+    over = np.clip(light - 1, 0, None)
+    lit = lit + (255 - lit) * (1 - np.exp(-1.1 * over))
+    return np.clip(np.rint(lit), 0, 255).astype(np.uint8)[:, None]
+
+
+@functools.cache
+def _spline_basis(per_segment: int) -> np.ndarray:
+    """Catmull-Rom weights [per_segment, 4] of the four points around a segment."""
+    t = np.arange(per_segment)[:, None] / per_segment
+    weights = [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3]
+    return np.concatenate(weights, axis=1) / 2
+
+
+def curve(points: np.ndarray, closed: bool = False, per_segment: int = 6) -> np.ndarray:
+    """A smooth line through points.
+
+    Args:
+      points: [points, dims].
+      closed: whether the line returns to the first point.
+      per_segment: points per segment.
+
+    Returns:
+      [points * per_segment, dims] if closed, else [(points - 1) * per_segment + 1, dims].
+    """
+    before, after = (points[-1:], points[:2]) if closed else (points[:1], points[-1:])
+    padded = np.concatenate([before, points, after])
+    segments = len(points) if closed else len(points) - 1
+    around = np.stack([padded[k : k + segments] for k in range(4)])  # [4, segments, dims]
+    line = np.einsum("pk,ksd->spd", _spline_basis(per_segment), around).reshape(-1, points.shape[1])
+    return line if closed else np.concatenate([line, points[-1:]])
+
+
+def ribbon(line: np.ndarray, widths: np.ndarray | float) -> np.ndarray:
+    """Outline [2 * points, 2] of a line [points, 2] that is as thick as `widths`, [points] or one, in pixels."""
+    along = np.empty_like(line)
+    along[1:-1] = line[2:] - line[:-2]
+    along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
+    half = widths / np.maximum(2 * np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    aside = along[:, ::-1] * np.array([-1.0, 1.0]) * half[:, None]
+    return np.concatenate([line + aside, (line - aside)[::-1]])
+
+
+def dot(centre: np.ndarray, radius: float, narrow: float = 1.0, points: int = 20) -> np.ndarray:
+    """Outline [points, 2] of an ellipse `radius` high and `narrow` times as wide."""
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    return centre + radius * np.stack([narrow * np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def taper(count: int, width: float, power: float = 0.7) -> np.ndarray:
+    """Widths [count] of a line that is `width` thick in the middle and ends in points."""
+    return width * np.sin(np.linspace(0.03, np.pi - 0.03, count)) ** power
+
+
+def mix(a: Colour, b: Colour, share: float) -> Colour:
+    """The colour between `a` (share 0) and `b` (share 1)."""
+    return tuple(float(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+
+
+def as_shade(brightness: np.ndarray) -> np.ndarray:
+    """uint8 map of shades of a map of brightness, 1 is normal."""
+    return np.clip(brightness * NORMAL_SHADE, 0, 255).astype(np.uint8)

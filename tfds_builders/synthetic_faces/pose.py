@@ -1,0 +1,163 @@
+"""Where a head is in the picture: rotation, perspective, and the outline that the viewer sees."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from tfds_builders.synthetic_faces.template import (
+    BROW_LEFT,
+    BROW_RIGHT,
+    EYE_LEFT,
+    EYE_RIGHT,
+    LIPS,
+    NUM_CONTOUR,
+    PUPILS,
+    Head,
+)
+
+PIVOT = np.array([0.0, 45.0, -40.0])  # the head turns about this point, millimetres
+_INSIDE = np.r_[BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGHT, LIPS, PUPILS]  # all but contour and nose
+_ACROSS = np.sin(np.deg2rad(np.linspace(20, 90, 29)))  # where a row of skin is searched for its outline
+
+
+@dataclasses.dataclass(frozen=True)
+class Pose:
+    """A head in front of a camera.
+
+    Attributes:
+      yaw: degrees; positive turns the nose to the picture's right.
+      pitch: degrees; positive lowers the nose.
+      roll: degrees; positive is clockwise as seen.
+      scale: pixels per millimetre at the pivot.
+      centre: (x, y) pixels of the pivot.
+      distance: millimetres from the camera to the pivot.
+    """
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    scale: float = 0.9
+    centre: tuple[float, float] = (128.0, 128.0)
+    distance: float = 900.0
+
+    def mirrored(self, width: int) -> "Pose":
+        """The pose of the mirrored picture, `width` pixels wide."""
+        centre = (width - 1 - self.centre[0], self.centre[1])
+        return dataclasses.replace(self, yaw=-self.yaw, roll=-self.roll, centre=centre)
+
+    @functools.cached_property
+    def rotation(self) -> np.ndarray:
+        """float64 [3, 3], head to camera coordinates: yaw first, then pitch, then roll."""
+        yaw, pitch, roll = np.deg2rad([self.yaw, self.pitch, self.roll])
+        around_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+        around_x = np.array(
+            [[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]]
+        )
+        around_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+        return around_z @ around_x @ around_y
+
+    @functools.cached_property
+    def picture_right(self) -> np.ndarray:
+        """float64 [2]: the head's own right in the picture, were it not turned."""
+        roll = np.deg2rad(self.roll)
+        return np.array([np.cos(roll), np.sin(roll)])
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Pixels [..., 2] of points [..., 3] given in head coordinates."""
+        return self.project_turned((points - PIVOT) @ self.rotation.T)
+
+    def project_turned(self, turned: np.ndarray) -> np.ndarray:
+        """Pixels [..., 2] of points [..., 3] given in camera coordinates, from the pivot."""
+        nearness = self.scale * self.distance / (self.distance - turned[..., 2:])
+        return turned[..., :2] * nearness + np.array(self.centre)
+
+
+def landmarks(head: Head, pose: Pose) -> np.ndarray:
+    """The 98 landmarks in the picture.
+
+    The contour is annotated as people do: on the side turned away, where the jaw line is hidden, its points follow the
+    visible outline of the cheek, and so do points of the far eye, brow and lips that have passed behind it.
+
+    Args:
+      head: from `build_head`.
+      pose: of the head.
+
+    Returns:
+      float64 [98, 2] pixels.
+    """
+    points = pose.project(head.points)
+    points[:NUM_CONTOUR] = _contour(head, pose)
+    hidden, outline = _beyond_outline(head, pose)
+    points[_INSIDE] = np.where(hidden[:, None], outline, points[_INSIDE])
+    return points
+
+
+def turned_away(head: Head, pose: Pose) -> np.ndarray:
+    """Which landmarks inside the face lie on skin that the viewer cannot see, beyond the outline of the cheek.
+
+    Args:
+      head: from `build_head`.
+      pose: of the head.
+
+    Returns:
+      bool [98]; always false for the contour and the nose.
+    """
+    hidden = np.zeros(len(head.points), bool)
+    hidden[_INSIDE], _ = _beyond_outline(head, pose)
+    return hidden
+
+
+def _beyond_outline(head: Head, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+    """Which points of `_INSIDE` are turned away, bool [inside], and the outline beside them, pixels [inside, 2]."""
+    points = head.points[_INSIDE]
+    sides = np.where(points[:, 0] < 0, -1, 1)
+    outline, across = silhouette(_rows_at(head, points[:, 1]), pose, sides)
+    width = np.interp(points[:, 1], head.rows[:, 0], head.rows[:, 1])
+    outwards = sides[:, None] * pose.picture_right
+    past = ((pose.project(points) - outline) * outwards).sum(axis=-1) > 0
+    return past | (np.abs(points[:, 0]) > across * width), outline
+
+
+def _rows_at(head: Head, y: np.ndarray) -> np.ndarray:
+    """Rows [heights, 4] of the skin at other heights y."""
+    return np.stack([y] + [np.interp(y, head.rows[:, 0], head.rows[:, k]) for k in (1, 2, 3)], axis=-1)
+
+
+def _contour(head: Head, pose: Pose) -> np.ndarray:
+    jaw = head.points[16:NUM_CONTOUR]  # chin to right temple
+    rows = np.stack([jaw[:, 1], jaw[:, 0], jaw[:, 2], _rows_at(head, jaw[:, 1])[:, 3]], axis=-1)
+    right, left = (silhouette(rows, pose, np.full(len(rows), side))[0] for side in (1, -1))
+    return np.concatenate([left[:0:-1], right])
+
+
+def silhouette(rows: np.ndarray, pose: Pose, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The outermost visible point of each row of skin.
+
+    Args:
+      rows: [rows, 4] as in `Head.rows`.
+      pose: of the head.
+      sides: [rows], -1 for the left, 1 for the right end of the row.
+
+    Returns:
+      Pixels, float64 [rows, 2], and where on the row they lie, float64 [rows]: 1 is the edge, 0 the midline.
+    """
+    points = skin_points(rows, _ACROSS) * np.stack([sides, np.ones_like(sides), np.ones_like(sides)], -1)[:, None]
+    pixels = pose.project(points)  # [rows, across, 2]
+    outermost = (sides[:, None] * (pixels @ pose.picture_right)).argmax(axis=1)
+    return pixels[np.arange(len(rows)), outermost], _ACROSS[outermost]
+
+
+def skin_points(rows: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Points of the base surface.
+
+    Args:
+      rows: [rows, 4] as in `Head.rows`.
+      across: [across] in -1 (left edge) .. 1 (right edge).
+
+    Returns:
+      float64 [rows, across, 3] millimetres.
+    """
+    y, width, edge, middle = rows.T[:, :, None]
+    depth = edge + (middle - edge) * (1 - np.abs(across) ** 2.5) ** 0.6
+    return np.stack(np.broadcast_arrays(width * across, y, depth), axis=-1)

@@ -1,0 +1,1 @@
+"""300W: 68 landmarks on faces in the wild."""

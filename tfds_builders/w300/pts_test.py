@@ -1,0 +1,59 @@
+"""Reading .pts files, whole and broken."""
+
+import numpy as np
+import pytest
+
+from tfds_builders import faces
+from tfds_builders.w300 import pts
+
+POINTS = np.array([[1.0, 2.5], [65.609, 108.623], [-3.25, 4e1]])
+LINES = "1 2.5\n65.609 108.623\n-3.25 4e1\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version: 1\nn_points:  3\n{\n" + LINES + "}\n",
+        "version: 1\nn_points: 3\n{\n" + LINES + "}",
+        "version: 1\r\nn_points: 3\r\n{\r\n" + LINES.replace("\n", "\r\n") + "}\r\n\r\n",
+        "\ufeffversion: 1\nn_points: 3 \n{ \n\n" + LINES.replace(" ", "\t ") + " }",
+        LINES,
+        LINES.rstrip(),
+    ],
+    ids=["two-spaces", "one-space", "crlf", "odd-blanks", "bare", "bare-without-last-newline"],
+)
+def test_reads_every_form_in_use(text: str):
+    np.testing.assert_array_equal(pts.parse_pts(text.encode(), "a.pts", 3), POINTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a.pts: the file is empty, expected 3 landmarks"),
+        (" \n", "a.pts: the file is empty, expected 3 landmarks"),
+        ("1 2\n3 4\n", "a.pts: 2 landmarks, expected 3"),
+        ("version: 1\nn_points: 2\n{\n1 2\n3 4\n}\n", "a.pts: 2 landmarks, expected 3"),
+        ("version: 1\nn_points: 68\n{\n" + LINES + "}\n", "a.pts: n_points says 68, but 3 landmarks follow"),
+        ("version: 1\nn_points: 3\n{\n" + LINES, "a.pts: the header is broken"),
+        ("version: 1\nn_points: 3\n" + LINES, "a.pts: the header is broken"),
+        ("version: 1\nn_points: three\n{\n" + LINES + "}", "a.pts: the header is broken"),
+        ("version: 1\nn_points: 3\n{\n}\n", "a.pts: n_points says 3, but 0 landmarks follow"),
+        ("1 2\nnan 4\n5 6\n", "a.pts: found the landmark 'nan 4', expected finite numbers"),
+        ("1 2\n3 inf\n5 6\n", "a.pts: found the landmark '3 inf', expected finite numbers"),
+        ("1 2\n3 4 5\n5 6\n", "a.pts: found the line '3 4 5', expected two numbers `x y`"),
+        (
+            "<html>not found</html>",
+            "a.pts: found the line '<html>not found</html>', expected two numbers `x y`",
+        ),
+    ],
+)
+def test_says_what_is_wrong_with_a_file(text: str, message: str):
+    with pytest.raises(faces.DamagedRecord) as error:
+        pts.parse_pts(text.encode(), "a.pts", 3)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_refuses_bytes_that_are_no_text():
+    with pytest.raises(faces.DamagedRecord, match=r"^a\.pts: found the line"):
+        pts.parse_pts(b"\xff\xd8\xff\xe0\x00\x10JFIF", "a.pts", 3)

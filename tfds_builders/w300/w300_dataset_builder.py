@@ -1,0 +1,107 @@
+"""300W, see README.md beside this file."""
+
+import dataclasses
+import pathlib
+
+import tensorflow_datasets as tfds
+
+from dsat_jax import schemes
+from tfds_builders import BuildError, face_builder, faces
+from tfds_builders.w300 import pts
+
+SCHEME = schemes.SCHEMES["w300_68"]
+
+# Faces of the official distribution, by folder.
+OFFICIAL = {
+    "afw": 337,
+    "helen/trainset": 2000,
+    "helen/testset": 330,
+    "lfpw/trainset": 811,
+    "lfpw/testset": 224,
+    "ibug": 135,
+}
+
+SPLITS = {
+    "train": ("afw", "helen/trainset", "lfpw/trainset"),
+    "test_common": ("helen/testset", "lfpw/testset"),
+    "test_challenging": ("ibug",),
+    "test_full": ("helen/testset", "lfpw/testset", "ibug"),
+    "helen_test": ("helen/testset",),
+    "lfpw_test": ("lfpw/testset",),
+}
+
+PICTURE_SUFFIXES = (".jpg", ".png")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One annotated face: the paths of its picture and its landmarks, relative to the dataset's folder."""
+
+    picture: str
+    landmarks: str
+
+
+class Builder(face_builder.FaceBuilder):
+    """300W, 68 landmarks: afw, helen, lfpw and ibug in the layout of the official distribution."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+300W comes from https://ibug.doc.ic.ac.uk/resources/300-W/ (research use). Expected below manual_dir:
+  afw/                        337 pictures, .jpg or .png, each with a .pts of the same name
+  helen/trainset/            2000
+  helen/testset/              330
+  lfpw/trainset/              811
+  lfpw/testset/               224
+  ibug/                       135"""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=faces.features(SCHEME.num_points), homepage="https://ibug.doc.ic.ac.uk/resources/300-W/"
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, object]:
+        root = pathlib.Path(dl_manager.manual_dir)
+        found = {folder: self._list_folder(root, folder) for folder in OFFICIAL}
+        if not any(found.values()):
+            raise BuildError(f"{root}: no faces of 300W here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+        generators = {}
+        for split, folders in SPLITS.items():
+            samples = [sample for folder in folders for sample in found[folder]]
+            if samples:
+                generators[split] = self._generate_examples(
+                    split, samples, lambda sample: _read(root, sample)
+                )
+            else:
+                self.log.note(f"{split}: left out, no faces in {' or '.join(folders)}.")
+        return generators
+
+    def _list_folder(self, root: pathlib.Path, folder: str) -> list[Sample]:
+        """The annotated faces of a folder, ordered by name; notes what differs from the official set."""
+        splits = [split for split, folders in SPLITS.items() if folder in folders]
+        where = f"{folder} ({', '.join(splits)})"
+        if not (root / folder).is_dir():
+            self.log.note(f"{where}: the folder is missing, and with it {OFFICIAL[folder]} faces.")
+            return []
+        # Hidden files are what macOS leaves in archives.
+        files = sorted(path for path in (root / folder).iterdir() if not path.name.startswith("."))
+        pictures = {path.stem: path for path in files if path.suffix.lower() in PICTURE_SUFFIXES}
+        landmarks = {path.stem: path for path in files if path.suffix.lower() == ".pts"}
+        for stem in sorted(pictures.keys() ^ landmarks.keys()):
+            lonely, partner = (pictures, ".pts") if stem in pictures else (landmarks, "picture")
+            self.log.incomplete[f"{folder}/{lonely[stem].name}: no {partner} beside it"] += splits
+        stems = sorted(pictures.keys() & landmarks.keys())
+        if len(stems) != OFFICIAL[folder]:
+            self.log.note(f"{where}: found {len(stems)} faces, the official set has {OFFICIAL[folder]}.")
+        return [
+            Sample(f"{folder}/{pictures[stem].name}", f"{folder}/{landmarks[stem].name}") for stem in stems
+        ]
+
+
+def _read(root: pathlib.Path, sample: Sample) -> dict[str, object]:
+    """The arguments of `faces.make_record` for one face."""
+    data = (root / sample.landmarks).read_bytes()
+    points = pts.parse_pts(data, sample.landmarks, SCHEME.num_points)
+    return {
+        "picture": (root / sample.picture).read_bytes(),
+        "landmarks": points - 1.0,  # the files count pixels from 1
+        "name": sample.picture,
+    }
