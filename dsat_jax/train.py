@@ -181,8 +181,7 @@ def train(
 
     model = models.build_for(config)
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
-    create = lambda: state.create(model, transform, config.input.size, jax.random.key(config.seed))  # noqa: E731
-    current = jax.jit(create, out_shardings=meshes.replicated(mesh))()
+    current = state.create_on(mesh, model, transform, config.input.size, config.seed)
     saved = Checkpoints(workdir)
     if (newest := saved.newest_step()) is not None:
         current = saved.restore(newest, current, meshes.replicated(mesh))

@@ -1,7 +1,5 @@
 """Heatmaps to points: against the released code's recorded results, known centres, and hostile maps."""
 
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +10,6 @@ from hypothesis.extra import numpy as hnp
 
 from dsat_jax import decode
 
-GOLDEN = pathlib.Path(__file__).parents[2] / "shared" / "golden" / "decode.npz"
-
 
 def bumps(centres: np.ndarray, sigma: np.ndarray, size: int = 128) -> np.ndarray:
     """Gaussians in float64, stored as float32 [1, size, size, points], floored at 1e-12 as in the golden file."""
@@ -23,11 +19,8 @@ def bumps(centres: np.ndarray, sigma: np.ndarray, size: int = 128) -> np.ndarray
 
 
 @pytest.fixture(scope="module")
-def golden() -> dict[str, np.ndarray]:
-    if not GOLDEN.exists():
-        pytest.skip(f"the recorded tensors of the original are not here: {GOLDEN}")
-    with np.load(GOLDEN) as recorded:
-        return {name.removeprefix("subpixel/"): recorded[name] for name in recorded.files}
+def golden(recorded) -> dict[str, np.ndarray]:
+    return {name.removeprefix("subpixel/"): array for name, array in recorded("decode.npz").items()}
 
 
 def test_argmax_and_refinement_equal_the_original_on_clean_maps(golden):

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
-from jax import lax
 
 
 def kernel_init(batch_axis: Sequence[int] = ()) -> nn.initializers.Initializer:
@@ -119,11 +118,11 @@ class TransposedConv(nn.Module):
         # Kernel tap 2 (1 - a) + r joins window position a with output phase r, on both axes.
         kernel = kernel.reshape(2, 2, 2, 2, channels, self.features)  # [1-a_y, r_y, 1-a_x, r_x, in, out]
         kernel = kernel[::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)  # [a_y, a_x, in, r_y, r_x, out]
-        kernel = kernel.reshape(2, 2, channels, 4 * self.features)
-        x = lax.conv_general_dilated(
-            x, kernel, (1, 1), [(1, 1), (1, 1)], dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
+        kernel = kernel.reshape(4 * channels, 4 * self.features)
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        windows = [x[:, a_y : a_y + height + 1, a_x : a_x + width + 1] for a_y in (0, 1) for a_x in (0, 1)]
+        x = jnp.concatenate(windows, axis=-1) @ kernel  # [B, H + 1, W + 1, 4 features]
         x = x.reshape(batch, height + 1, width + 1, 2, 2, self.features)
-        x = x.transpose(0, 1, 3, 2, 4, 5)  # [B, H + 1, r_y, W + 1, r_x, out]
+        x = x.transpose(0, 1, 3, 2, 4, 5)  # [B, H + 1, r_y, W + 1, r_x, features]
         x = x.reshape(batch, 2 * height + 2, 2 * width + 2, self.features)
         return x[:, 1:-1, 1:-1] + bias

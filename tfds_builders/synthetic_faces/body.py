@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tfds_builders.synthetic_faces.paint import Canvas, as_shade, curve, ribbon
+from tfds_builders.synthetic_faces.curves import curve, ribbon
+from tfds_builders.synthetic_faces.paint import Canvas, as_shade
 from tfds_builders.synthetic_faces.portrait import Portrait
 
 _EAR = np.array([
@@ -17,28 +18,36 @@ def draw_neck(canvas: Canvas, portrait: Portrait) -> None:
     """The neck under the jaw, in its shadow, and the clothes."""
     random, unit, light = portrait.random, portrait.unit, portrait.parameters.light
     top, chin = portrait.place([[0, 18, -78]])[0], portrait.points[16]
-    base = np.array([0.75 * top[0] + 0.25 * portrait.parameters.pose.centre[0], chin[1] + random.uniform(28, 46) * unit])
+    base = np.array(
+        [0.75 * top[0] + 0.25 * portrait.parameters.pose.centre[0], chin[1] + random.uniform(28, 46) * unit]
+    )
     half = random.uniform(50, 60) * unit * (1 + 0.04 * portrait.parameters.shape.face_width)
 
     across = np.clip((np.arange(canvas.size) - base[0]) / (1.12 * half), -0.96, 0.96)
-    normals = np.stack([across, np.full(canvas.size, 0.12), np.sqrt(1 - across**2)], axis=-1).astype(np.float32)
+    normals = np.stack([across, np.full(canvas.size, 0.12), np.sqrt(1 - across**2)], axis=-1).astype(
+        np.float32
+    )
     shade = np.repeat(as_shade(0.9 * light.shade(normals))[None], canvas.size, axis=0)
     neck = _both_sides(_NECK, base, half, unit)
     neck[[0, -1]] = top + (half * 0.98, 0), top - (half * 0.98, 0)
     outline = curve(neck, per_segment=4)
-    canvas.fill(outline, portrait.parameters.look.skin, shade=shade)
-    for drop, soft, dark in ((17, 6, 0.42), (5, 2.5, 0.35)):
-        shadow = portrait.points[2:31] + np.array([0.0, drop]) * unit
-        canvas.fill(shadow, (24, 8, 4), opacity=dark, feather=soft * unit, within=outline)
-    tendons = [base + np.array([[s * 0.62, -40 * unit / half], [s * 0.2, -4 * unit / half]]) * half for s in (-1, 1)]
-    canvas.fill([ribbon(line, 6 * unit) for line in tendons], (40, 14, 8), opacity=0.1, feather=2.5 * unit)
+    canvas.fill(outline, portrait.parameters.look.skin, shade=shade, feather=0.8)
+    shadow = portrait.points[2:31] + np.array([0.0, 13.0]) * unit
+    canvas.fill(shadow, (24, 8, 4), opacity=0.55, feather=5 * unit, within=outline)
 
     drop = random.uniform(-2, 26)
     clothes = np.concatenate([[(0.0, 6 + drop)], [(0.34, 3 + 0.7 * drop)], _CLOTHES])
     level = float(light.shade(np.array([0.0, -0.3, 0.95], np.float32)))
-    rows = np.linspace(1.0, 0.75, canvas.size)[:, None] * (1 - 0.25 * np.abs(across))
+    folds = np.outer(np.linspace(level, 0.75 * level, canvas.size), 1 - 0.25 * np.abs(across)).astype(
+        np.float32
+    )
     cloth = tuple((random.uniform(20, 225) + random.normal(0, 28, 3)).clip(8, 245).tolist())
-    canvas.fill(curve(_both_sides(clothes, base, half, unit), per_segment=4), cloth, shade=as_shade(level * rows))
+    canvas.fill(
+        curve(_both_sides(clothes, base, half, unit), per_segment=4),
+        cloth,
+        shade=as_shade(folds),
+        feather=0.8,
+    )
 
 
 def _both_sides(outline: np.ndarray, base: np.ndarray, half: float, unit: float) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 import dataclasses
 
-import cv2
 import numpy as np
 
 from tfds_builders.synthetic_faces import body, eyes, features, hair, occluders, photo
 from tfds_builders.synthetic_faces.paint import Canvas
 from tfds_builders.synthetic_faces.parameters import SIZE, Parameters, sample
-from tfds_builders.synthetic_faces.pose import turned_away
 from tfds_builders.synthetic_faces.portrait import Portrait
+from tfds_builders.synthetic_faces.pose import turned_away
 
 MIN_COVERED = 6  # landmarks under something that make a face an occluded one
 VISIBLE, OCCLUDED = 1, 2  # as in `tfds_builders.faces`, which the drawing processes do not import
@@ -74,5 +73,4 @@ def draw_face(seed: int, split: int, index: int) -> Drawing:
       split: number of the split.
       index: of the face within its split.
     """
-    cv2.setNumThreads(0)
     return draw(sample(np.random.default_rng([seed, split, index])))

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from tfds_builders.synthetic_faces.paint import Canvas, curve, dot, mix, ribbon, taper
+from tfds_builders.synthetic_faces.curves import circle, curve, dot, ribbon, taper
+from tfds_builders.synthetic_faces.paint import Canvas, mix
 from tfds_builders.synthetic_faces.portrait import Portrait
 from tfds_builders.synthetic_faces.textures import cloud
 
 DARK = (38, 18, 14)
 # From the points 51-54 and 57 to the edge of a nose that is turned to the right, millimetres.
 _NOSE_EDGE = np.array([[5.5, 0, -4], [6.5, 0, -5], [7.0, 0, -4], [7, 0, -3], [9, -1, -4]])
-_CIRCLE = dot(np.zeros(2), 1.0, points=12)
+_CIRCLE = circle(12)
 
 
 def draw_skin(canvas: Canvas, portrait: Portrait) -> None:
@@ -23,7 +24,13 @@ def draw_skin(canvas: Canvas, portrait: Portrait) -> None:
     if makeup is not None:
         cheeks = portrait.on_skin(np.concatenate([(side * 46, 33) + _CIRCLE * (16, 10) for side in (-1, 1)]))
         opacity = 0.34 * makeup.blush
-        canvas.fill(np.split(cheeks, 2), (205, 80, 90), shade=portrait.shade, opacity=opacity, feather=5 * portrait.unit)
+        canvas.fill(
+            np.split(cheeks, 2),
+            (205, 80, 90),
+            shade=portrait.shade,
+            opacity=opacity,
+            feather=5 * portrait.unit,
+        )
     if look.freckles:
         places = portrait.on_skin(portrait.random.normal(size=(40, 2)) * (28, 9) + (0, 28))
         freckles = [centre + 0.7 * _CIRCLE for centre in places]
@@ -46,26 +53,35 @@ def draw_folds(canvas: Canvas, portrait: Portrait) -> None:
         lines.append(curve(np.stack([start, (start + end) / 2 + (side * 5, -2), end])))
     smile = max(sum(expression.smile) / 2, 0)
     _creases(canvas, portrait, lines, 3.0, 0.03 + 0.26 * smile + 0.2 * look.age)
-    bags = [points[eye, :2] + [(0, 3), (0, 6.5), (0, 7.5), (0, 6)] for eye in ([60, 67, 66, 65], [72, 73, 74, 75])]
+    bags = [
+        points[eye, :2] + [(0, 3), (0, 6.5), (0, 7.5), (0, 6)] for eye in ([60, 67, 66, 65], [72, 73, 74, 75])
+    ]
     _creases(canvas, portrait, [curve(line) for line in bags], 2.4, 0.06 + 0.22 * look.age)
     strength = 0.3 * max(look.age - 0.45, 0) + 0.14 * max(sum(expression.brow_raise) / 2 - 0.3, 0)
     if strength > 0.02:
         x = np.linspace(-1, 1, 9)
         sizes = portrait.random.uniform(18, 34, 3)
-        lines = [np.stack([w * x, y + 3 * np.cos(2 * x)], axis=-1) for y, w in zip((-40, -47, -55), sizes, strict=True)]
+        lines = [
+            np.stack([w * x, y + 3 * np.cos(2 * x)], axis=-1)
+            for y, w in zip((-40, -47, -55), sizes, strict=True)
+        ]
         _creases(canvas, portrait, lines, 2.6, strength)
     if expression.frown > 0.2:
         lines = [np.array([[x * 1.2, -24], [x * 1.1, -20], [x, -16], [x * 0.8, -9]]) for x in (-5, 5)]
         _creases(canvas, portrait, lines, 2.4, 0.4 * expression.frown)
 
 
-def _creases(canvas: Canvas, portrait: Portrait, lines: list[np.ndarray], width: float, strength: float) -> None:
+def _creases(
+    canvas: Canvas, portrait: Portrait, lines: list[np.ndarray], width: float, strength: float
+) -> None:
     """Creases along lines given on the skin, in millimetres."""
     pixels = portrait.on_skin(np.concatenate(lines), lift=1.0)
     crease(canvas, portrait, np.split(pixels, np.cumsum([len(line) for line in lines])[:-1]), width, strength)
 
 
-def crease(canvas: Canvas, portrait: Portrait, lines: list[np.ndarray], width: float, strength: float) -> None:
+def crease(
+    canvas: Canvas, portrait: Portrait, lines: list[np.ndarray], width: float, strength: float
+) -> None:
     """Soft dark lines [points, 2] of pixels, `width` millimetres wide, that end in points."""
     colour = mix(portrait.parameters.look.skin, (30, 8, 4), 0.8)
     outlines = [ribbon(line, taper(len(line), width * portrait.unit)) for line in lines]
@@ -78,7 +94,9 @@ def draw_brows(canvas: Canvas, portrait: Portrait) -> None:
     colour = mix(mix(look.hair, (30, 20, 16), 0.45), look.skin, 0.08)
     brows = [portrait.points[33:42], portrait.points[42:51]]
     outlines = [curve(brow, closed=True, per_segment=4) for brow in brows]
-    canvas.fill(outlines, colour, opacity=0.78 * look.brow_density, feather=0.55 * unit, within=portrait.outline)
+    canvas.fill(
+        outlines, colour, opacity=0.78 * look.brow_density, feather=0.55 * unit, within=portrait.outline
+    )
     hairs = []
     for brow in brows:
         centre, across = brow.mean(axis=0), brow[4] - brow[0]
@@ -101,7 +119,9 @@ def draw_beard(canvas: Canvas, portrait: Portrait) -> None:
     speckle = cloud(0.8)[row : row + canvas.size, column : column + canvas.size]
     shade = np.clip(portrait.shade * (0.9 + 0.13 * speckle), 0, 255).astype(np.uint8)
     opacity = 0.32 * look.beard if look.beard < 0.7 else 0.85
-    canvas.fill(outline, colour, shade=shade, opacity=opacity, feather=3 * portrait.unit, within=portrait.outline)
+    canvas.fill(
+        outline, colour, shade=shade, opacity=opacity, feather=3 * portrait.unit, within=portrait.outline
+    )
 
 
 def draw_nose(canvas: Canvas, portrait: Portrait) -> None:
@@ -116,7 +136,9 @@ def draw_nose(canvas: Canvas, portrait: Portrait) -> None:
             wing = np.array([[-1, -7.5, 0], [1.6, -3.0, -2], [0, 1.0, 0], [-3.5, 3.0, 2]])
             wings.append(curve(portrait.place(head[ala] + wing * (side, 1, 1))))
         if far < 32:
-            hole = np.array([[0.22, -0.6, 0], [0.45, -2.6, 1], [0.78, -2.2, 0], [0.82, -0.6, -2], [0.5, 0.2, -1]])
+            hole = np.array(
+                [[0.22, -0.6, 0], [0.45, -2.6, 1], [0.78, -2.2, 0], [0.82, -0.6, -2], [0.5, 0.2, -1]]
+            )
             hole = hole * (side * half, 1.0 + 0.04 * max(-pitch, 0), 1.0)
             holes.append(curve(portrait.place(head[57] + hole), closed=True))
     if wings:
@@ -139,7 +161,9 @@ def draw_mouth(canvas: Canvas, portrait: Portrait) -> None:
         _open_mouth(canvas, portrait, upper, lower)
     else:
         middle = (upper + lower) / 2
-        canvas.fill(ribbon(middle, taper(len(middle), 1.4 * unit, 0.4)), (60, 14, 14), opacity=0.8, feather=0.35)
+        canvas.fill(
+            ribbon(middle, taper(len(middle), 1.4 * unit, 0.4)), (60, 14, 14), opacity=0.8, feather=0.35
+        )
     corners = [dot(0.6 * points[a] + 0.4 * points[b], 1.3 * unit) for a, b in ((76, 88), (82, 92))]
     canvas.fill(corners, DARK, opacity=0.5, feather=0.6 * unit)
 
@@ -153,10 +177,10 @@ def _open_mouth(canvas: Canvas, portrait: Portrait, upper: np.ndarray, lower: np
     share = np.linspace(-1, 1, len(upper))[:, None]
     if gap > 14:
         tongue = np.concatenate([lower - up * unit, (lower + up * 0.34 * gap * unit * (1 - share**2))[::-1]])
-        canvas.fill(tongue, (168, 74, 74), shade=portrait.shade, opacity=0.75, feather=1.4 * unit, within=inner)
+        canvas.fill(
+            tongue, (168, 74, 74), shade=portrait.shade, opacity=0.75, feather=1.4 * unit, within=inner
+        )
     length = min(0.8 * gap, 7.5) * unit * (1 - np.abs(share) ** 4)
     teeth = np.concatenate([upper + up * unit, (upper - up * length)[::-1]])
     canvas.fill(teeth, (226, 216, 202), shade=portrait.shade, opacity=0.9, feather=0.4, within=inner)
     canvas.fill(ribbon(upper, taper(len(upper), 1.6 * unit)), DARK, opacity=0.5, feather=0.5 * unit)
-
-

@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from tfds_builders.synthetic_faces.paint import Canvas, as_shade, curve
+from tfds_builders.synthetic_faces.curves import curve, ribbon
+from tfds_builders.synthetic_faces.paint import Canvas, as_shade
 from tfds_builders.synthetic_faces.portrait import Portrait
 from tfds_builders.synthetic_faces.textures import cloud, strands
 
@@ -46,7 +47,8 @@ def draw_behind(canvas: Canvas, portrait: Portrait, shade: np.ndarray) -> None:
     top = portrait.skull(np.arange(-180, 1, 12), volume)
     length, spread = portrait.random.uniform(110, 200), portrait.random.uniform(0, 16)
     sides = [
-        portrait.place([[s * (77 + volume), 40, -70], [s * (74 + volume + spread), length, -70]]) for s in (1, -1)
+        portrait.place([[s * (77 + volume), 40, -70], [s * (74 + volume + spread), length, -70]])
+        for s in (1, -1)
     ]
     outline = curve(np.concatenate([top, sides[0], sides[1][::-1]]), closed=True)
     canvas.fill(outline, look.hair, shade=shade, feather=0.8)
@@ -58,19 +60,19 @@ def draw_on_skull(canvas: Canvas, portrait: Portrait, shade: np.ndarray) -> None
     if look.hair_style == "bald":
         canvas.fill(portrait.skull(np.arange(0, 360, 8), 0.0), look.skin, shade=shade)
     else:
-        canvas.fill(_ruffled(portrait, np.arange(-270, 90, 8)), look.hair, shade=shade, feather=0.6)
+        canvas.fill(_ruffled(portrait, np.arange(-270, 90, 8)), look.hair, shade=shade, feather=0.8)
 
 
 def draw_in_front(canvas: Canvas, portrait: Portrait, shade: np.ndarray) -> None:
     """The hair over the forehead and temples, or the scalp; a fringe hides the brows."""
     look = portrait.parameters.look
-    outline = np.concatenate([_hairline(portrait), _ruffled(portrait, np.arange(10, -191, -8))])
-    soft = 3.5 * portrait.unit
+    hairline = _hairline(portrait)
+    outline = np.concatenate([hairline, _ruffled(portrait, np.arange(10, -191, -8))])
     if look.hair_style == "bald":
         skull = portrait.skull(np.arange(0, 360, 8), 0.0)
-        canvas.fill(outline, look.skin, shade=shade, feather=2 * soft, within=skull)
+        canvas.fill(outline, look.skin, shade=shade, feather=7 * portrait.unit, within=skull)
         return
-    canvas.fill(outline, (20, 10, 6), opacity=0.35, feather=soft, within=portrait.outline)
+    canvas.fill(ribbon(hairline, 7 * portrait.unit), (20, 10, 6), opacity=0.35, feather=2.7 * portrait.unit)
     canvas.fill(outline, look.hair, shade=shade, feather=1.0, covers=True)
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tfds_builders.synthetic_faces.paint import Canvas, curve, ribbon
+from tfds_builders.synthetic_faces.curves import curve, dot, ribbon
+from tfds_builders.synthetic_faces.paint import NORMAL_SHADE, Canvas
 from tfds_builders.synthetic_faces.portrait import Portrait
 
 
@@ -21,7 +22,14 @@ def _sunglasses(canvas: Canvas, portrait: Portrait) -> None:
     for side, outer, inner in ((-1, 60, 64), (1, 72, 68)):
         centre = (head[outer] + head[inner]) / 2 + (side * 2, 4, 10)
         angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        ring = np.stack([np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** round_ * 27, np.sin(angle) * height, -6 * np.abs(np.cos(angle))], -1)
+        ring = np.stack(
+            [
+                np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** round_ * 27,
+                np.sin(angle) * height,
+                -6 * np.abs(np.cos(angle)),
+            ],
+            -1,
+        )
         outline = portrait.place(centre + ring)
         canvas.fill(outline, lens, covers=True)
         glare = portrait.place(centre + ring * (0.5, 0.4, 1) + (-4, -6, 0))
@@ -39,7 +47,11 @@ def _mask(canvas: Canvas, portrait: Portrait) -> None:
     colour = ((170, 200, 220), (235, 235, 238), (30, 30, 34), (120, 150, 130))[random.integers(4)]
     top = portrait.place(portrait.head.points[[52, 53]].mean(axis=0)[None] + [0, 0, 3])
     left, right = points[7], points[25]
-    upper = curve(np.stack([left, portrait.on_skin([[-34, 34]], 3)[0], top[0], portrait.on_skin([[34, 34]], 3)[0], right]))
+    upper = curve(
+        np.stack(
+            [left, portrait.on_skin([[-34, 34]], 3)[0], top[0], portrait.on_skin([[34, 34]], 3)[0], right]
+        )
+    )
     chin = points[8:25] + (points[16] - points[51]) * 0.03
     outline = np.concatenate([upper, chin[::-1]])
     canvas.fill(outline, colour, shade=portrait.shade, covers=True)
@@ -47,7 +59,9 @@ def _mask(canvas: Canvas, portrait: Portrait) -> None:
         fold = upper * (1 - share) + curve(points[[8, 12, 16, 20, 24]]) * share
         canvas.fill(ribbon(fold[3:-3], 1.6 * portrait.unit), (20, 20, 30), opacity=0.22, feather=0.8)
     for start, ear in ((left, (-76, 10, -66)), (right, (76, 10, -66))):
-        canvas.fill(ribbon(np.linspace(start, portrait.place([ear])[0], 5), 1.4 * portrait.unit), (225, 225, 228))
+        canvas.fill(
+            ribbon(np.linspace(start, portrait.place([ear])[0], 5), 1.4 * portrait.unit), (225, 225, 228)
+        )
 
 
 def _hand(canvas: Canvas, portrait: Portrait) -> None:
@@ -60,26 +74,35 @@ def _hand(canvas: Canvas, portrait: Portrait) -> None:
     aside = np.array([-away[1], away[0]])
     skin = portrait.parameters.look.skin
     wrist = palm - away * 120 * unit
-    canvas.fill(ribbon(curve(np.stack([wrist, palm - away * 40 * unit, palm])), np.linspace(56, 74, 13) * unit), skin, shade=_flat(canvas, portrait, 0.8), covers=True)
+    canvas.fill(
+        ribbon(curve(np.stack([wrist, palm - away * 40 * unit, palm])), np.linspace(56, 74, 13) * unit),
+        skin,
+        shade=_flat(canvas, portrait, 0.8),
+        covers=True,
+    )
     for length, start in zip((58, 70, 66, 50), (-27, -9, 9, 27), strict=True):
         root = palm + aside * start * unit - away * 8 * unit
         spread = aside * start * 0.18 * unit
         tip = root + away * length * unit + spread
-        finger = ribbon(curve(np.stack([root, (root + tip) / 2 + aside * random.normal(0, 1.5), tip])), 18.5 * unit)
-        cap = tip + 9.25 * unit * np.stack([np.cos(np.linspace(0, 6.28, 16)), np.sin(np.linspace(0, 6.28, 16))], -1)
+        finger = ribbon(
+            curve(np.stack([root, (root + tip) / 2 + aside * random.normal(0, 1.5), tip])), 18.5 * unit
+        )
+        cap = dot(tip, 9.25 * unit)
         canvas.fill(cap, skin, shade=_flat(canvas, portrait, 0.86), covers=True)
         canvas.fill(finger, skin, shade=_flat(canvas, portrait, 0.86), covers=True)
         for edge in (-8.4, 8.4):
             line = np.stack([root, tip]) + aside * edge * unit
-            canvas.fill(ribbon(np.linspace(*line, 5), 2.0 * unit), (60, 20, 10), opacity=0.35, feather=0.8 * unit)
-        nail = tip + away * 4 * unit + 4.2 * unit * np.stack([np.cos(np.linspace(0, 6.28, 12)), np.sin(np.linspace(0, 6.28, 12))], -1)
+            canvas.fill(
+                ribbon(np.linspace(*line, 5), 2.0 * unit), (60, 20, 10), opacity=0.35, feather=0.8 * unit
+            )
+        nail = dot(tip + away * 4 * unit, 4.2 * unit)
         canvas.fill(nail, tuple(min(c * 1.06 + 6, 255) for c in skin), opacity=0.6, feather=0.5)
 
 
 def _flat(canvas: Canvas, portrait: Portrait, factor: float) -> np.ndarray:
     light = portrait.parameters.light
     value = float(light.shade(np.array([0.0, -0.2, 0.98], np.float32))) * factor
-    return np.full((canvas.size, canvas.size), np.clip(150 * value, 0, 255), np.uint8)
+    return np.full((canvas.size, canvas.size), np.clip(NORMAL_SHADE * value, 0, 255), np.uint8)
 
 
 def _scarf(canvas: Canvas, portrait: Portrait) -> None:
@@ -87,7 +110,9 @@ def _scarf(canvas: Canvas, portrait: Portrait) -> None:
     random, unit = portrait.random, portrait.unit
     colour = tuple((random.uniform(30, 200) + random.normal(0, 35, 3)).clip(8, 240).tolist())
     height = random.uniform(52, 72)
-    top = portrait.on_skin([[-66, height - 7], [-36, height + 1], [0, height], [36, height + 1], [66, height - 7]], 8)
+    top = portrait.on_skin(
+        [[-66, height - 7], [-36, height + 1], [0, height], [36, height + 1], [66, height - 7]], 8
+    )
     right = portrait.parameters.pose.picture_right * 9 * unit
     top = np.concatenate([top[:1] - right, top, top[-1:] + right])
     chin = portrait.points[16]
@@ -105,9 +130,12 @@ def _object(canvas: Canvas, portrait: Portrait) -> None:
     """A flat thing held before the face: a polygon with a stripe."""
     random, unit = portrait.random, portrait.unit
     centre = portrait.points[[54, 60, 72, 16, 76, 82]][random.integers(6)] + random.normal(0, 10, 2) * unit
-    angle = np.sort(random.uniform(0, 2 * np.pi, int(random.integers(4, 8))))
+    corners = int(random.integers(4, 8))
+    angle = (np.arange(corners) + random.uniform(-0.3, 0.3, corners)) * 2 * np.pi / corners
     radius = random.uniform(22, 46) * unit
-    outline = centre + radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1) * random.uniform(0.6, 1.4, (1, 2))
+    outline = centre + radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1) * random.uniform(
+        0.6, 1.4, (1, 2)
+    )
     if random.random() < 0.5:
         outline = curve(outline, closed=True)
     colours = (random.uniform(20, 235, (2, 1)) + random.normal(0, 35, (2, 3))).clip(0, 255).tolist()

@@ -29,7 +29,15 @@ HAIR_STYLES = ("bald", "short", "parted", "volume", "long")
 _SKINS = (
     (250, 218, 196), (238, 198, 170), (226, 180, 148), (206, 154, 118), (172, 118, 84), (138, 92, 66), (104, 70, 52),
 )  # fmt: skip
-_HAIRS = ((28, 22, 20), (52, 36, 26), (86, 58, 38), (128, 88, 52), (190, 150, 96), (140, 64, 34), (150, 146, 142))
+_HAIRS = (
+    (28, 22, 20),
+    (52, 36, 26),
+    (86, 58, 38),
+    (128, 88, 52),
+    (190, 150, 96),
+    (140, 64, 34),
+    (150, 146, 142),
+)
 _IRISES = ((70, 44, 28), (94, 62, 34), (110, 96, 52), (84, 112, 132), (96, 118, 92), (60, 40, 28))
 _LIPSTICKS = ((176, 24, 44), (196, 60, 92), (140, 24, 60), (206, 90, 80), (120, 30, 50), (214, 70, 120))
 _EYE_SHADOWS = ((92, 70, 110), (60, 84, 120), (110, 66, 50), (60, 48, 52), (60, 110, 100), (150, 80, 110))
@@ -143,7 +151,9 @@ class Parameters:
 def sample(random: np.random.Generator) -> Parameters:
     """Draws one picture."""
     attributes = {name: bool(random.random() < share) for name, share in SHARES.items()}
-    shape = Shape(**dict(zip(_SHAPE_NAMES, np.clip(random.normal(size=len(_SHAPE_NAMES)), -2, 2).tolist(), strict=True)))
+    shape = Shape(
+        **dict(zip(_SHAPE_NAMES, np.clip(random.normal(size=len(_SHAPE_NAMES)), -2, 2).tolist(), strict=True))
+    )
     look = _sample_look(random, feminine=attributes["makeup"] or random.random() < 0.4)
     occluder = str(random.choice(OCCLUDERS)) if attributes["occlusion"] else None
     if occluder == "fringe" and look.hair_style in ("bald", "short"):
@@ -206,11 +216,19 @@ def _sample_expression(random: np.random.Generator, strong: bool) -> Expression:
         power = random.uniform(0.7, 1.0)
         acts = (
             {"jaw_open": power, "brow_raise": (0.9 * power, 0.9 * power), "eye_open": (1.3, 1.3)},
-            {"smile": (power, power), "lips_part": 0.9, "jaw_open": random.uniform(0, 0.45), "eye_open": (0.6, 0.6)},
+            {
+                "smile": (power, power),
+                "lips_part": 0.9,
+                "jaw_open": random.uniform(0, 0.45),
+                "eye_open": (0.6, 0.6),
+            },
             {"smile": (-power, -power), "frown": power, "eye_open": (0.75, 0.75)},
             {"eye_open": (0.0, 0.0), "jaw_open": random.uniform(0, 0.4)},
             {"pucker": power, "brow_raise": (power, power), "lips_part": 0.0},
-            {"eye_open": (0.05, 1.0)[:: random.choice([-1, 1])], "smile": (power, 0.2)[:: random.choice([-1, 1])]},
+            {
+                "eye_open": (0.05, 1.0)[:: random.choice([-1, 1])],
+                "smile": (power, 0.2)[:: random.choice([-1, 1])],
+            },
             {"jaw_open": power, "frown": power, "eye_open": (0.45, 0.45), "smile": (-0.3, -0.3)},
         )
         base |= acts[random.integers(len(acts))]
@@ -240,7 +258,9 @@ def _sample_light(random: np.random.Generator, strong: bool) -> Light:
     across = random.normal(0, 0.45)
     if not strong:
         direction = (across, random.normal(-0.5, 0.3), 1.0)
-        return Light(direction, random.uniform(0.45, 0.7), random.uniform(0.95, 1.2), random.uniform(0.05, 0.25))
+        return Light(
+            direction, random.uniform(0.45, 0.7), random.uniform(0.95, 1.2), random.uniform(0.05, 0.25)
+        )
     side = random.choice([-1, 1])
     kinds = (
         Light((side * 1.0, random.normal(-0.2, 0.3), random.uniform(0.05, 0.5)), 0.16, 1.35, 0.3),

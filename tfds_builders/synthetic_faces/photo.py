@@ -5,14 +5,16 @@ import numpy as np
 
 from tfds_builders.synthetic_faces.paint import Canvas
 from tfds_builders.synthetic_faces.parameters import Photo
-from tfds_builders.synthetic_faces.textures import cloud, grain
+from tfds_builders.synthetic_faces.textures import GRAIN, cloud, grain
 
 
 def draw_background(canvas: Canvas, random: np.random.Generator) -> None:
     """A wall, a gradient, a texture or blurred clutter, drawn at half the resolution."""
     size = canvas.size // 2
     base, spread = _muted(random), random.choice([4, 15, 40])
-    corners = np.clip(base + random.normal(0, spread, (2, 2, 1)) + random.normal(0, spread / 4, (2, 2, 3)), 0, 255)
+    corners = np.clip(
+        base + random.normal(0, spread, (2, 2, 1)) + random.normal(0, spread / 4, (2, 2, 3)), 0, 255
+    )
     image = cv2.resize(corners.astype(np.float32), (size, size))
     row, column = random.integers(0, 512 - size, 2)
     noise = cloud(float(random.choice([1.0, 4.0, 14.0])))[row : row + size, column : column + size]
@@ -27,7 +29,11 @@ def draw_background(canvas: Canvas, random: np.random.Generator) -> None:
 
 def _muted(random: np.random.Generator) -> np.ndarray:
     """A colour as walls, plants and furniture have it, mostly dull: float64 [3]."""
-    hue, saturation, value = random.uniform(0, 2 * np.pi), 0.75 * random.random() ** 2, random.uniform(20, 235)
+    hue, saturation, value = (
+        random.uniform(0, 2 * np.pi),
+        0.75 * random.random() ** 2,
+        random.uniform(20, 235),
+    )
     wheel = 0.5 + 0.5 * np.cos(hue + np.array([0, 2.1, 4.2]))
     return value * (1 - saturation * wheel)
 
@@ -40,10 +46,19 @@ def _clutter(image: np.ndarray, random: np.random.Generator) -> None:
         corners = centre + random.normal(0, size / 6, (int(random.integers(3, 7)), 2))
         cv2.fillPoly(image, [np.rint(corners).astype(np.int32)], colour, cv2.LINE_AA)
     elif kind == 1:
-        cv2.circle(image, centre.astype(int).tolist(), int(random.integers(4, size // 5)), colour, -1, cv2.LINE_AA)
+        cv2.circle(
+            image, centre.astype(int).tolist(), int(random.integers(4, size // 5)), colour, -1, cv2.LINE_AA
+        )
     elif kind == 2:
         end = centre + random.normal(0, size / 2, 2)
-        cv2.line(image, centre.astype(int).tolist(), end.astype(int).tolist(), colour, int(random.integers(1, 12)), cv2.LINE_AA)
+        cv2.line(
+            image,
+            centre.astype(int).tolist(),
+            end.astype(int).tolist(),
+            colour,
+            int(random.integers(1, 12)),
+            cv2.LINE_AA,
+        )
     else:
         far = centre + random.uniform(10, size / 2, 2)
         cv2.rectangle(image, centre.astype(int).tolist(), far.astype(int).tolist(), colour, -1)
@@ -61,15 +76,15 @@ def develop(image: np.ndarray, photo: Photo, random: np.random.Generator) -> np.
       uint8 [size, size, 3] RGB.
     """
     size = image.shape[0]
-    if photo.blur > 0.25:
+    if photo.blur > 0.4:
         image = cv2.GaussianBlur(image, (0, 0), photo.blur)
     if photo.motion:
         image = cv2.filter2D(image, -1, _motion_kernel(photo.motion, photo.motion_angle))
-    levels = np.arange(256)[:, None]
-    table = np.clip((levels - 110) * photo.contrast + 110, 0, 255) * photo.tint
-    image = cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[None].transpose(0, 1, 2))
+    levels = (np.arange(256)[None, :, None] - 110) * photo.contrast + 110
+    image = cv2.LUT(image, np.clip(levels * photo.tint, 0, 255).astype(np.uint8))
     y, x = random.integers(0, 512 - size, 2)
-    image = cv2.addWeighted(image, 1.0, grain()[y : y + size, x : x + size], photo.noise, 0.0, dtype=cv2.CV_8U)
+    strength = photo.noise / GRAIN
+    image = cv2.addWeighted(image, 1.0, grain()[y : y + size, x : x + size], strength, -128 * strength)
     if photo.jpeg is not None:
         stored = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, photo.jpeg])[1]
         image = cv2.imdecode(stored, cv2.IMREAD_COLOR)

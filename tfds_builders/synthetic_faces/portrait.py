@@ -3,14 +3,14 @@
 import dataclasses
 import functools
 
+import cv2
 import numpy as np
 
-from tfds_builders.synthetic_faces.paint import as_shade
 from tfds_builders.synthetic_faces.parameters import SIZE, Parameters
 from tfds_builders.synthetic_faces.pose import PIVOT, landmarks, silhouette
 from tfds_builders.synthetic_faces.surface import shade_skin
-from tfds_builders.synthetic_faces.textures import cloud
 from tfds_builders.synthetic_faces.template import Head, base_depth, build_head
+from tfds_builders.synthetic_faces.textures import pores
 
 _SKULL_CENTRE, _SKULL_RADII = np.array([0.0, -26.0, -82.0]), np.array([75.0, 86.0, 94.0])
 
@@ -44,7 +44,7 @@ class Portrait:
             parameters=parameters,
             head=head,
             points=landmarks(head, pose),
-            shade=as_shade(shade_skin(head, pose, parameters.light, SIZE) * _skin_texture(random)),
+            shade=_with_pores(shade_skin(head, pose, parameters.light, SIZE), random),
             unit=pose.scale,
             random=random,
         )
@@ -62,6 +62,8 @@ class Portrait:
         xy, rows, pose = np.asarray(xy, float), self.head.rows, self.parameters.pose
         depth = base_depth(rows, xy[:, 0], xy[:, 1]) + lift
         pixels = pose.project(np.concatenate([xy, depth[:, None]], axis=1))
+        if abs(pose.yaw) < 12:  # all the skin is seen
+            return pixels
         sides = np.where(xy[:, 0] < 0, -1, 1)
         row = np.stack([xy[:, 1]] + [np.interp(xy[:, 1], rows[:, 0], rows[:, k]) for k in (1, 2, 3)], axis=-1)
         outline, across = silhouette(row, pose, sides)
@@ -78,9 +80,7 @@ class Portrait:
     def outline(self) -> np.ndarray:
         """The visible edge of face and forehead, pixels [points, 2], closed."""
         top = self.head.rows[self.head.rows[:, 0] < self.head.points[0, 1]]
-        left, right = (
-            silhouette(top, self.parameters.pose, np.full(len(top), side))[0] for side in (-1, 1)
-        )
+        left, right = (silhouette(top, self.parameters.pose, np.full(len(top), side))[0] for side in (-1, 1))
         return np.concatenate([left, self.points[:33], right[::-1]])
 
     def skull(self, angles: np.ndarray, volume: float) -> np.ndarray:
@@ -94,24 +94,29 @@ class Portrait:
           float64 [points, 2] pixels.
         """
         pose = self.parameters.pose
-        radii = (_SKULL_RADII + volume) * (1 + 0.04 * self.parameters.shape.face_width)
-        spread = pose.rotation @ np.diag(radii**2) @ pose.rotation.T
-        # The outline of a projected ellipsoid is the ellipse of the upper left block of its quadratic form.
-        values, vectors = np.linalg.eigh(spread[:2, :2])
-        root = vectors @ np.diag(np.sqrt(values)) @ vectors.T
-        roll = np.deg2rad(angles + pose.roll)
-        ring = np.stack([np.cos(roll), np.sin(roll)], axis=-1) @ root
+        angles = np.deg2rad(angles + pose.roll)
+        ring = np.stack([np.cos(angles), np.sin(angles)], axis=-1) @ self._skull_spread
         turned = (_SKULL_CENTRE - PIVOT) @ pose.rotation.T
-        centre = np.concatenate([turned[:2] + ring, np.full((len(ring), 1), turned[2])], axis=1)
-        return pose.project_turned(centre)
+        flat = turned[:2] + ring * (1 + volume / _SKULL_RADII[1])
+        return pose.project_turned(np.concatenate([flat, np.full((len(ring), 1), turned[2])], axis=1))
+
+    @functools.cached_property
+    def _skull_spread(self) -> np.ndarray:
+        """float64 [2, 2], the unit circle to the outline of the turned skull, millimetres.
+
+        The outline of a projected ellipsoid is the ellipse of the upper left block of its quadratic form.
+        """
+        radii = _SKULL_RADII * (1 + 0.04 * self.parameters.shape.face_width)
+        turned = self.parameters.pose.rotation * radii
+        values, vectors = np.linalg.eigh((turned @ turned.T)[:2, :2])
+        return vectors @ np.diag(np.sqrt(values)) @ vectors.T
 
     def place(self, xyz: np.ndarray) -> np.ndarray:
         """Pixels [points, 2] of places [points, 3] in head coordinates, millimetres."""
         return self.parameters.pose.project(np.asarray(xyz, float))
 
 
-def _skin_texture(random: np.random.Generator) -> np.ndarray:
-    """Pores and spots: a factor of the brightness, float32 [size, size]."""
-    row, column = random.integers(0, 512 - SIZE, 2)
-    window = np.s_[row : row + SIZE, column : column + SIZE]
-    return 1 + 0.018 * cloud(0.8)[window] + 0.022 * cloud(9.0)[window]
+def _with_pores(shade: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Shades of skin, uint8 [size, size], made uneven by pores and spots."""
+    row, column = random.integers(0, 512 - len(shade), 2)
+    return cv2.multiply(shade, pores()[row : row + len(shade), column : column + len(shade)], scale=1 / 128)

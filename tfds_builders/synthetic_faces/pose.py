@@ -64,13 +64,15 @@ class Pose:
         return np.array([np.cos(roll), np.sin(roll)])
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Pixels [..., 2] of points [..., 3] given in head coordinates."""
-        return self.project_turned((points - PIVOT) @ self.rotation.T)
+        """Pixels [..., 2] of points [..., 3] given in head coordinates, in the points' precision."""
+        return self.project_turned(
+            (points - PIVOT.astype(points.dtype)) @ self.rotation.T.astype(points.dtype)
+        )
 
     def project_turned(self, turned: np.ndarray) -> np.ndarray:
         """Pixels [..., 2] of points [..., 3] given in camera coordinates, from the pivot."""
         nearness = self.scale * self.distance / (self.distance - turned[..., 2:])
-        return turned[..., :2] * nearness + np.array(self.centre)
+        return turned[..., :2] * nearness + np.array(self.centre, turned.dtype)
 
 
 def landmarks(head: Head, pose: Pose) -> np.ndarray:
@@ -126,7 +128,9 @@ def _rows_at(head: Head, y: np.ndarray) -> np.ndarray:
 
 def _contour(head: Head, pose: Pose) -> np.ndarray:
     jaw = head.points[16:NUM_CONTOUR]  # chin to right temple
-    rows = np.stack([jaw[:, 1], jaw[:, 0], jaw[:, 2], _rows_at(head, jaw[:, 1])[:, 3]], axis=-1)
+    middle = _rows_at(head, jaw[:, 1])[:, 3]
+    middle[0] = jaw[0, 2]  # the row of the chin is one point
+    rows = np.stack([jaw[:, 1], jaw[:, 0], jaw[:, 2], middle], axis=-1)
     right, left = (silhouette(rows, pose, np.full(len(rows), side))[0] for side in (1, -1))
     return np.concatenate([left[:0:-1], right])
 
@@ -142,7 +146,9 @@ def silhouette(rows: np.ndarray, pose: Pose, sides: np.ndarray) -> tuple[np.ndar
     Returns:
       Pixels, float64 [rows, 2], and where on the row they lie, float64 [rows]: 1 is the edge, 0 the midline.
     """
-    points = skin_points(rows, _ACROSS) * np.stack([sides, np.ones_like(sides), np.ones_like(sides)], -1)[:, None]
+    points = (
+        skin_points(rows, _ACROSS) * np.stack([sides, np.ones_like(sides), np.ones_like(sides)], -1)[:, None]
+    )
     pixels = pose.project(points)  # [rows, across, 2]
     outermost = (sides[:, None] * (pixels @ pose.picture_right)).argmax(axis=1)
     return pixels[np.arange(len(rows)), outermost], _ACROSS[outermost]

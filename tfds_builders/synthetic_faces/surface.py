@@ -1,14 +1,15 @@
-"""Light on the skin: the height field with its bumps, lit and projected to a picture of brightness."""
+"""Light on the skin: the height field with its bumps, lit and projected to a picture of shades."""
 
 import dataclasses
 
 import cv2
 import numpy as np
 
+from tfds_builders.synthetic_faces.paint import as_shade
 from tfds_builders.synthetic_faces.pose import Pose, skin_points
 from tfds_builders.synthetic_faces.template import Head
 
-_ROWS, _COLUMNS = 100, 88
+_ROWS, _COLUMNS = 96, 80
 _ACROSS = np.sin(np.linspace(-np.pi / 2, np.pi / 2, _COLUMNS))
 
 
@@ -48,7 +49,7 @@ class Light:
 
 
 def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
-    """Brightness of the lit face.
+    """Light on the face.
 
     The height field is splatted at half the resolution, far columns first, so that a turned nose hides the cheek
     behind it; where there is no skin, the brightness of its edge continues.
@@ -60,7 +61,7 @@ def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
       size: side of the square picture, pixels.
 
     Returns:
-      float32 [size, size]; 1 is normal skin.
+      uint8 [size, size] shades, see `paint.as_shade`.
     """
     surface = bumpy_skin(head)
     shade = light.shade(_normals(surface) @ pose.rotation.T.astype(np.float32))
@@ -77,7 +78,7 @@ def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
     near = cv2.GaussianBlur(sums, (0, 0), 0.8)
     far = cv2.GaussianBlur(cv2.resize(sums, (size // 8, size // 8), interpolation=cv2.INTER_AREA), (0, 0), 3)
     mixed = near + 0.002 * cv2.resize(far, (half, half)) + np.float32(1e-6)
-    return cv2.resize(mixed[..., 0] / mixed[..., 1], (size, size))
+    return cv2.resize(as_shade(mixed[..., 0] / mixed[..., 1]), (size, size))
 
 
 def bumpy_skin(head: Head) -> np.ndarray:
@@ -112,7 +113,9 @@ def bumpy_skin(head: Head) -> np.ndarray:
     for centre_x, centre_y, width, tall, amount in bumps:
         along = (amount * np.exp(-(((y - centre_y) / tall) ** 2))).astype(np.float32)
         some = np.abs(along) > 0.02  # the other rows do not notice
-        height[some] += along[some, None] * np.exp(-(((x[some] - np.float32(centre_x)) / np.float32(width)) ** 2))
+        height[some] += along[some, None] * np.exp(
+            -(((x[some] - np.float32(centre_x)) / np.float32(width)) ** 2)
+        )
     surface[..., 2] += height
     return surface
 
@@ -127,7 +130,9 @@ def _nose(head: Head, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     knots = np.r_[bridge[0, 1] - 45, bridge[0, 1] - 16, bridge[:, 1], base - 4, base + 3, base + 8]
     along = np.interp(y, knots, np.r_[0.0, 3.0, ridge, 0.72 * ridge[3], 5.0, 0.0])
     spread = np.interp(y, knots, np.r_[22.0, 12.0, 8.0, 8.5, 9.5, np.array([0.75, 0.8, 0.8, 0.9]) * half])
-    height = along.astype(np.float32)[:, None] * np.exp(-(np.abs(x / spread.astype(np.float32)[:, None]) ** 2.4))
+    height = along.astype(np.float32)[:, None] * np.exp(
+        -(np.abs(x / spread.astype(np.float32)[:, None]) ** 2.4)
+    )
     wings = (7.0 * np.exp(-(((y - points[55, 1] + 1) / 6.0) ** 2))).astype(np.float32)[:, None]
     return height + wings * np.exp(-(((np.abs(x) - np.float32(0.85 * half)) / 5) ** 2))
 

@@ -1,17 +1,16 @@
-"""synthetic_faces: procedural faces with exact landmarks, drawn by the builder itself."""
+"""synthetic_faces, see README.md beside this file."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
 
 import tensorflow_datasets as tfds
 
-from dsat_jax.schemes import WFLW_98
-from tfds_builders import faces
+from dsat_jax import schemes
+from tfds_builders import face_builder, faces
 from tfds_builders.synthetic_faces.parameters import ATTRIBUTES
 from tfds_builders.synthetic_faces.workers import draw_faces
 
-_SPLITS = ("train", "test")  # a split's position is the number of its random stream
+SCHEME = schemes.SCHEMES["wflw_98"]
+SPLITS = ("train", "test")  # a split's position is the number of its random stream
 
 
 @dataclasses.dataclass
@@ -21,8 +20,9 @@ class SyntheticFacesConfig(faces.FacesConfig):
     Attributes:
       num_train: faces of the split `train`.
       num_test: faces of the split `test`.
-      seed: face i of a split is the same picture for the same seed.
-      processes: number of processes that draw; None takes one per core. The faces do not depend on it.
+      seed: face i of a split is the same picture whenever the seed is the same.
+      processes: number of processes that draw, 0 for none besides this one; None takes one per core where there are
+        many faces. The faces do not depend on it.
     """
 
     num_train: int = 4000
@@ -31,37 +31,50 @@ class SyntheticFacesConfig(faces.FacesConfig):
     processes: int | None = None
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
-    """Builder of synthetic_faces.
+class Builder(face_builder.FaceBuilder):
+    """Procedural faces with exact landmarks, 98 of them in WFLW's order, drawn by the builder itself.
 
-    Other sizes need a configuration with a name of its own, since the name is part of the dataset's folder:
-    `Builder(config=SyntheticFacesConfig(name="tiny", num_train=12, num_test=4))`.
+    Other sizes are other configurations, with a name of their own since it names the dataset's folder:
+    `Builder(config=SyntheticFacesConfig(name="mine", num_train=100, num_test=20, seed=1))`.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012 (TFDS's form)
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS's form)
-        SyntheticFacesConfig(**{field.name: getattr(config, field.name) for field in dataclasses.fields(config)})
-        for config in faces.CONFIGS
+        *(
+            SyntheticFacesConfig(config.name, description=config.description, cut=config.cut)
+            for config in faces.CONFIGS
+        ),
+        SyntheticFacesConfig(
+            "tiny",
+            description="A few faces, cut out, for a quick look and for tests.",
+            num_train=64,
+            num_test=16,
+        ),
     ]
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(features=faces.features(WFLW_98.num_points, ATTRIBUTES))
+        return self.dataset_info_from_configs(features=faces.features(SCHEME.num_points, ATTRIBUTES))
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        del dl_manager  # nothing to download
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, object]:
+        del dl_manager  # nothing is downloaded
         config = self.builder_config
-        sizes = zip(_SPLITS, (config.num_train, config.num_test), strict=True)
-        return {split: self._generate_examples(split, size) for split, size in sizes}
+        return {
+            split: self._draw_split(split, size)
+            for split, size in zip(SPLITS, (config.num_train, config.num_test), strict=True)
+        }
 
-    def _generate_examples(self, split: str, size: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _draw_split(self, split: str, size: int) -> object:
         config = self.builder_config
-        for index, drawing in enumerate(draw_faces(config.seed, _SPLITS.index(split), size, config.processes)):
-            yield index, faces.make_record(
-                config,
-                picture=drawing.image,
-                landmarks=drawing.points,
-                visibility=drawing.visibility,
-                name=f"{split}/{index:06d}",
-                attributes=drawing.attributes,
-            )
+        drawings = draw_faces(config.seed, SPLITS.index(split), size, config.processes)
+
+        def read(index: int) -> dict[str, object]:
+            """The arguments of `faces.make_record` for a face; asked for in order."""
+            drawing = next(drawings)
+            return {
+                "picture": drawing.image,
+                "landmarks": drawing.points,
+                "visibility": drawing.visibility,
+                "name": f"{split}/{index:06d}",
+                "attributes": drawing.attributes,
+            }
+
+        return self._generate_examples(split, range(size), read)

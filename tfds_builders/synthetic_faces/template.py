@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 
 from dsat_jax.schemes import WFLW_98
+from tfds_builders.synthetic_faces.curves import curve
 
 MIRROR = WFLW_98.mirror_permutation
 NUM_CONTOUR = 33
@@ -148,8 +149,8 @@ def build_head(shape: Shape, expression: Expression) -> Head:
     for y in (features[:, 1], jaw[:, 1], profile[:, 0]):
         y[y > 0] *= stretch  # above the eyes a long face is like a short one
 
-    jaw = _smooth(jaw)
-    rows = _rows(np.concatenate([_smooth(forehead, 4), jaw]), profile)
+    jaw = curve(jaw)
+    rows = _rows(np.concatenate([curve(forehead, per_segment=4), jaw]), profile)
     points = features
     points[:, 2] += base_depth(rows, points[:, 0], points[:, 1])
     half = _resample(jaw, NUM_CONTOUR // 2 + 1)  # temple to chin, on the right
@@ -286,16 +287,22 @@ def _move_mouth(features: np.ndarray, expression: Expression) -> None:
     lips[:, 0] *= 1 - 0.32 * expression.pucker
     lips[:, 1] = middle_y + (lips[:, 1] - middle_y) * (1 + 0.25 * expression.pucker)
     lips[:, 2] += 5.0 * expression.pucker
-    bow = np.clip(1 - (lips[:, 0] / np.abs(lips[6, 0])) ** 2, 0, 1)
+    bow = 1 - _across_mouth(lips) ** 2
     up, down = np.array([1, 2, 3, 4, 5, 13, 14, 15]), np.array([7, 8, 9, 10, 11, 17, 18, 19])
     lips[up, 1] -= (3.4 * expression.lips_part + 1.5 * expression.jaw_open) * bow[up]
     lips[down, 1] += 3.6 * expression.lips_part * bow[down]
     features[LIPS] = lips
 
 
+def _across_mouth(lips: np.ndarray) -> np.ndarray:
+    """Where the points of the lips lie, [20]: 0 in the middle, 1 at the corner of their side."""
+    x = lips[:, 0]
+    return np.minimum(np.abs(x / np.where(x < 0, lips[0, 0], lips[6, 0])), 1)
+
+
 def _open_jaw(features: np.ndarray, jaw: np.ndarray, profile: np.ndarray, amount: float) -> None:
     lips = features[LIPS]
-    bow = np.clip(1 - (lips[:, 0] / np.abs(lips[6, 0])) ** 2, 0, 1) ** 0.5
+    bow = np.sqrt(1 - _across_mouth(lips) ** 2)
     drop = 21.0 * amount
     lower = np.array([7, 8, 9, 10, 11, 17, 18, 19])
     lips[lower, 1] += drop * bow[lower]
@@ -315,17 +322,6 @@ def _ramp(value: np.ndarray, start: float, stop: float) -> np.ndarray:
     return t * t * (3 - 2 * t)
 
 
-def _smooth(knots: np.ndarray, per_segment: int = 6) -> np.ndarray:
-    """Catmull-Rom curve through the knots [knots, dims]."""
-    padded = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
-    t = np.linspace(0, 1, per_segment, endpoint=False)[:, None]
-    p0, p1, p2, p3 = (padded[k : k + len(knots) - 1, None] for k in range(4))
-    curve = p1 + t / 2 * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
-    return np.concatenate(
-        [curve.reshape(-1, knots.shape[1]), knots[-1:]]
-    )  # [knots - 1, per, dims] -> [points, dims]
-
-
 def _resample(curve: np.ndarray, count: int) -> np.ndarray:
     """`count` points at equal distances along the front view of a curve [points, 3]."""
     length = np.r_[0, np.cumsum(np.hypot(*np.diff(curve[:, :2], axis=0).T))]
@@ -334,6 +330,6 @@ def _resample(curve: np.ndarray, count: int) -> np.ndarray:
 
 
 def _rows(edge: np.ndarray, profile: np.ndarray) -> np.ndarray:
-    middle = _smooth(profile)
+    middle = curve(profile)
     y = edge[:, 1]
     return np.stack([y, edge[:, 0], edge[:, 2], np.interp(y, middle[:, 0], middle[:, 1])], axis=-1)

@@ -5,13 +5,21 @@ import functools
 import cv2
 import numpy as np
 
+GRAIN = 24  # standard deviation of `grain`
+
 
 @functools.cache
 def grain() -> np.ndarray:
-    """Sensor noise of standard deviation 1: float32 [512, 512, 3], a little of it coloured."""
+    """Sensor noise about 128: uint8 [512, 512, 3], a little of it coloured."""
     random = np.random.default_rng(1)
-    grey, colour = random.normal(size=(512, 512, 1)), random.normal(size=(512, 512, 3))
-    return (0.85 * grey + 0.5 * colour).astype(np.float32)
+    noise = 0.85 * random.normal(size=(512, 512, 1)) + 0.5 * random.normal(size=(512, 512, 3))
+    return np.clip(np.rint(128 + GRAIN * noise), 0, 255).astype(np.uint8)
+
+
+@functools.cache
+def pores() -> np.ndarray:
+    """Unevenness of the skin: uint8 [512, 512], brightness times 128."""
+    return np.rint(128 * (1 + 0.018 * cloud(0.8) + 0.022 * cloud(9.0))).astype(np.uint8)
 
 
 @functools.cache
@@ -35,7 +43,11 @@ def strands() -> np.ndarray:
     polar = sum(layers)
     y, x = np.mgrid[:512, :512].astype(np.float32) - 255.5
     radius = np.minimum(np.hypot(x, y), 360) / 360
-    angle = (np.arctan2(y, x) / (2 * np.pi) + 0.5 + 0.012 * np.sin(11 * radius) + 0.01 * cloud(30.0)) * 1024 % 1024
+    angle = (
+        (np.arctan2(y, x) / (2 * np.pi) + 0.5 + 0.012 * np.sin(11 * radius) + 0.01 * cloud(30.0))
+        * 1024
+        % 1024
+    )
     flow = cv2.remap(polar, radius * 95, angle, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     flow *= np.minimum(radius / 0.2, 1)  # strands vanish at the crown, where they would all meet
     return np.clip(128 * (1 + 0.2 * flow / flow.std()), 0, 255).astype(np.uint8)

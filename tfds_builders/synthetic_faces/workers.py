@@ -11,6 +11,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import cv2
+
 from tfds_builders.synthetic_faces.drawing import Drawing, draw_face
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]  # the folder that holds the package tfds_builders
@@ -24,8 +26,8 @@ def draw_faces(seed: int, split: int, count: int, processes: int | None = None) 
       seed: of the dataset.
       split: number of the split.
       count: number of faces.
-      processes: number of processes that draw; None takes one per core, or none besides this one where there are few
-        faces. The faces do not depend on it.
+      processes: number of processes that draw; 0 draws in this one; None takes one per core, or 0 where there are
+        few faces. The faces do not depend on it.
 
     Yields:
       The drawings in order.
@@ -35,7 +37,7 @@ def draw_faces(seed: int, split: int, count: int, processes: int | None = None) 
     """
     if processes is None:
         processes = min(os.cpu_count() or 1, count // _WORTH_A_PROCESS)
-    if processes < 1:
+    if processes == 0:
         for index in range(count):
             yield draw_face(seed, split, index)
         return
@@ -60,11 +62,14 @@ def _next_drawing(worker: subprocess.Popen, index: int) -> Drawing:
     try:
         return pickle.load(worker.stdout)
     except EOFError as error:
-        raise RuntimeError(f"the process that draws face {index} ended with status {worker.wait()}") from error
+        raise RuntimeError(
+            f"the process that draws face {index} ended with status {worker.wait()}"
+        ) from error
 
 
 def main(seed: int, split: int, first: int, count: int, step: int) -> None:
     """Writes the drawings first, first + step, ... below count to standard output, pickled."""
+    cv2.setNumThreads(0)
     for index in range(first, count, step):
         pickle.dump(draw_face(seed, split, index), sys.stdout.buffer, protocol=pickle.HIGHEST_PROTOCOL)
     sys.stdout.buffer.flush()

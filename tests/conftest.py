@@ -1,0 +1,23 @@
+"""What several tests share: the tensors recorded from the original network."""
+
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+GOLDEN = pathlib.Path(__file__).parents[2] / "shared" / "golden"
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Callable[[str], dict[str, np.ndarray]]:
+    """A function from the name of a recorded .npz file to its arrays; it skips the test where the file is absent."""
+
+    def load(name: str) -> dict[str, np.ndarray]:
+        path = GOLDEN / name
+        if not path.exists():
+            pytest.skip(f"the recorded tensors of the original are not here: {path}")
+        with np.load(path) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+
+    return load

@@ -1,0 +1,64 @@
+"""Losses against numbers worked out by hand."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dsat_jax import losses
+
+
+def test_wing_values_and_slopes():
+    # w = 10, eps = 2: 10 ln(1 + 2 / 2) = 6.931472; c = 10 - 10 ln 6 = -7.917595; at 12: 12 + 7.917595.
+    np.testing.assert_allclose(losses.wing(jnp.array([0.0, 2.0, -2.0, 12.0])), [0, 6.931472, 6.931472, 19.917595], rtol=1e-6)
+    slope = jax.vmap(jax.grad(losses.wing))(jnp.array([2.0, -2.0, 12.0]))
+    np.testing.assert_allclose(slope, [2.5, -2.5, 1.0], rtol=1e-6)  # w / (eps + x) = 10 / 4
+
+
+def test_smooth_wing_values():
+    # s = 12 / (2 * 0.01 * 2.01) = 298.50746; s * 0.005^2 = 0.00746269.
+    # c2 = 12 ln 1.005 - s t^2 = 0.05985050 - 0.02985075 = 0.02999975; at 2: 12 ln 2 - c2 = 8.28776642.
+    # c1 = 10 - 12 ln 6 = -11.50111363; at 12: 12 + 11.50111363 - 0.02999975 = 23.47111388.
+    x = jnp.array([0.0, 0.005, 2.0, -2.0, 12.0])
+    np.testing.assert_allclose(
+        losses.smooth_wing(x), [0, 0.00746269, 8.28776642, 8.28776642, 23.47111388], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("edge, expected", [(losses.SMOOTH_WING_T, 5.9701493), (losses.WING_WIDTH, 1.0)])
+def test_smooth_wing_is_continuous_in_value_and_slope(edge, expected):
+    with jax.enable_x64(True):
+        below, above = jnp.float64(edge * (1 - 1e-9)), jnp.float64(edge * (1 + 1e-9))
+        assert abs(losses.smooth_wing(below) - losses.smooth_wing(above)) < 1e-6
+        slopes = [float(jax.grad(losses.smooth_wing)(x)) for x in (below, above)]
+        np.testing.assert_allclose(slopes, expected, rtol=1e-6)
+
+
+def test_smooth_wing_has_no_slope_at_zero():
+    assert jax.grad(losses.smooth_wing)(0.0) == 0.0
+
+
+def test_coordinate_loss_sums_over_points_and_averages_over_faces():
+    points = jnp.array([[[1.0, 0.0], [0.0, 2.0]], [[0.0, 0.0], [0.0, 4.0]]])
+    loss = losses.coordinate_loss(points, jnp.zeros((2, 2, 2)), jnp.ones((2, 2)), jnp.abs)
+    assert loss == pytest.approx((1 + 2 + 4) / 2)
+
+
+def test_unknown_points_take_no_part_even_if_they_are_nan():
+    points = jnp.array([[[1.0, 0.0], [5.0, 5.0]], [[3.0, 3.0], [3.0, 3.0]]])
+    labels = jnp.array([[[0.0, 0.0], [math.nan, 0.0]], [[math.nan, 0.0], [math.nan, 0.0]]])
+    weights = jnp.array([[1.0, 0.0], [0.0, 0.0]])
+    value, slope = jax.value_and_grad(losses.coordinate_loss)(points, labels, weights, losses.smooth_wing)
+    # One of two landmarks of one face is known: its penalty counts twice, the second face not at all.
+    assert value == pytest.approx(2 * float(losses.smooth_wing(1.0)), rel=1e-6)
+    assert jnp.isfinite(slope).all()
+    assert (slope[1] == 0).all()
+
+
+def test_heatmap_loss_is_the_mean_square_over_known_channels():
+    heatmaps = jnp.zeros((1, 2, 2, 2)).at[0, 0, 0, 0].set(2.0)
+    targets = jnp.zeros((1, 2, 2, 2)).at[..., 1].set(jnp.nan)
+    assert losses.heatmap_loss(heatmaps, targets, jnp.array([[1.0, 0.0]])) == pytest.approx(1.0)
+    assert losses.heatmap_loss(heatmaps, jnp.zeros((1, 2, 2, 2)), jnp.ones((1, 2))) == pytest.approx(0.5)

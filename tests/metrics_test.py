@@ -1,0 +1,66 @@
+"""NME, FR and AUC against numbers worked out by hand and an independent integral."""
+
+import numpy as np
+import pytest
+
+from dsat_jax import metrics
+from dsat_jax.schemes import W300_68, WFLW_98
+
+
+def square_face() -> np.ndarray:
+    points = np.zeros((1, 68, 2))
+    points[0, 36], points[0, 45] = (10, 20), (40, 60)  # 50 apart
+    points[0, 37:42], points[0, 42] = (10, 20), (40, 60)
+    points[0, 43:48] = (40, 60)
+    points[0, 8] = (30, 100)
+    return points
+
+
+def test_normalisers():
+    points = square_face()
+    assert metrics.inter_ocular(points, W300_68) == pytest.approx(50)
+    assert metrics.inter_pupil(points, W300_68) == pytest.approx(50)
+    assert metrics.box_diagonal(points, W300_68) == pytest.approx(np.hypot(40, 100))
+    assert metrics.box_size(points, W300_68) == pytest.approx(np.sqrt(40 * 100))
+    wflw = np.zeros((1, 98, 2))
+    wflw[0, 72], wflw[0, 97] = (3, 4), (6, 8)
+    assert metrics.inter_ocular(wflw, WFLW_98) == pytest.approx(5)
+    assert metrics.inter_pupil(wflw, WFLW_98) == pytest.approx(10)
+
+
+def test_nme_is_the_mean_over_known_points():
+    errors = metrics.point_errors(
+        np.array([[[3.0, 4.0], [100.0, 0.0]]]), np.zeros((1, 2, 2)), normaliser=np.array([50.0])
+    )
+    np.testing.assert_allclose(errors, [[0.1, 2.0]])
+    np.testing.assert_allclose(metrics.nme(errors, np.array([[True, False]])), [0.1])
+    assert np.isnan(metrics.nme(errors, np.array([[False, False]])))
+
+
+def test_summary_by_hand():
+    result = metrics.Summary.of(np.array([0.02, 0.04, 0.12]), threshold=0.08).result()
+    assert result == pytest.approx({"nme": 6.0, "fr": 100 / 3, "auc": 100 * (0.75 + 0.5 + 0) / 3, "faces": 3})
+
+
+def test_auc_equals_the_integral_of_the_cumulative_distribution():
+    face_nme = np.random.default_rng(0).gamma(2.0, 0.02, 200)
+    grid = np.linspace(0, 0.08, 80_001)
+    integral = np.mean([(face_nme <= e).mean() for e in grid[:-1]])
+    assert metrics.Summary.of(face_nme, 0.08).result()["auc"] == pytest.approx(100 * integral, abs=0.01)
+    errors, share = metrics.cumulative_errors(face_nme, 0.08)
+    area = (np.diff(errors) * share[:-1]).sum() / 0.08
+    assert metrics.Summary.of(face_nme, 0.08).result()["auc"] == pytest.approx(100 * area)
+
+
+def test_summaries_of_parts_merge_to_that_of_the_whole():
+    face_nme = np.random.default_rng(1).gamma(2.0, 0.02, 50)
+    parts = metrics.Summary.of(face_nme[:17], 0.1).merge(metrics.Summary.of(face_nme[17:], 0.1))
+    assert parts.result() == pytest.approx(metrics.Summary.of(face_nme, 0.1).result())
+    with pytest.raises(ValueError, match=r"thresholds 0.1 and 0.08"):
+        parts.merge(metrics.Summary.of(face_nme, 0.08))
+
+
+def test_no_faces_give_nan_and_no_failure():
+    result = metrics.Summary.of(np.array([]), 0.1).result()
+    assert result["faces"] == 0
+    assert np.isnan(result["nme"])

@@ -1,0 +1,74 @@
+"""A sheet of synthetic faces: `python -m tfds_builders.synthetic_faces.contact_sheet --out=FILE`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from dsat_jax import geometry, schemes
+from tfds_builders.synthetic_faces.drawing import VISIBLE, Drawing
+from tfds_builders.synthetic_faces.workers import draw_faces
+
+_SCALE = 2.0  # landmarks are drawn on an enlarged face
+_VISIBLE_COLOUR, _OCCLUDED_COLOUR, _LINE_COLOUR = (90, 255, 90), (255, 70, 60), (255, 255, 255)
+
+
+def contact_sheet(drawings: Sequence[Drawing], columns: int, annotated: int, side: int) -> np.ndarray:
+    """Puts drawings side by side; every `annotated`-th one shows its landmarks.
+
+    Args:
+      drawings: as many as fill whole rows.
+      columns: pictures per row.
+      annotated: 3 marks the landmarks of the third, sixth, ... picture; 0 of none.
+      side: of one picture, pixels.
+
+    Returns:
+      uint8 [rows * side, columns * side, 3] RGB; occluded landmarks are red.
+    """
+    tiles = []
+    for number, drawing in enumerate(drawings, start=1):
+        image = drawing.image
+        if annotated and number % annotated == 0:
+            image = draw_landmarks(drawing)
+        tiles.append(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA))
+    rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
+    return np.vstack(rows)
+
+
+def draw_landmarks(drawing: Drawing) -> np.ndarray:
+    """The enlarged picture with lines and landmarks: uint8 [height, width, 3] RGB."""
+    image = cv2.resize(drawing.image, None, fx=_SCALE, fy=_SCALE, interpolation=cv2.INTER_CUBIC)
+    points = geometry.transform_points(geometry.resize_matrix(_SCALE), drawing.points)
+    fixed = np.rint(points * 16).astype(np.int32)  # four fractional bits
+    for line in schemes.WFLW_98.lines:
+        cv2.polylines(image, [fixed[list(line)]], False, _LINE_COLOUR, 1, cv2.LINE_AA, 4)
+    for point, visibility in zip(fixed.tolist(), drawing.visibility, strict=True):
+        colour = _VISIBLE_COLOUR if visibility == VISIBLE else _OCCLUDED_COLOUR
+        cv2.circle(image, point, 40, colour, -1, cv2.LINE_AA, 4)
+    return image
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(description="Draws a sheet of synthetic faces.")
+    parser.add_argument("--out", required=True, help="file to write, .jpg or .png")
+    parser.add_argument("--columns", type=int, default=6)
+    parser.add_argument("--rows", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--side", type=int, default=200, help="pixels of one picture")
+    parser.add_argument(
+        "--annotated", type=int, default=3, help="mark the landmarks of every n-th face; 0: none"
+    )
+    options = parser.parse_args(arguments)
+    drawings = list(draw_faces(options.seed, 0, options.columns * options.rows))
+    sheet = contact_sheet(drawings, options.columns, options.annotated, options.side)
+    if not cv2.imwrite(options.out, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+        print(f"error: {options.out}: cannot be written", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
