@@ -173,7 +173,7 @@ class FaceReader:
         try:
             image = decode_image(record["image"])
         except DamagedImage as error:
-            raise DamagedImage(f"record {index} ({record['name']}) holds {error}") from error
+            raise DamagedImage(f"record {index} ({record['name'].decode()}) holds {error}") from error
         crop = geometry.crop_matrix(record["box"], self.crop.size, self.crop.enlarge)
         matrix = geometry.compose(jitter, crop)
         points = geometry.transform_points(matrix, record["landmarks"].astype(np.float64))

@@ -78,7 +78,7 @@ def make_training_step(
             "loss": loss,
             **{f"loss_{name}": part for name, part in parts.items()},
             "pixel_error": _pixel_error(prediction.points, batch["points"], batch["weights"]),
-            "gradient_norm": optax.global_norm(gradients),
+            "gradient_norm": optax.tree.norm(gradients),
             "learning_rate": jnp.asarray(schedule(old.step), jnp.float32),
             "damaged": batch["damaged"].sum().astype(jnp.float32),
         }

@@ -1,10 +1,12 @@
-"""What several tests share: the tensors recorded from the original network."""
+"""What several tests share: the tensors recorded from the original network, and a tiny dataset."""
 
 import pathlib
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+
+from tfds_builders import build
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "shared" / "golden"
 
@@ -21,3 +23,11 @@ def recorded() -> Callable[[str], dict[str, np.ndarray]]:
             return {key: arrays[key] for key in arrays.files}
 
     return load
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory) -> str:
+    """A folder of built datasets with synthetic_faces/tiny: 64 training and 16 test faces."""
+    folder = str(tmp_path_factory.mktemp("datasets"))
+    build.build("synthetic_faces/tiny", data_dir=folder)
+    return folder

@@ -125,14 +125,14 @@ class ChannelAttention(nn.Module):
         scales, concatenated, query, key, value = promote_dtype(
             scales, concatenated, query, key, value, dtype=self.dtype
         )
-        q = jnp.einsum("bstc,shcd->bshtd", scales, query)
+        q = jnp.einsum("bstc,shcd->bhstd", scales, query)
         k = jnp.einsum("btc,hcd->bhtd", concatenated, key)
         v = jnp.einsum("btc,hcd->bhtd", concatenated, value)
-        # [batch, scales, heads, channels, scales * channels]; t is summed, so that channels meet channels.
-        scores = jnp.einsum("bshtc,bhtd->bshcd", q, k, preferred_element_type=jnp.float32)
+        # [batch, heads, scales, channels, scales * channels]: the tokens are summed, channels meet channels.
+        scores = jnp.einsum("bhstc,bhtd->bhscd", q, k, preferred_element_type=jnp.float32)
         attention = nn.softmax(instance_norm(scores / jnp.sqrt(wide)), axis=-1).astype(self.dtype)
         attention = nn.Dropout(self.dropout, deterministic=not train)(attention)
-        context = jnp.einsum("bshcd,bhtd->bstc", attention, v) / self.heads  # the mean over heads
+        context = jnp.einsum("bhscd,bhtd->bhstc", attention, v).mean(axis=1)
         out = ScaleLinear(channels, use_bias=False, dtype=self.dtype, name="out")(context)
         return nn.Dropout(self.dropout, deterministic=not train)(out)
 
@@ -239,10 +239,10 @@ class ChannelTransformer(nn.Module):
         x = ScaleLinear(channels, dtype=self.dtype, name="reconstruct_conv")(x)
         x = nn.relu(batch_norm(train, "reconstruct_norm", self.dtype, axis=(1, 3))(x))
         x = x.reshape(-1, len(maps), grid, grid, channels)
-        return [features + _nearest(x[:, i], patches[i]) for i, features in enumerate(maps)]
+        return [features + upsample_nearest(x[:, i], patches[i]) for i, features in enumerate(maps)]
 
 
-def _nearest(x: jax.Array, factor: int) -> jax.Array:
+def upsample_nearest(x: jax.Array, factor: int) -> jax.Array:
     """Repeats each pixel: [B, H, W, C] -> [B, factor H, factor W, C]."""
     batch, height, width, channels = x.shape
     shape = (batch, height, factor, width, factor, channels)

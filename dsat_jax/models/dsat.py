@@ -14,7 +14,7 @@ from dsat_jax.decode import soft_argmax
 from dsat_jax.models.cross_scale import ChannelTransformer
 from dsat_jax.models.gate import GATES
 from dsat_jax.models.hourglass import Hourglass
-from dsat_jax.models.layers import ConvBlock, TransposedConv, conv3x3
+from dsat_jax.models.layers import ConvBlock, TransposedConv, conv3x3, max_pool
 from dsat_jax.models.prediction import Prediction
 
 INPUT_MULTIPLE = 32  # the stem halves the input once, an hourglass four times
@@ -104,7 +104,7 @@ class DSAT(nn.Module):
         """[batch, S, S, 3] -> [batch, S / 2, S / 2, width]."""
         x = conv3x3(self.width // 4, "stem_conv", self.dtype, use_bias=True)(x)
         x = ConvBlock(self.width // 2, self.dtype, name="stem_block_1")(x, train)
-        x = nn.max_pool(x, (2, 2), (2, 2))
+        x = max_pool(x, 2)
         return ConvBlock(self.width, self.dtype, name="stem_block_2")(x, train)
 
     @nn.nowrap

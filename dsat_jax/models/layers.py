@@ -58,7 +58,18 @@ def conv3x3(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) 
 
 def avg_pool(x: jax.Array, size: int) -> jax.Array:
     """Mean over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
-    return nn.avg_pool(x, (size, size), (size, size))
+    return _windows(x, size).mean(axis=(2, 4))
+
+
+def max_pool(x: jax.Array, size: int) -> jax.Array:
+    """Largest value of non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
+    return _windows(x, size).max(axis=(2, 4))
+
+
+def _windows(x: jax.Array, size: int) -> jax.Array:
+    """[B, H, W, C] -> [B, H / size, size, W / size, size, C]; its gradient is cheaper than reduce_window's."""
+    batch, height, width, channels = x.shape
+    return x.reshape(batch, height // size, size, width // size, size, channels)
 
 
 class ConvBlock(nn.Module):

@@ -7,7 +7,8 @@ from tfds_builders.synthetic_faces.paint import Canvas, as_shade
 from tfds_builders.synthetic_faces.portrait import Portrait
 
 _EAR = np.array([
-    [70, 30, -54], [71, -8, -54], [76, -17, -62], [83, -12, -70], [84, 4, -72], [80, 20, -68], [77, 32, -64], [73, 41, -58],
+    [70, 30, -54], [71, -8, -54], [76, -17, -62], [83, -12, -70], [84, 4, -72], [80, 20, -68], [77, 32, -64],
+    [73, 41, -58],
 ])  # fmt: skip
 # Outlines of neck and clothes, right half: x in half widths of the neck, y in millimetres below its base.
 _NECK = np.array([[0.98, -70], [0.97, -40], [1.0, -22], [1.12, -8], [1.35, 4], [1.75, 16], [1.8, 120]])
@@ -29,7 +30,7 @@ def draw_neck(canvas: Canvas, portrait: Portrait) -> None:
     )
     shade = np.repeat(as_shade(0.9 * light.shade(normals))[None], canvas.size, axis=0)
     neck = _both_sides(_NECK, base, half, unit)
-    neck[[0, -1]] = top + (half * 0.98, 0), top - (half * 0.98, 0)
+    neck[[0, -1]] = top + np.array([[0.98, 0], [-0.98, 0]]) * half
     outline = curve(neck, per_segment=4)
     canvas.fill(outline, portrait.parameters.look.skin, shade=shade, feather=0.8)
     shadow = portrait.points[2:31] + np.array([0.0, 13.0]) * unit

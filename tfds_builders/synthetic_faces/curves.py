@@ -41,7 +41,7 @@ def curve(points: np.ndarray, closed: bool = False, per_segment: int = 6) -> np.
 
 
 def ribbon(line: np.ndarray, widths: np.ndarray | float) -> np.ndarray:
-    """Outline [2 * points, 2] of a line [points, 2] that is as thick as `widths`, [points] or one, in pixels."""
+    """Outline [2 * points, 2] of a line [points, 2] as thick as `widths`, [points] or one, in pixels."""
     along = np.empty_like(line)
     along[1:-1] = line[2:] - line[:-2]
     along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]

@@ -153,6 +153,7 @@ def test_the_number_of_processes_changes_nothing():
 
 
 def test_drawing_processes_load_neither_jax_nor_tfds():
-    code = "import sys, tfds_builders.synthetic_faces.workers; print({'jax', 'tensorflow_datasets'} & {*sys.modules})"
+    code = "import sys, tfds_builders.synthetic_faces.workers"
+    code += "; print({'jax', 'tensorflow_datasets'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

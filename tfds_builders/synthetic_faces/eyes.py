@@ -68,7 +68,7 @@ def _lashes(canvas: Canvas, portrait: Portrait, uppers: list[np.ndarray], lowers
     makeup, unit, up = portrait.parameters.makeup, portrait.unit, portrait.up
     liner, count = 1.0 + (0.8 * makeup.liner if makeup is not None else 0.0), len(uppers[0])
     lashes = [ribbon(upper + up * 0.3 * unit, taper(count, 1.7 * unit * liner, 0.5)) for upper in uppers]
-    canvas.fill(lashes, DARK, opacity=0.85, feather=0.3, within=portrait.outline)
+    canvas.fill(lashes, DARK, opacity=0.85, feather=0.3, within=portrait.edge)
     edges = [ribbon(lower, taper(count, 1.0 * unit * liner, 0.5)) for lower in lowers]
     canvas.fill(edges, mix(portrait.parameters.look.skin, DARK, 0.75), opacity=0.6, feather=0.35)
     arch = taper(count, 0.16, 1.0)[:, None]

@@ -38,7 +38,7 @@ def draw_skin(canvas: Canvas, portrait: Portrait) -> None:
 
 
 def _nose_outline(portrait: Portrait) -> np.ndarray:
-    """Pixels [points, 2] of the nose on the side away from the viewer: it may stand out over the far cheek."""
+    """Pixels [points, 2] of the nose on the side away from the viewer; it may stand out over the cheek."""
     head, side = portrait.head.points, np.sign(portrait.parameters.pose.yaw)
     edge = np.concatenate([head[51:55], head[57:58]]) + _NOSE_EDGE * (side, 1, 1)
     return np.concatenate([curve(portrait.place(edge)), portrait.points[[55 if side > 0 else 59]]])
@@ -94,16 +94,14 @@ def draw_brows(canvas: Canvas, portrait: Portrait) -> None:
     colour = mix(mix(look.hair, (30, 20, 16), 0.45), look.skin, 0.08)
     brows = [portrait.points[33:42], portrait.points[42:51]]
     outlines = [curve(brow, closed=True, per_segment=4) for brow in brows]
-    canvas.fill(
-        outlines, colour, opacity=0.78 * look.brow_density, feather=0.55 * unit, within=portrait.outline
-    )
+    canvas.fill(outlines, colour, opacity=0.78 * look.brow_density, feather=0.55 * unit, within=portrait.edge)
     hairs = []
     for brow in brows:
         centre, across = brow.mean(axis=0), brow[4] - brow[0]
         roots = brow[portrait.random.integers(0, 9, 10)] * 0.6 + centre * 0.4
         tips = roots + across * portrait.random.uniform(-0.07, 0.07, (10, 1)) + portrait.up * 2.4 * unit
         hairs += [ribbon(np.stack(ends), 0.7) for ends in zip(roots, tips, strict=True)]
-    canvas.fill(hairs, colour, opacity=0.4, within=portrait.outline)
+    canvas.fill(hairs, colour, opacity=0.4, within=portrait.edge)
 
 
 def draw_beard(canvas: Canvas, portrait: Portrait) -> None:

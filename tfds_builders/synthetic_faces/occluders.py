@@ -35,7 +35,7 @@ def _sunglasses(canvas: Canvas, portrait: Portrait) -> None:
         glare = portrait.place(centre + ring * (0.5, 0.4, 1) + (-4, -6, 0))
         canvas.fill(glare, (150, 170, 190), opacity=0.25, feather=3 * unit)
         canvas.fill(ribbon(np.concatenate([outline, outline[:1]]), 2.2 * unit), (18, 16, 18), covers=True)
-        arm = portrait.place([centre + (side * 26, -6, -6), (side * 76, -8, -70)])
+        arm = portrait.place([centre + np.array([side * 26, -6, -6]), (side * 76, -8, -70)])
         if side * portrait.parameters.pose.yaw < 12:
             canvas.fill(ribbon(np.linspace(*arm, 6), 3.2 * unit), (18, 16, 18), covers=True)
     bridge = portrait.place(np.array([[-9, 2, 16], [0, -1, 20], [9, 2, 16]]))

@@ -1,8 +1,9 @@
 """The brush: antialiased shapes with sub-pixel outlines on a picture, coloured flat or by a map of shades.
 
-Outlines are float pixels with pixel centres at integers. Sharp edges are drawn at four times the resolution and
-averaged, with the coordinates of `geometry.resize_matrix`: x' = (x + 0.5) 4 - 0.5. OpenCV fills the pixels that an
-outline touches, so a sharp shape is 0.1 to 0.2 pixels larger than its outline all around, and centred to 0.03 pixels.
+Outlines are float pixels with pixel centres at integers. Sharp edges are drawn at four times the resolution
+and averaged, with the coordinates of `geometry.resize_matrix`: x' = (x + 0.5) 4 - 0.5. OpenCV fills the
+pixels that an outline touches, so a sharp shape is 0.1 to 0.2 pixels larger than its outline all around, and
+centred to 0.03 pixels.
 """
 
 import dataclasses

@@ -45,7 +45,7 @@ def test_fill_outside_of_the_picture_paints_nothing():
 def test_fill_within_another_outline():
     canvas = Canvas.blank(64)
     square = np.array([[20.0, 20], [40, 20], [40, 40], [20, 40]])
-    canvas.fill(square, (255, 255, 255), within=square + (12, 0))
+    canvas.fill(square, (255, 255, 255), within=square + np.array([12, 0]))
     assert canvas.image[30, 36].tolist() == [255, 255, 255]
     assert not canvas.image[30, 24].any()
 

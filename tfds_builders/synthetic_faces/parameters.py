@@ -1,17 +1,18 @@
 """Everything that decides a synthetic face, and how it is drawn by chance.
 
-The six attributes of WFLW are decided first, each by a coin of its own; the parameters then follow, so that an
-attribute is true because the face was made so.
+The six attributes of WFLW are decided first, each by a coin of its own; the parameters then follow, so that
+an attribute is true because the face was made so.
 """
 
 import dataclasses
 
 import numpy as np
 
+from tfds_builders.synthetic_faces.expression import Expression
 from tfds_builders.synthetic_faces.paint import Colour, mix
 from tfds_builders.synthetic_faces.pose import Pose
 from tfds_builders.synthetic_faces.surface import Light
-from tfds_builders.synthetic_faces.template import Expression, Shape
+from tfds_builders.synthetic_faces.template import Shape
 
 SIZE = 256  # pixels, side of the square picture
 ATTRIBUTES = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")
@@ -27,7 +28,8 @@ OCCLUDERS = ("sunglasses", "mask", "hand", "scarf", "fringe", "object")
 HAIR_STYLES = ("bald", "short", "parted", "volume", "long")
 
 _SKINS = (
-    (250, 218, 196), (238, 198, 170), (226, 180, 148), (206, 154, 118), (172, 118, 84), (138, 92, 66), (104, 70, 52),
+    (250, 218, 196), (238, 198, 170), (226, 180, 148), (206, 154, 118), (172, 118, 84), (138, 92, 66),
+    (104, 70, 52),
 )  # fmt: skip
 _HAIRS = (
     (28, 22, 20),
@@ -126,14 +128,14 @@ class Parameters:
       texture_seed: of everything that has no name here: background, clutter, strands of hair.
     """
 
-    shape: Shape = Shape()
-    expression: Expression = Expression()
-    pose: Pose = Pose()
-    light: Light = Light()
-    look: Look = Look()
+    shape: Shape = dataclasses.field(default_factory=Shape)
+    expression: Expression = dataclasses.field(default_factory=Expression)
+    pose: Pose = dataclasses.field(default_factory=Pose)
+    light: Light = dataclasses.field(default_factory=Light)
+    look: Look = dataclasses.field(default_factory=Look)
     makeup: Makeup | None = None
     occluder: str | None = None
-    photo: Photo = Photo()
+    photo: Photo = dataclasses.field(default_factory=Photo)
     attributes: dict[str, bool] = dataclasses.field(default_factory=lambda: dict.fromkeys(ATTRIBUTES, False))
     texture_seed: int = 0
 

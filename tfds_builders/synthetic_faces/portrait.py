@@ -6,10 +6,10 @@ import functools
 import cv2
 import numpy as np
 
+from tfds_builders.synthetic_faces.head import Head, base_depth, build_head, rows_at
 from tfds_builders.synthetic_faces.parameters import SIZE, Parameters
 from tfds_builders.synthetic_faces.pose import PIVOT, landmarks, silhouette
 from tfds_builders.synthetic_faces.surface import shade_skin
-from tfds_builders.synthetic_faces.template import Head, base_depth, build_head
 from tfds_builders.synthetic_faces.textures import pores
 
 _SKULL_CENTRE, _SKULL_RADII = np.array([0.0, -26.0, -82.0]), np.array([75.0, 86.0, 94.0])
@@ -65,7 +65,7 @@ class Portrait:
         if abs(pose.yaw) < 12:  # all the skin is seen
             return pixels
         sides = np.where(xy[:, 0] < 0, -1, 1)
-        row = np.stack([xy[:, 1]] + [np.interp(xy[:, 1], rows[:, 0], rows[:, k]) for k in (1, 2, 3)], axis=-1)
+        row = rows_at(rows, xy[:, 1])
         outline, across = silhouette(row, pose, sides)
         beyond = (np.abs(xy[:, 0]) >= across * row[:, 1]) & (np.abs(xy[:, 0]) <= row[:, 1] + 1)
         return np.where(beyond[:, None], outline, pixels)
@@ -82,6 +82,11 @@ class Portrait:
         top = self.head.rows[self.head.rows[:, 0] < self.head.points[0, 1]]
         left, right = (silhouette(top, self.parameters.pose, np.full(len(top), side))[0] for side in (-1, 1))
         return np.concatenate([left, self.points[:33], right[::-1]])
+
+    @property
+    def edge(self) -> np.ndarray | None:
+        """The outline, where features of a turned face may reach beyond it; None where they cannot."""
+        return self.outline if abs(self.parameters.pose.yaw) > 12 else None
 
     def skull(self, angles: np.ndarray, volume: float) -> np.ndarray:
         """Points of the skull's outline in the picture.

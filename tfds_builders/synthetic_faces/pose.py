@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 
+from tfds_builders.synthetic_faces.head import Head, rows_at
 from tfds_builders.synthetic_faces.template import (
     BROW_LEFT,
     BROW_RIGHT,
@@ -13,7 +14,6 @@ from tfds_builders.synthetic_faces.template import (
     LIPS,
     NUM_CONTOUR,
     PUPILS,
-    Head,
 )
 
 PIVOT = np.array([0.0, 45.0, -40.0])  # the head turns about this point, millimetres
@@ -78,8 +78,9 @@ class Pose:
 def landmarks(head: Head, pose: Pose) -> np.ndarray:
     """The 98 landmarks in the picture.
 
-    The contour is annotated as people do: on the side turned away, where the jaw line is hidden, its points follow the
-    visible outline of the cheek, and so do points of the far eye, brow and lips that have passed behind it.
+    The contour is annotated as people do: on the side turned away, where the jaw line is hidden, its points
+    follow the visible outline of the cheek, and so do points of the far eye, brow and lips that have passed
+    behind it.
 
     Args:
       head: from `build_head`.
@@ -96,7 +97,7 @@ def landmarks(head: Head, pose: Pose) -> np.ndarray:
 
 
 def turned_away(head: Head, pose: Pose) -> np.ndarray:
-    """Which landmarks inside the face lie on skin that the viewer cannot see, beyond the outline of the cheek.
+    """Which landmarks inside the face lie on skin that the viewer cannot see, behind the cheek's outline.
 
     Args:
       head: from `build_head`.
@@ -111,24 +112,19 @@ def turned_away(head: Head, pose: Pose) -> np.ndarray:
 
 
 def _beyond_outline(head: Head, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Which points of `_INSIDE` are turned away, bool [inside], and the outline beside them, pixels [inside, 2]."""
+    """Which points of `_INSIDE` are turned away, bool [inside], and the outline beside each, [inside, 2]."""
     points = head.points[_INSIDE]
     sides = np.where(points[:, 0] < 0, -1, 1)
-    outline, across = silhouette(_rows_at(head, points[:, 1]), pose, sides)
-    width = np.interp(points[:, 1], head.rows[:, 0], head.rows[:, 1])
+    rows = rows_at(head.rows, points[:, 1])
+    outline, across = silhouette(rows, pose, sides)
     outwards = sides[:, None] * pose.picture_right
     past = ((pose.project(points) - outline) * outwards).sum(axis=-1) > 0
-    return past | (np.abs(points[:, 0]) > across * width), outline
-
-
-def _rows_at(head: Head, y: np.ndarray) -> np.ndarray:
-    """Rows [heights, 4] of the skin at other heights y."""
-    return np.stack([y] + [np.interp(y, head.rows[:, 0], head.rows[:, k]) for k in (1, 2, 3)], axis=-1)
+    return past | (np.abs(points[:, 0]) > across * rows[:, 1]), outline
 
 
 def _contour(head: Head, pose: Pose) -> np.ndarray:
     jaw = head.points[16:NUM_CONTOUR]  # chin to right temple
-    middle = _rows_at(head, jaw[:, 1])[:, 3]
+    middle = rows_at(head.rows, jaw[:, 1])[:, 3]
     middle[0] = jaw[0, 2]  # the row of the chin is one point
     rows = np.stack([jaw[:, 1], jaw[:, 0], jaw[:, 2], middle], axis=-1)
     right, left = (silhouette(rows, pose, np.full(len(rows), side))[0] for side in (1, -1))

@@ -5,8 +5,10 @@ import pytest
 
 from dsat_jax import geometry
 from dsat_jax.schemes import WFLW_98
+from tfds_builders.synthetic_faces.expression import Expression
+from tfds_builders.synthetic_faces.head import build_head
 from tfds_builders.synthetic_faces.pose import PIVOT, Pose, landmarks, turned_away
-from tfds_builders.synthetic_faces.template import Expression, Shape, build_head
+from tfds_builders.synthetic_faces.template import Shape
 
 HEAD = build_head(Shape(), Expression())
 
@@ -22,7 +24,7 @@ def test_projection_by_hand():
 )
 def test_the_nose_points_where_the_pose_says(turn: dict[str, float], expected: list[float]):
     pose = Pose(scale=1.0, centre=(0.0, 0.0), distance=1e9, **turn)
-    np.testing.assert_allclose(pose.project(PIVOT + [[0, 0, 1]])[0], expected, atol=1e-6)
+    np.testing.assert_allclose(pose.project(PIVOT + np.array([[0, 0, 1]]))[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("yaw", [-44, -20, 0, 7, 31])

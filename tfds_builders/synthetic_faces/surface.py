@@ -5,11 +5,11 @@ import dataclasses
 import cv2
 import numpy as np
 
+from tfds_builders.synthetic_faces.head import Head, rows_at
 from tfds_builders.synthetic_faces.paint import as_shade
 from tfds_builders.synthetic_faces.pose import Pose, skin_points
-from tfds_builders.synthetic_faces.template import Head
 
-_ROWS, _COLUMNS = 96, 80
+_ROWS, _COLUMNS = 100, 84
 _ACROSS = np.sin(np.linspace(-np.pi / 2, np.pi / 2, _COLUMNS))
 
 
@@ -51,8 +51,8 @@ class Light:
 def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
     """Light on the face.
 
-    The height field is splatted at half the resolution, far columns first, so that a turned nose hides the cheek
-    behind it; where there is no skin, the brightness of its edge continues.
+    The height field is splatted at half the resolution, far columns first, so that a turned nose hides the
+    cheek behind it; where there is no skin, the brightness of its edge continues.
 
     Args:
       head: from `build_head`.
@@ -75,7 +75,7 @@ def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
     sums = np.zeros((half, half, 2), np.float32)
     sums[y[inside], x[inside], 0] = values[inside]
     sums[y[inside], x[inside], 1] = 1
-    near = cv2.GaussianBlur(sums, (0, 0), 0.8)
+    near = cv2.GaussianBlur(sums, (0, 0), 1.0)
     far = cv2.GaussianBlur(cv2.resize(sums, (size // 8, size // 8), interpolation=cv2.INTER_AREA), (0, 0), 3)
     mixed = near + 0.002 * cv2.resize(far, (half, half)) + np.float32(1e-6)
     return cv2.resize(as_shade(mixed[..., 0] / mixed[..., 1]), (size, size))
@@ -84,7 +84,7 @@ def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
 def bumpy_skin(head: Head) -> np.ndarray:
     """The skin with nose, lips, eye sockets, cheeks and chin: float32 [rows, columns, 3] millimetres."""
     y = np.linspace(head.rows[0, 0] + 1, head.rows[-1, 0] - 0.5, _ROWS)
-    rows = np.stack([y] + [np.interp(y, head.rows[:, 0], head.rows[:, k]) for k in (1, 2, 3)], axis=-1)
+    rows = rows_at(head.rows, y)
     surface = skin_points(rows, _ACROSS).astype(np.float32)
     x, points = surface[..., 0], head.points
     height = _nose(head, x, y)
@@ -138,7 +138,7 @@ def _nose(head: Head, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _normals(surface: np.ndarray) -> np.ndarray:
-    """Unit normals in head coordinates of the inner points of a height field, float32 [rows - 2, columns - 2, 3]."""
+    """Unit normals [rows - 2, columns - 2, 3], in head coordinates, of the inner points of a height field."""
     across = surface[1:-1, 2:] - surface[1:-1, :-2]
     down = surface[2:, 1:-1] - surface[:-2, 1:-1]
     normals = np.stack([

@@ -1,6 +1,7 @@
 """synthetic_faces, see README.md beside this file."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
@@ -21,8 +22,8 @@ class SyntheticFacesConfig(faces.FacesConfig):
       num_train: faces of the split `train`.
       num_test: faces of the split `test`.
       seed: face i of a split is the same picture whenever the seed is the same.
-      processes: number of processes that draw, 0 for none besides this one; None takes one per core where there are
-        many faces. The faces do not depend on it.
+      processes: number of processes that draw, 0 for none besides this one; None takes one per core where
+        there are many faces. The faces do not depend on it.
     """
 
     num_train: int = 4000
@@ -62,7 +63,7 @@ class Builder(face_builder.FaceBuilder):
             for split, size in zip(SPLITS, (config.num_train, config.num_test), strict=True)
         }
 
-    def _draw_split(self, split: str, size: int) -> object:
+    def _draw_split(self, split: str, size: int) -> Iterator[tuple[str, dict[str, object]]]:
         config = self.builder_config
         drawings = draw_faces(config.seed, SPLITS.index(split), size, config.processes)
 

@@ -1,10 +1,8 @@
-"""The head behind a synthetic face: a 3-D template of the 98-point scheme, varied in identity and expression.
+"""The mean head in millimetres, and its variation in identity.
 
-Head coordinates are millimetres: x to the picture's right, y down, z towards the viewer; the origin lies between the
-eyes. The skin is a height field z(x, y) between the two jaw lines: a smooth base, spanned by the jaw line and the
-profile, and bumps on it (nose, lips, eye sockets ...) that only the shading sees. Landmarks lie on the base plus an
-offset of their own. "Left" is the left of the picture, as in `dsat_jax.schemes`. The proportions are those of textbook
-anthropometry (outer eye corners 90 mm apart, cheekbones 142 mm, nasion to chin about 117 mm).
+Head coordinates: x to the picture's right, y down, z towards the viewer; the origin lies between the eyes.
+"Left" is the left of the picture, as in `dsat_jax.schemes`. The proportions are those of textbook
+anthropometry: outer eye corners 90 mm apart, cheekbones 142 mm, nasion to chin about 117 mm.
 """
 
 import dataclasses
@@ -12,7 +10,6 @@ import dataclasses
 import numpy as np
 
 from dsat_jax.schemes import WFLW_98
-from tfds_builders.synthetic_faces.curves import curve
 
 MIRROR = WFLW_98.mirror_permutation
 NUM_CONTOUR = 33
@@ -76,103 +73,39 @@ class Shape:
     lower_lip: float = 0.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Expression:
-    """What the face does; the default is neutral with eyes open.
+@dataclasses.dataclass
+class Features:
+    """The parts of a head before they are put together, all in millimetres.
 
     Attributes:
-      jaw_open: 0 closed to 1 wide open.
-      lips_part: 0 closed to 1: lips open over closed teeth.
-      pucker: 0 to 1, lips pushed forward and together.
-      smile: of the left and the right mouth corner, -1 drawn down to 1 broad smile.
-      brow_raise: of the left and the right brow, -1 to 1.
-      frown: 0 to 1, brows drawn together and down.
-      eye_open: of the left and the right eye, 0 closed, 1 normal, 1.3 wide.
-      gaze: right and down, -1 to 1.
-    """
-
-    jaw_open: float = 0.0
-    lips_part: float = 0.0
-    pucker: float = 0.0
-    smile: tuple[float, float] = (0.0, 0.0)
-    brow_raise: tuple[float, float] = (0.0, 0.0)
-    frown: float = 0.0
-    eye_open: tuple[float, float] = (1.0, 1.0)
-    gaze: tuple[float, float] = (0.0, 0.0)
-
-    def mirrored(self) -> "Expression":
-        """The same expression with its sides exchanged."""
-        swap = {name: getattr(self, name)[::-1] for name in ("smile", "brow_raise", "eye_open")}
-        return dataclasses.replace(self, **swap, gaze=(-self.gaze[0], self.gaze[1]))
-
-
-@dataclasses.dataclass(frozen=True)
-class Head:
-    """One head in one expression.
-
-    Attributes:
-      points: float64 [98, 3] landmarks in millimetres; those of the contour lie on the jaw line.
-      rows: float64 [rows, 4]: y, half width of the skin, z at its edge, z at the midline; y ascends.
+      points: float64 [98, 3], x, y and offset from the base surface; the contour (0-32) is not set.
+      jaw: float64 [knots, 3], the right jaw line from the temple to the chin.
+      forehead: float64 [knots, 3], the right edge of the forehead, downwards to the jaw line.
+      profile: float64 [knots, 2], y and z of the midline without nose and lips, downwards.
     """
 
     points: np.ndarray
-    rows: np.ndarray
+    jaw: np.ndarray
+    forehead: np.ndarray
+    profile: np.ndarray
 
 
-def mean_features() -> np.ndarray:
-    """float64 [98, 3]: x, y and offset from the base surface of the mean head; the contour (0-32) is still zero."""
-    features = np.zeros((WFLW_98.num_points, 3))
-    for index, position in _HALF.items():
-        features[index] = position
-        features[MIRROR[index]] = np.array(position) * (-1, 1, 1)
+def features_of(shape: Shape) -> Features:
+    """The features of a head without expression; exactly mirror-symmetric."""
+    features = Features(_mean_points(), _JAW.copy(), _FOREHEAD.copy(), _PROFILE.copy())
+    _shape_skin(features.jaw, features.forehead, features.profile, shape)
+    _shape_eyes(features.points, shape)
+    _shape_brows(features.points, shape)
+    _shape_nose_and_mouth(features.points, shape)
     return features
 
 
-def build_head(shape: Shape, expression: Expression) -> Head:
-    """Landmarks and skin of a head.
-
-    Args:
-      shape: who.
-      expression: doing what.
-
-    Returns:
-      The head; exactly mirror-symmetric where the expression is.
-    """
-    features, jaw, forehead, profile = mean_features(), _JAW.copy(), _FOREHEAD.copy(), _PROFILE.copy()
-    _shape_skin(jaw, forehead, profile, shape)
-    _shape_eyes(features, shape)
-    _shape_nose_and_mouth(features, shape)
-    _move_brows_and_eyes(features, expression)
-    _move_mouth(features, expression)
-    _open_jaw(features, jaw, profile, expression.jaw_open)
-    stretch = 1 + 0.045 * shape.face_length
-    for y in (features[:, 1], jaw[:, 1], profile[:, 0]):
-        y[y > 0] *= stretch  # above the eyes a long face is like a short one
-
-    jaw = curve(jaw)
-    rows = _rows(np.concatenate([curve(forehead, per_segment=4), jaw]), profile)
-    points = features
-    points[:, 2] += base_depth(rows, points[:, 0], points[:, 1])
-    half = _resample(jaw, NUM_CONTOUR // 2 + 1)  # temple to chin, on the right
-    points[16:33] = half[::-1]
-    points[:16] = half[:-1] * (-1, 1, 1)
-    return Head(points, rows)
-
-
-def base_depth(rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Depth z of the smooth skin.
-
-    Args:
-      rows: [rows, 4] of a `Head`.
-      x: [...] millimetres.
-      y: [...] millimetres.
-
-    Returns:
-      [...] millimetres: a super-ellipse in x from the edge to the midline; outside of the skin, the edge's depth.
-    """
-    width, edge, middle = (np.interp(y, rows[:, 0], rows[:, k]) for k in (1, 2, 3))
-    across = np.minimum(np.abs(x) / np.maximum(width, 1e-6), 1.0)
-    return edge + (middle - edge) * (1 - across**2.5) ** 0.6
+def _mean_points() -> np.ndarray:
+    points = np.zeros((WFLW_98.num_points, 3))
+    for index, position in _HALF.items():
+        points[index] = position
+        points[MIRROR[index]] = np.array(position) * (-1, 1, 1)
+    return points
 
 
 def _shape_skin(jaw: np.ndarray, forehead: np.ndarray, profile: np.ndarray, shape: Shape) -> None:
@@ -180,9 +113,8 @@ def _shape_skin(jaw: np.ndarray, forehead: np.ndarray, profile: np.ndarray, shap
     chin = np.exp(-(((jaw[:, 1] - 110) / 14) ** 2))
     jaw[:, 0] *= 1 + 0.05 * shape.jaw_width * gonion + 0.10 * shape.chin_width * chin
     jaw[:, 1] += 3.0 * shape.chin_length * chin
-    profile[:, 1] += (
-        2.0 * shape.depth * np.exp(-(((profile[:, 0] - 105) / 14) ** 2))
-    )  # a weak or a strong chin
+    # A shallow head has a weak chin.
+    profile[:, 1] += 2.0 * shape.depth * np.exp(-(((profile[:, 0] - 105) / 14) ** 2))
     profile[:, 0] += 3.0 * shape.chin_length * np.exp(-(((profile[:, 0] - 110) / 14) ** 2))
     for edge in (jaw, forehead):
         edge[:, 0] *= 1 + 0.04 * shape.face_width
@@ -190,20 +122,20 @@ def _shape_skin(jaw: np.ndarray, forehead: np.ndarray, profile: np.ndarray, shap
 
 
 def _shape_eyes(features: np.ndarray, shape: Shape) -> None:
-    for eye, pupil, brow, side in ((EYE_LEFT, 96, BROW_LEFT, -1), (EYE_RIGHT, 97, BROW_RIGHT, 1)):
+    for eye, pupil, side in ((EYE_LEFT, 96, -1), (EYE_RIGHT, 97, 1)):
         both = np.r_[eye, pupil]
         centre = np.array([31.0 * side, 0.0])
         size = 1 + 0.055 * shape.eye_size
-        features[both, :2] = centre + (features[both, :2] - centre) * (
-            size,
-            size * (1 + 0.12 * shape.eye_height),
-        )
+        sizes = np.array([size, size * (1 + 0.12 * shape.eye_height)])
+        features[both, :2] = centre + (features[both, :2] - centre) * sizes
         features[both, 1] -= 0.035 * shape.eye_tilt * (features[both, 0] - centre[0]) * side
         features[both, 0] += 1.1 * shape.eye_spacing * side
-        features[brow, 0] += 1.1 * shape.eye_spacing * side
-        upper, lower = np.arange(5), np.array([0, 8, 7, 6, 5])  # outer tip to inner end, on the left
-        if side > 0:
-            upper, lower = upper[::-1], np.array([4, 5, 6, 7, 8])
+
+
+def _shape_brows(features: np.ndarray, shape: Shape) -> None:
+    # Upper and lower edge of a brow from its outer tip to its inner end, counted within the brow.
+    edges = (([0, 1, 2, 3, 4], [0, 8, 7, 6, 5]), ([4, 3, 2, 1, 0], [4, 5, 6, 7, 8]))
+    for brow, side, (upper, lower) in zip((BROW_LEFT, BROW_RIGHT), (-1, 1), edges, strict=True):
         points = features[brow]
         middle = (points[upper, 1] + points[lower, 1]) / 2
         half = (points[lower, 1] - points[upper, 1]) / 2 * np.exp(0.22 * shape.brow_thickness)
@@ -211,6 +143,7 @@ def _shape_eyes(features: np.ndarray, shape: Shape) -> None:
         inwards = 31 - np.abs(points[:, 0])  # millimetres from the middle of the brow
         points[:, 1] += -2.0 * shape.brow_height + 0.05 * shape.brow_tilt * inwards
         points[:, 1] -= 1.3 * shape.brow_arch * (1 - (inwards / 17) ** 2)
+        points[:, 0] += 1.1 * shape.eye_spacing * side
         features[brow] = points
 
 
@@ -225,111 +158,3 @@ def _shape_nose_and_mouth(features: np.ndarray, shape: Shape) -> None:
     lips[:, 0] *= 1 + 0.075 * shape.mouth_width
     lips[:, 1] += 1.5 * shape.mouth_height + 1.8 * shape.nose_length
     features[NOSE], features[LIPS] = nose, lips
-
-
-def _move_brows_and_eyes(features: np.ndarray, expression: Expression) -> None:
-    for k, (eye, pupil, brow, side) in enumerate(
-        ((EYE_LEFT, 96, BROW_LEFT, -1), (EYE_RIGHT, 97, BROW_RIGHT, 1))
-    ):
-        points = features[brow]
-        inner = np.clip((50 - np.abs(points[:, 0])) / 36, 0, 1)  # 1 at the inner end
-        points[:, 1] -= 6.0 * expression.brow_raise[k] * (0.6 + 0.4 * inner)
-        points[:, 1] += 6.5 * expression.frown * inner
-        points[:, 0] -= 3.5 * side * expression.frown * inner
-        features[brow] = points
-        _move_lids(
-            features, eye, pupil, expression.eye_open[k], max(expression.smile[k], 0.0), expression.gaze
-        )
-
-
-def _move_lids(
-    features: np.ndarray, eye: slice, pupil: int, open_: float, smile: float, gaze: tuple[float, float]
-) -> None:
-    points = features[eye]
-    corners = points[[0, 4]]
-    along = (points[:, 0] - corners[0, 0]) / (corners[1, 0] - corners[0, 0])
-    chord = corners[0, 1] + along * (corners[1, 1] - corners[0, 1])
-    height = points[:, 1] - chord
-    upper = np.array([0, 1, 1, 1, 0, 0, 0, 0], bool)
-    lower = np.array([0, 0, 0, 0, 0, 1, 1, 1], bool)
-    lid = 4 * along * (1 - along)
-    lifted = height - 1.8 * smile * lid * lower  # cheeks push the lower lid up
-    meet = 2.6 * lid  # closed lids meet near the lower one
-    height = np.where(
-        upper, meet + (height - meet) * open_, np.where(lower, np.maximum(lifted, meet), height)
-    )
-    height = np.where(upper, np.minimum(height, np.where(lower, 0, meet)), height)
-    points[:, 1] = chord + height
-    features[eye] = points
-    centre = features[pupil, :2] + np.array([6.5, 2.2]) * gaze
-    # The pupil stays between the lids, as where an annotator guesses it.
-    x = np.clip(centre[0], points[:, 0].min() + 6, points[:, 0].max() - 6)
-    order = np.argsort(points[:5, 0])
-    top = np.interp(x, points[:5, 0][order], points[:5, 1][order])
-    ring = points[[4, 5, 6, 7, 0]]
-    order = np.argsort(ring[:, 0])
-    bottom = np.interp(x, ring[order, 0], ring[order, 1])
-    features[pupil, :2] = x, np.clip(centre[1], top + 0.4 * (bottom - top), bottom - 0.35 * (bottom - top))
-
-
-def _move_mouth(features: np.ndarray, expression: Expression) -> None:
-    lips = features[LIPS]
-    middle_y = lips[[0, 6], 1].mean()
-    width = np.abs(lips[6, 0])
-    for k, side in enumerate((-1, 1)):
-        across = np.clip(lips[:, 0] * side / width, 0, 1)  # 0 at the middle, 1 at this side's corner
-        pull = expression.smile[k]
-        lips[:, 0] += side * (5.5 if pull > 0 else 1.0) * pull * across
-        lips[:, 1] -= (5.5 if pull > 0 else 4.5) * pull * across**2
-        lips[:, 2] -= 4.0 * max(pull, 0.0) * across
-    smile = max(sum(expression.smile) / 2, 0.0)
-    lips[:, 1] = middle_y + (lips[:, 1] - middle_y) * (1 - 0.12 * smile)  # a smile thins the lips
-    lips[:, 0] *= 1 - 0.32 * expression.pucker
-    lips[:, 1] = middle_y + (lips[:, 1] - middle_y) * (1 + 0.25 * expression.pucker)
-    lips[:, 2] += 5.0 * expression.pucker
-    bow = 1 - _across_mouth(lips) ** 2
-    up, down = np.array([1, 2, 3, 4, 5, 13, 14, 15]), np.array([7, 8, 9, 10, 11, 17, 18, 19])
-    lips[up, 1] -= (3.4 * expression.lips_part + 1.5 * expression.jaw_open) * bow[up]
-    lips[down, 1] += 3.6 * expression.lips_part * bow[down]
-    features[LIPS] = lips
-
-
-def _across_mouth(lips: np.ndarray) -> np.ndarray:
-    """Where the points of the lips lie, [20]: 0 in the middle, 1 at the corner of their side."""
-    x = lips[:, 0]
-    return np.minimum(np.abs(x / np.where(x < 0, lips[0, 0], lips[6, 0])), 1)
-
-
-def _open_jaw(features: np.ndarray, jaw: np.ndarray, profile: np.ndarray, amount: float) -> None:
-    lips = features[LIPS]
-    bow = np.sqrt(1 - _across_mouth(lips) ** 2)
-    drop = 21.0 * amount
-    lower = np.array([7, 8, 9, 10, 11, 17, 18, 19])
-    lips[lower, 1] += drop * bow[lower]
-    lips[[0, 6, 12, 16], 1] += 0.36 * drop
-    lips[[13, 15, 17, 19], 0] *= 1 + 0.22 * amount  # from a slit to an oval
-    lips[[1, 5, 7, 11], 0] *= 1 + 0.1 * amount
-    lips[:, 0] *= 1 - 0.12 * amount
-    features[LIPS] = lips
-    jaw[:, 1] += drop * _ramp(jaw[:, 1], 35, 100)
-    jaw[:, 0] *= 1 - 0.05 * amount * _ramp(jaw[:, 1], 35, 100)
-    profile[:, 0] += drop * _ramp(profile[:, 0], 66, 90)
-
-
-def _ramp(value: np.ndarray, start: float, stop: float) -> np.ndarray:
-    """A smooth step from 0 to 1."""
-    t = np.clip((value - start) / (stop - start), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
-def _resample(curve: np.ndarray, count: int) -> np.ndarray:
-    """`count` points at equal distances along the front view of a curve [points, 3]."""
-    length = np.r_[0, np.cumsum(np.hypot(*np.diff(curve[:, :2], axis=0).T))]
-    at = np.linspace(0, length[-1], count)
-    return np.stack([np.interp(at, length, curve[:, k]) for k in range(3)], axis=-1)
-
-
-def _rows(edge: np.ndarray, profile: np.ndarray) -> np.ndarray:
-    middle = curve(profile)
-    y = edge[:, 1]
-    return np.stack([y, edge[:, 0], edge[:, 2], np.interp(y, middle[:, 0], middle[:, 1])], axis=-1)

@@ -1,7 +1,8 @@
 """Draws many faces on all cores, in order.
 
-The processes are plain `python -m tfds_builders.synthetic_faces.workers` children: nothing is forked, since the parent
-may run JAX's threads, and the parent's `__main__` is not imported again, as multiprocessing's spawn would.
+The processes are plain `python -m tfds_builders.synthetic_faces.workers` children: nothing is forked, since
+the parent may run JAX's threads, and the parent's `__main__` is not imported again, as multiprocessing's
+spawn would.
 """
 
 import os
@@ -26,8 +27,8 @@ def draw_faces(seed: int, split: int, count: int, processes: int | None = None) 
       seed: of the dataset.
       split: number of the split.
       count: number of faces.
-      processes: number of processes that draw; 0 draws in this one; None takes one per core, or 0 where there are
-        few faces. The faces do not depend on it.
+      processes: number of processes that draw; 0 draws in this one; None takes one per core, or 0 where there
+        are few faces. The faces do not depend on it.
 
     Yields:
       The drawings in order.
@@ -55,7 +56,9 @@ def draw_faces(seed: int, split: int, count: int, processes: int | None = None) 
 def _start(*arguments: int) -> subprocess.Popen:
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "tfds_builders.synthetic_faces.workers", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path})
+    # The processes are the parallelism: threads inside of NumPy's small products would only spin.
+    settings = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | settings)
 
 
 def _next_drawing(worker: subprocess.Popen, index: int) -> Drawing:

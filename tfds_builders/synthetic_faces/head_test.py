@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from dsat_jax.schemes import WFLW_98
-from tfds_builders.synthetic_faces.template import Expression, Shape, base_depth, build_head
+from tfds_builders.synthetic_faces.expression import Expression
+from tfds_builders.synthetic_faces.head import base_depth, build_head
+from tfds_builders.synthetic_faces.template import Shape
 
 ODD = Expression(
     jaw_open=0.4, smile=(0.9, -0.3), brow_raise=(0.5, -0.5), frown=0.3, eye_open=(0.2, 1.2), gaze=(0.6, -0.2)

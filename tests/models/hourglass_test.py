@@ -1,0 +1,41 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from dsat_jax.models.cross_scale import ChannelTransformer
+from dsat_jax.models.hourglass import Hourglass
+
+TRANSFORMER = functools.partial(ChannelTransformer, layers=1, heads=2)
+
+
+def test_matches_the_released_network(golden, golden_variables):
+    hourglass = Hourglass(functools.partial(ChannelTransformer, layers=3, heads=4))
+    variables = {kind: tree["hourglass_1"] for kind, tree in golden_variables.items()}
+    # The recorded hourglass stands behind the gate, so that its input is the gated map.
+    out = jax.jit(functools.partial(hourglass.apply, train=False))(variables, golden["eval/hourglass_1/in0"])
+    np.testing.assert_allclose(out, golden["eval/hourglass_1/out0"], rtol=0, atol=1e-4)
+
+
+def test_one_transposed_convolution_serves_all_levels():
+    x = jax.ShapeDtypeStruct((1, 32, 32, 8), jnp.float32)
+    init = functools.partial(Hourglass(TRANSFORMER).init, train=False)
+    params = jax.eval_shape(init, jax.random.key(0), x)["params"]
+    four_by_four = [
+        path for path, leaf in traverse_util.flatten_dict(params).items() if leaf.shape == (4, 4, 8, 8)
+    ]
+    # The 4x4 patches of the channel transformer are the only other kernels of this shape.
+    assert four_by_four == [("channel_transformer", "patch_2", "kernel"), ("upsample", "kernel")] or set(
+        four_by_four
+    ) == {("channel_transformer", "patch_2", "kernel"), ("upsample", "kernel")}
+    blocks = {f"{kind}_{level}" for kind in ("skip", "down", "up") for level in (1, 2, 3, 4)}
+    assert params.keys() == blocks | {"bottom", "upsample", "channel_transformer"}
+
+
+def test_keeps_size_and_channels():
+    x = jax.ShapeDtypeStruct((2, 48, 48, 8), jnp.float32)
+    model = Hourglass(TRANSFORMER)
+    variables = jax.eval_shape(functools.partial(model.init, train=False), jax.random.key(0), x)
+    assert jax.eval_shape(functools.partial(model.apply, train=False), variables, x).shape == (2, 48, 48, 8)

@@ -1,0 +1,82 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from dsat_jax.models import layers
+
+
+@pytest.fixture
+def images() -> jax.Array:
+    return jax.random.normal(jax.random.key(0), (2, 6, 6, 4))
+
+
+def test_stem_block_matches_the_released_network(golden, golden_variables):
+    variables = {kind: tree["stem_block_2"] for kind, tree in golden_variables.items()}
+    out = layers.ConvBlock(32).apply(variables, golden["eval/stem/in0"], train=False)
+    np.testing.assert_allclose(out, golden["eval/stem/out0"], rtol=0, atol=1e-4)
+
+
+def test_transposed_conv_adds_each_input_pixel_times_the_kernel(images):
+    """The definition: pixel i spreads over the output pixels 2 i - 1 .. 2 i + 2."""
+    module = layers.TransposedConv(3)
+    variables = module.init(jax.random.key(1), images)
+    kernel = np.asarray(variables["params"]["kernel"])
+    expected = np.zeros((2, 14, 14, 3))
+    for y in range(6):
+        for x in range(6):
+            spread = np.einsum("bc,ijcd->bijd", images[:, y, x], kernel)
+            expected[:, 2 * y : 2 * y + 4, 2 * x : 2 * x + 4] += spread
+    np.testing.assert_allclose(module.apply(variables, images), expected[:, 1:-1, 1:-1], rtol=0, atol=1e-5)
+
+
+def test_transposed_conv_adds_its_bias(images):
+    module = layers.TransposedConv(3)
+    variables = module.init(jax.random.key(1), images)
+    without = module.apply(variables, images)
+    variables["params"]["bias"] = jnp.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(
+        module.apply(variables, images) - without, [[[[1.0, 2.0, 3.0]]] * 12] * 2, atol=1e-5
+    )
+
+
+def test_conv1x1_is_a_1x1_convolution(images):
+    module = layers.conv1x1(5, "conv", jnp.float32)
+    variables = module.init(jax.random.key(1), images)
+    kernel = variables["params"]["kernel"][None, None]
+    expected = lax.conv_general_dilated(
+        images, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    np.testing.assert_allclose(module.apply(variables, images), expected, rtol=0, atol=1e-5)
+
+
+def test_pooling_by_hand():
+    image = jnp.arange(16.0).reshape(1, 4, 4, 1)
+    np.testing.assert_array_equal(layers.avg_pool(image, 2)[0, :, :, 0], [[2.5, 4.5], [10.5, 12.5]])
+    np.testing.assert_array_equal(layers.max_pool(image, 2)[0, :, :, 0], [[5, 7], [13, 15]])
+    np.testing.assert_array_equal(layers.avg_pool(image, 4)[0, :, :, 0], [[7.5]])
+
+
+def test_block_without_shortcut_layers_keeps_its_input(images):
+    block = layers.ConvBlock(4)
+    variables = block.init(jax.random.key(1), images, train=False)
+    assert "shortcut_conv" not in variables["params"]
+    zeroed = jax.tree.map(jnp.zeros_like, variables)
+    np.testing.assert_array_equal(block.apply(zeroed, images, train=False), images)
+
+
+def test_kernels_start_uniform_in_one_over_the_root_of_fan_in():
+    kernel = layers.kernel_init(batch_axis=[0])(jax.random.key(0), (2, 100, 400))
+    assert 0.0999 < float(jnp.abs(kernel).max()) <= 0.1
+    np.testing.assert_allclose(kernel.std(), 0.1 / np.sqrt(3), rtol=0.01)
+
+
+def test_batch_norm_tracks_like_pytorch():
+    norm = layers.batch_norm(True, "norm", jnp.float32)
+    x = jnp.array([[0.0], [4.0]])
+    variables = norm.init(jax.random.key(0), x)
+    out, updates = norm.apply(variables, x, mutable=["batch_stats"])
+    np.testing.assert_allclose(out, [[-2 / np.sqrt(4 + 1e-5)], [2 / np.sqrt(4 + 1e-5)]], rtol=1e-6)
+    np.testing.assert_allclose(updates["batch_stats"]["mean"], [0.1 * 2], rtol=1e-6)
+    np.testing.assert_allclose(updates["batch_stats"]["var"], [0.9 + 0.1 * 4], rtol=1e-6)

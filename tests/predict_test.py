@@ -1,0 +1,109 @@
+"""Pictures in, landmarks out: lists of files, boxes, results on disk."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from dsat_jax import geometry, predict
+from dsat_jax.detect import FaceDetector
+from dsat_jax.schemes import W300_68
+from tfds_builders.synthetic_faces.drawing import draw_face
+from tfds_builders.w300 import pts
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for name in ("b.png", "a.jpg", "more/c.JPG"):
+        cv2.imwrite(str(folder / name), np.full((20, 30, 3), 90, np.uint8))
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def test_files_folders_and_patterns_are_listed_once_in_order(pictures):
+    listed = predict.list_images([str(pictures), f"{pictures}/*.png", f"{pictures}/*/*"])
+    assert [path.name for path in listed] == ["a.jpg", "b.png", "c.JPG"]
+
+
+@pytest.mark.parametrize("pattern", ["nothing*.jpg", "absent.jpg"])
+def test_a_pattern_that_matches_nothing_is_an_error(pictures, pattern):
+    with pytest.raises(FileNotFoundError, match="matches no picture"):
+        predict.list_images([str(pictures / pattern)])
+    with pytest.raises(FileNotFoundError, match="no pictures were named"):
+        predict.list_images([])
+
+
+def test_a_file_that_is_no_picture_is_named(pictures):
+    with pytest.raises(ValueError, match=r"notes\.txt is not a picture"):
+        predict.read_image(pictures / "notes.txt")
+
+
+def test_the_crop_of_the_whole_image_box_is_the_whole_image():
+    image = np.zeros((101, 101, 3), np.uint8)
+    matrix = geometry.crop_matrix(predict.whole_image_box(image, 0.125), 64, 0.125)
+    np.testing.assert_allclose(
+        geometry.transform_points(matrix, np.array([[0, 0], [100, 100]])), [[0, 0], [63, 63]], atol=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[", "is not JSON"),
+        ("[1]", "holds a list, expected"),
+        ('{"a.jpg": [[1, 2, 3]]}', "gives .* for a.jpg, expected"),
+        ('{"a.jpg": "x"}', "gives 'x' for a.jpg"),
+        ('{"a.jpg": [[5, 5, 1, 9]]}', "a box needs x_min < x_max"),
+    ],
+)
+def test_bad_box_files_are_refused(tmp_path, text, message):
+    path = tmp_path / "boxes.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        predict.read_boxes(path)
+
+
+def test_results_keep_the_folders_and_never_share_a_name(pictures, tmp_path):
+    files = predict.list_images([str(pictures), f"{pictures}/more"])
+    stems = predict._output_stems(files, tmp_path / "out")
+    assert [str(stem.relative_to(tmp_path / "out")) for stem in stems] == ["a", "b", "more/c"]
+    cv2.imwrite(str(pictures / "a.png"), np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would both write"):
+        predict._output_stems(predict.list_images([str(pictures)]), tmp_path / "out")
+
+
+def test_written_points_read_back_to_a_ten_thousandth_of_a_pixel(tmp_path):
+    points = np.random.default_rng(0).uniform(-3, 500, (W300_68.num_points, 2))
+    predict._write_points(tmp_path / "face.pts", points)
+    found = pts.parse_pts((tmp_path / "face.pts").read_bytes(), "face.pts", W300_68.num_points) - 1
+    np.testing.assert_allclose(found, points, atol=1e-4)
+
+
+def test_the_detector_finds_a_drawn_face_where_its_landmarks_are():
+    """Of 12 drawn faces most are found, and the boxes fit: intersection over union above one half."""
+    detector, overlaps = FaceDetector(), []
+    for index in range(12):
+        drawing = draw_face(seed=0, split=1, index=index)
+        truth = geometry.box_of_points(drawing.points)
+        for box in detector(drawing.image):
+            low, high = np.maximum(box[:2], truth[:2]), np.minimum(box[2:], truth[2:])
+            shared = np.prod(np.maximum(high - low, 0))
+            overlaps.append(shared / (np.prod(box[2:] - box[:2]) + np.prod(truth[2:] - truth[:2]) - shared))
+    assert np.sum(np.array(overlaps) > 0.5) >= 6
+
+
+def test_json_tells_the_picture_the_scheme_and_every_face(tmp_path):
+    face = {
+        "box": np.array([1.0, 2.0, 3.0, 4.0]),
+        "landmarks": np.ones((68, 2)),
+        "confidence": np.full(68, 0.5),
+        "gates": np.array([1.0, 0.0, 1.0]),
+    }
+    text = predict._as_json(tmp_path / "a.jpg", np.zeros((20, 30, 3), np.uint8), [face], W300_68)
+    contents = json.loads(text)
+    assert (contents["width"], contents["height"], contents["scheme"]) == (30, 20, "w300_68")
+    assert contents["faces"][0]["open_channels"] == 2
+    assert contents["faces"][0]["landmarks"] == np.ones((68, 2)).tolist()

@@ -1,0 +1,166 @@
+"""A tiny run from data to landmarks: trained, resumed, evaluated, and used on pictures."""
+
+import json
+import pathlib
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from configs import synthetic
+from dsat_jax import config as run_config
+from dsat_jax import evaluate, models, optimizer, pictures, predict, state, train
+from dsat_jax import mesh as meshes
+from dsat_jax.recorder import METRICS_LOG
+
+STEPS = 6
+
+
+def tiny_config(data_dir: str):
+    """The default configuration, shrunk: 64 faces, 32 pixels, 8 channels."""
+    config = synthetic.get_config()
+    config.data.update(
+        dataset="synthetic_faces/tiny", data_dir=data_dir, train="train[:48]", validation="train[48:]"
+    )
+    config.input.size = 32
+    config.model.update(width=8, stacks=1, transformer_layers=1, heads=2)
+    config.loss.sparsity = 0.01
+    config.optimizer.update(warmup_steps=2)
+    config.train.update(batch_size=8, steps=STEPS, log_every=2, evaluate_every=3)
+    config.evaluate.update(batch_size=8)
+    return config
+
+
+@pytest.fixture(scope="module")
+def config(tiny_dataset):
+    return tiny_config(tiny_dataset)
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory) -> tuple[pathlib.Path, dict]:
+    """The folder and the final summaries of an uninterrupted run."""
+    workdir = tmp_path_factory.mktemp("runs") / "whole"
+    return workdir, train.train_and_evaluate(config, workdir)
+
+
+def logged(workdir: pathlib.Path) -> list[dict]:
+    return [json.loads(line) for line in (workdir / METRICS_LOG).read_text().splitlines()]
+
+
+def test_a_run_leaves_what_it_promises(run, config):
+    workdir, summaries = run
+    for name in ("config.json", METRICS_LOG, evaluate.METRICS_FILE, evaluate.CED_FILE, pictures.SAMPLES_FILE):
+        assert (workdir / name).stat().st_size > 0, name
+    assert list(workdir.glob("events.out.tfevents.*"))
+    contents = json.loads((workdir / evaluate.METRICS_FILE).read_text())
+    assert contents["normaliser"] == "inter_ocular"
+    assert contents["subsets"] == summaries
+    assert summaries["test"]["faces"] == 16
+    assert set(summaries) == {"test"} | {
+        f"test/{name}" for name in ("pose", "expression", "illumination", "makeup", "occlusion", "blur")
+    }
+    lines = logged(workdir)
+    assert [line["step"] for line in lines if "loss" in line] == [2, 4, 6]
+    assert [line["step"] for line in lines if "validation_nme" in line] == [3, 6]
+    for line in lines:
+        assert all(np.isfinite(value) for value in line.values())
+    checkpoints = {path.name for path in (workdir / "checkpoints").iterdir() if path.is_dir()}
+    assert "6" in checkpoints
+    assert checkpoints <= {"3", "6"}  # the newest and the best
+
+
+def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(run, config, tmp_path):
+    whole, summaries = run
+    stopped = tmp_path / "stopped"
+    assert train.train_and_evaluate(config, stopped, should_stop=lambda step: step == 4) is None
+    resumed = train.train_and_evaluate(config, stopped)
+    assert resumed == summaries
+    strip = [
+        {name: value for name, value in line.items() if name != "images_per_second"}
+        for line in logged(stopped)
+        if line["step"] > 4
+    ]
+    expected = [
+        {name: value for name, value in line.items() if name != "images_per_second"}
+        for line in logged(whole)
+        if line["step"] > 4
+    ]
+    assert strip == expected
+
+
+def test_running_a_finished_run_again_only_evaluates(run, config):
+    workdir, summaries = run
+    before = logged(workdir)
+    assert train.train_and_evaluate(config, workdir) == summaries
+    assert logged(workdir) == before
+
+
+def test_evaluation_of_another_split_needs_only_the_folder(run):
+    workdir, _ = run
+    kept = (workdir / evaluate.METRICS_FILE).read_text()
+    summaries = evaluate.evaluate_run(workdir, splits=["train[:10]"])
+    assert summaries["train[:10]"]["faces"] == 10
+    (workdir / evaluate.METRICS_FILE).write_text(kept)
+
+
+def test_another_configuration_is_refused_in_the_same_folder(run, config):
+    workdir, _ = run
+    other = config.copy_and_resolve_references()
+    other.train.batch_size = 16
+    with pytest.raises(ValueError, match=r"another configuration \(train\.batch_size: 8 there, 16 here\)"):
+        train.train(other, workdir)
+
+
+def test_a_diverging_run_stops_and_saves_nothing(config, tmp_path):
+    other = config.copy_and_resolve_references()
+    other.optimizer.update(learning_rate=float("nan"), warmup_steps=0)
+    with pytest.raises(train.TrainingDivergedError, match=r"the loss of step 2 is nan"):
+        train.train(other, tmp_path / "run")
+    assert not list((tmp_path / "run" / "checkpoints").glob("[0-9]*"))
+
+
+def test_a_batch_that_does_not_fit_the_devices_is_refused(config):
+    if jax.device_count() == 1:
+        meshes.check_batch_size("config.train.batch_size", 7)
+    with pytest.raises(ValueError, match="does not spread evenly"):
+        meshes.check_batch_size("config.train.batch_size", jax.device_count() + 0.5)
+
+
+def test_moving_average_by_hand():
+    ema = state.update_ema({"params": np.float32(1.0)}, {"params": np.float32(3.0)}, 0.999, np.int32(0))
+    assert float(ema["params"]) == pytest.approx(0.1 * 1 + 0.9 * 3)  # the decay starts at 1 / 10
+    ema = state.update_ema({"params": np.float32(1.0)}, {"params": np.float32(3.0)}, 0.9, np.int32(10**6))
+    assert float(ema["params"]) == pytest.approx(0.9 * 1 + 0.1 * 3)
+
+
+def test_parameter_table_adds_up(config):
+    model = models.build_for(config)
+    transform = optimizer.make_optimizer(config.optimizer, 10)
+    abstract = jax.eval_shape(lambda: state.create(model, transform, 32, jax.random.key(0)))
+    table = state.parameter_table(abstract.params)
+    counts = [int(line.split()[-1].replace(",", "")) for line in table.splitlines()]
+    assert sum(counts[:-1]) == counts[-1] == sum(leaf.size for leaf in jax.tree.leaves(abstract.params))
+
+
+def test_prediction_of_a_mirrored_face_is_the_mirrored_prediction(run, config):
+    """Holds for any weights, because evaluation averages with the mirrored picture."""
+    workdir, _ = run
+    landmarker = predict.Landmarker(workdir)
+    image = np.random.default_rng(0).integers(0, 255, (50, 64, 3), dtype=np.uint8)
+    box = np.array([[15.0, 10.0, 45.0, 40.0]])
+    mirrored_box = np.array([[63 - 45.0, 10.0, 63 - 15.0, 40.0]])
+    (face,) = landmarker(image, box)
+    (mirrored,) = landmarker(np.ascontiguousarray(image[:, ::-1]), mirrored_box)
+    back = mirrored["landmarks"][landmarker.scheme.mirror_permutation]
+    back[:, 0] = 63 - back[:, 0]
+    np.testing.assert_allclose(back, face["landmarks"], atol=0.05)
+
+
+def test_config_of_a_run_is_the_one_it_was_trained_with(run, config):
+    workdir, _ = run
+    assert run_config.differences(run_config.load(workdir), config) == []
+
+
+def test_signals_are_left_alone_by_the_library():
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
