@@ -32,21 +32,20 @@ _WHOLE_IMAGE = flags.DEFINE_bool("whole-image", False, "predict: each picture is
 def main(arguments: Sequence[str]) -> int:
     """Runs the mode that the flags name; returns the exit code."""
     if len(arguments) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(arguments[1:])}")
+        return _refuse(f"unexpected arguments: {' '.join(arguments[1:])}")
     try:
         return MODES[_MODE.value]()
     except (ValueError, OSError) as error:
         if logging.level_debug():
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _refuse(str(error))
 
 
 def _train() -> int:
     from dsat_jax import train
 
     if _CONFIG.value is None:
-        raise app.UsageError("--mode=train needs --config, for example --config=configs/synthetic.py")
+        raise ValueError("--mode=train needs --config, for example --config=configs/synthetic.py")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -66,7 +65,7 @@ def _predict() -> int:
     from dsat_jax import predict
 
     predict.predict_files(
-        _run_folder(), _IMAGES.value, pathlib.Path(_OUT.value), _BOXES.value, FLAGS["whole-image"].value
+        _run_folder(), _IMAGES.value, pathlib.Path(_OUT.value), _BOXES.value, _WHOLE_IMAGE.value
     )
     return 0
 
@@ -76,12 +75,33 @@ def _run_folder() -> pathlib.Path:
         return pathlib.Path(_WORKDIR.value)
     if _CONFIG.value is not None:
         return pathlib.Path(f"runs/{_CONFIG.value.name}")
-    raise app.UsageError(f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run")
+    raise ValueError(f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run")
 
 
 MODES = {"train": _train, "evaluate": _evaluate, "predict": _predict}
 
 
+def _refuse(message: str) -> int:
+    """Says in one line what cannot be done; returns the exit code."""
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+def _parse_flags(arguments: Sequence[str]) -> Sequence[str]:
+    """Parses the command line; a flag, a configuration or a field of it that does not exist ends the program."""
+    try:
+        remaining = flags.FLAGS(arguments)
+        if _CONFIG.value is not None:
+            _CONFIG.value.get("name")  # raises now if the file could not be loaded, not at its first use
+    except AttributeError as error:  # ml_collections, for a field that the configuration does not have
+        field = str(error).strip("\"'")
+        wrong = [argument for argument in arguments if f".{field}" in argument]
+        sys.exit(_refuse(f"the configuration has no field {field!r}, asked for by {' '.join(wrong)}"))
+    except (flags.Error, ValueError, OSError) as error:  # the last line of ml_collections' report names the cause
+        sys.exit(_refuse(str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ")))
+    return remaining
+
+
 if __name__ == "__main__":
     flags.FLAGS.set_default("verbosity", logging.WARNING)
-    app.run(main)
+    app.run(main, flags_parser=_parse_flags)

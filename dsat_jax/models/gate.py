@@ -26,13 +26,13 @@ def hard_gates(logits: jax.Array) -> jax.Array:
 def straight_through(logits: jax.Array) -> jax.Array:
     """Hard gates that take their gradient from the saturating sigmoid."""
     soft = saturating_sigmoid(logits)
-    return hard_gates(logits) + soft - lax.stop_gradient(soft)
+    return hard_gates(logits) + (soft - lax.stop_gradient(soft))  # adds exactly 0
 
 
 def doubled_straight_through(logits: jax.Array) -> jax.Array:
     """Hard gates with the gradient of the released code: sigmoid' + saturating sigmoid', both added."""
     sigmoid = nn.sigmoid(logits)
-    return straight_through(logits) + sigmoid - lax.stop_gradient(sigmoid)
+    return straight_through(logits) + (sigmoid - lax.stop_gradient(sigmoid))
 
 
 class ReleasedGate(nn.Module):

@@ -235,7 +235,7 @@ def test_build_makes_the_module_that_the_config_describes():
 
 def test_default_config_names_every_attribute():
     attributes = DSAT.__dataclass_fields__.keys() - {"num_points", "num_boundaries", "parent", "name"}
-    assert models.default_dsat().keys() - {"name"} == attributes
+    assert set(models.default_dsat()) - {"name"} == attributes
 
 
 def test_build_refuses_what_it_does_not_know():

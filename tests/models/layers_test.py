@@ -36,9 +36,8 @@ def test_transposed_conv_adds_its_bias(images):
     variables = module.init(jax.random.key(1), images)
     without = module.apply(variables, images)
     variables["params"]["bias"] = jnp.array([1.0, 2.0, 3.0])
-    np.testing.assert_allclose(
-        module.apply(variables, images) - without, [[[[1.0, 2.0, 3.0]]] * 12] * 2, atol=1e-5
-    )
+    difference = module.apply(variables, images) - without
+    np.testing.assert_allclose(difference, np.broadcast_to([1, 2, 3], (2, 12, 12, 3)), rtol=0, atol=1e-5)
 
 
 def test_conv1x1_is_a_1x1_convolution(images):
