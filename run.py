@@ -33,6 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the mode that the flags name; returns the exit code."""
     if len(arguments) > 1:
         return _refuse(f"unexpected arguments: {' '.join(arguments[1:])}")
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
     try:
         return MODES[_MODE.value]()
     except (ValueError, OSError) as error:
@@ -103,5 +105,4 @@ def _parse_flags(arguments: Sequence[str]) -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    flags.FLAGS.set_default("verbosity", logging.WARNING)
     app.run(main, flags_parser=_parse_flags)

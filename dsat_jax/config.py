@@ -69,7 +69,7 @@ def _augment() -> ConfigDict:
 def _loss() -> ConfigDict:
     loss = ConfigDict()
     loss.heatmap = 1.0  # weight of the mean squared error over heatmaps; 0 leaves it out
-    loss.coordinates = 1e-5  # weight of the penalty on decoded points, in input pixels; 0 leaves it out
+    loss.coordinates = 1e-4  # weight of the penalty on decoded points, in input pixels; 0 leaves it out
     loss.penalty = "smooth_wing"
     loss.sparsity = 0.0  # weight of the mean openness of a learned gate
     loss.sigma = 3.0  # of the target Gaussians, in heatmap pixels
@@ -107,7 +107,9 @@ def _evaluate() -> ConfigDict:
     evaluate = ConfigDict()
     evaluate.batch_size = 32  # over all devices and processes
     evaluate.mirror = True  # average with the prediction of the mirrored picture
-    evaluate.decoder = "log_quadratic"  # one of decode.DECODERS
+    # One of decode.DECODERS. A network trained on the coordinates of soft_argmax is best read by it; log_quadratic
+    # suits heatmaps that were trained alone.
+    evaluate.decoder = "soft_argmax"
     evaluate.normaliser = "inter_ocular"  # one of metrics.NORMALISERS
     evaluate.threshold = 0.08  # of FR and AUC, as a share of the normaliser
     return evaluate

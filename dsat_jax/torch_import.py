@@ -1,9 +1,9 @@
 """Weights of the released PyTorch DSAT as Flax variables.
 
-Each array of the Flax network says by its path which PyTorch entries it is made of: `_NAMES` translates a path piece
-by piece. Where the Flax network stacks the parameters of all scales or heads in one array, the PyTorch name has a
-{scale} or {head} in it, and the array's leading axes count them. PyTorch itself is imported only to read its own
-file formats.
+Each array of the Flax network says by its path which PyTorch entries it is made of: `_NAMES` translates a
+path piece by piece. Where the Flax network stacks the parameters of all scales or heads in one array, the
+PyTorch name has a {scale} or {head} in it, and the array's leading axes count them. PyTorch itself is
+imported only to read its own file format.
 """
 
 import itertools
@@ -16,9 +16,9 @@ from collections.abc import Iterator
 import numpy as np
 from flax import traverse_util
 
-# A piece of a Flax path, as a regular expression for the whole of it -> the piece of PyTorch's name; '' adds nothing.
-# With the number n in the Flax piece: {same} = n, {before} = n - 1, and {level} = 5 - n, since PyTorch counts the
-# levels of an hourglass from the innermost.
+# A piece of a Flax path, as a regular expression for the whole of it -> the piece of PyTorch's name; '' adds
+# nothing. With the number n in the Flax piece: {same} = n, {before} = n - 1, and {level} = 5 - n, since
+# PyTorch counts the levels of an hourglass from the innermost.
 _NAMES = {
     "params|batch_stats|attention": "",
     "stem_conv": "conv1",
@@ -79,8 +79,8 @@ def load_torch_dsat(path: str | pathlib.Path, variables_template: dict) -> dict:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: if the file is of another kind or damaged, or if entries are missing, left over or of another
-        shape; the message names every one.
+      ValueError: if the file is of another kind or damaged, or if entries are missing, left over or of
+        another shape; the message names every one.
     """
     return convert(read_state_dict(path), variables_template, source=str(path))
 
@@ -162,7 +162,7 @@ def torch_entries(path: tuple[str, ...], shape: tuple[int, ...]) -> Iterator[tup
 
 
 def _translate(piece: str) -> str:
-    """PyTorch's name for a piece of a path; a piece that the released network does not have stays as it is."""
+    """PyTorch's name for a piece of a path; what the released network does not have keeps its name."""
     for pattern, name in _NAMES.items():
         if match := re.fullmatch(pattern, piece):
             number = int(match[1]) if match.lastindex else 0
@@ -175,9 +175,9 @@ def _translate(piece: str) -> str:
 def to_flax_layout(name: str, array: np.ndarray) -> np.ndarray:
     """A PyTorch array in the layout of its Flax counterpart.
 
-    Convolutions OIHW -> HWIO, 1x1 convolutions [O, I, 1, 1] -> [I, O], transposed convolutions IOHW -> HWIO, linear
-    layers [O, I] -> [I, O], position embeddings [1, T, C] -> [T, C]; vectors stay. An array of any other form stays
-    too, and its shape tells.
+    Convolutions OIHW -> HWIO, 1x1 convolutions [O, I, 1, 1] -> [I, O], transposed convolutions IOHW -> HWIO,
+    linear layers [O, I] -> [I, O], position embeddings [1, T, C] -> [T, C]; vectors stay. An array of any
+    other form stays too, and its shape tells.
     """
     if array.ndim == 4 and "Upsample" in name:
         return array.transpose(2, 3, 0, 1)

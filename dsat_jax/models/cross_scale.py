@@ -1,8 +1,9 @@
 """Dynamic semantic specialisation (DSS): attention between the channels of feature maps of different scales.
 
-The channel-wise cross-fusion transformer of UCTransNet (Wang et al., AAAI 2022) with the sizes of the released DSAT.
-All scales are brought to the same number of tokens, so that they travel stacked: [batch, scales, tokens, channels].
-A parameter of all scales or heads is one array with a leading scale or head axis.
+The channel-wise cross-fusion transformer of UCTransNet (Wang et al., AAAI 2022) with the sizes of the
+released DSAT. All scales are brought to the same number of tokens, so that they travel stacked:
+[batch, scales, tokens, channels]. A parameter of all scales or heads is one array with a leading scale or
+head axis.
 """
 
 import jax
@@ -217,7 +218,7 @@ class ChannelTransformer(nn.Module):
         """Exchanges between scales.
 
         Args:
-          maps: square maps [batch, side_i, side_i, channels], the finest first; the last one is the token grid.
+          maps: square maps [batch, side_i, side_i, channels], the finest first; the last is the token grid.
           train: whether to drop out and to use batch statistics.
 
         Returns:
@@ -234,8 +235,8 @@ class ChannelTransformer(nn.Module):
             self.layers, self.heads, self.expand, self.attention_dropout, self.dtype, name="encoder"
         )
         x = encoder(x, train)
-        # The original upsamples first. Repeating pixels changes neither a 1x1 convolution nor the mean and variance
-        # of a batch, so that convolution, normalisation and ReLU are done on the few tokens instead.
+        # The original upsamples first. Repeating pixels changes neither a 1x1 convolution nor the mean and
+        # variance of a batch, so that convolution, normalisation and ReLU are done on the few tokens instead.
         x = ScaleLinear(channels, dtype=self.dtype, name="reconstruct_conv")(x)
         x = nn.relu(batch_norm(train, "reconstruct_norm", self.dtype, axis=(1, 3))(x))
         x = x.reshape(-1, len(maps), grid, grid, channels)

@@ -1,7 +1,7 @@
 """DSAT, the dynamic semantic aggregation transformer: stem, channel gate, stacked hourglasses, heatmap head.
 
-Wan, Liu, Wu, Lai, Min, Liu, "Precise Facial Landmark Detection by Dynamic Semantic Aggregation Transformer", Pattern
-Recognition 156 (2024) 110827, arXiv 2412.00740; where the paper is silent, the released code.
+Wan, Liu, Wu, Lai, Min, Liu, "Precise Facial Landmark Detection by Dynamic Semantic Aggregation Transformer",
+Pattern Recognition 156 (2024) 110827, arXiv 2412.00740; the formulas are those of the released code.
 """
 
 import functools
@@ -34,8 +34,8 @@ class DSAT(nn.Module):
       gate: a key of `GATES`, or 'none'.
       embedding_dropout: rate on the tokens of the channel transformers.
       attention_dropout: rate on their attention maps and outputs.
-      upsample: true for heatmaps of the input's resolution, as the original; false for half of it, which saves
-        a transposed convolution and three quarters of the heatmaps.
+      upsample: true for heatmaps of the input's resolution, as the original; false for half of it, which
+        saves a transposed convolution and three quarters of the heatmaps.
       dtype: compute dtype; parameters, statistics, softmax and heatmaps are float32.
     """
 
@@ -60,8 +60,8 @@ class DSAT(nn.Module):
           train: whether to use batch statistics, dropout (stream 'dropout') and gate noise (stream 'gate').
 
         Returns:
-          A Prediction with heatmaps [batch, S, S, points + boundaries], or S / 2 without `upsample`, and gates
-          [batch, width], or None without a gate.
+          A Prediction with heatmaps [batch, S, S, points + boundaries], or S / 2 without `upsample`, and
+          gates [batch, width], or None without a gate.
 
         Raises:
           ValueError: if the size of the images, the width or the gate does not fit.
@@ -90,7 +90,8 @@ class DSAT(nn.Module):
         _, height, width, _ = images.shape
         if height != width or height % INPUT_MULTIPLE:
             raise ValueError(
-                f"DSAT takes square images whose side is a multiple of {INPUT_MULTIPLE} pixels, got {height}x{width}"
+                f"DSAT takes square images whose side is a multiple of {INPUT_MULTIPLE} pixels, "
+                f"got {height}x{width}"
             )
         if self.width <= 0 or self.width % WIDTH_MULTIPLE:
             raise ValueError(

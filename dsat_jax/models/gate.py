@@ -1,8 +1,8 @@
 """Dynamic semantic awareness (DSA): gates that choose feature channels for each sample.
 
-Channels are chosen by improved semantic hashing (Kaiser and Bengio, 2018; GaterNet, Chen et al., CVPR 2019): a logit
-per channel, Gaussian noise in training, and a saturating sigmoid (soft) or a threshold (hard) at random. In
-evaluation there is no noise, and a channel is open where its logit is positive.
+Channels are chosen by improved semantic hashing (Kaiser and Bengio, 2018; GaterNet, Chen et al., CVPR 2019):
+a logit per channel, Gaussian noise in training, and a saturating sigmoid (soft) or a threshold (hard) at
+random. In evaluation there is no noise, and a channel is open where its logit is positive.
 """
 
 import jax
@@ -36,10 +36,10 @@ def doubled_straight_through(logits: jax.Array) -> jax.Array:
 
 
 class ReleasedGate(nn.Module):
-    """The gate that the released code computes: no parameters, and it doubles channels rather than closing them.
+    """The gate that the released code computes: no parameters, and channels are doubled rather than closed.
 
-    The logit of a channel is its mean over the map; one coin picks soft or hard for the whole batch; the result is
-    x * gate + x.
+    The logit of a channel is its mean over the map; one coin picks soft or hard for the whole batch; the
+    result is x * gate + x.
 
     Attributes:
       dtype: compute dtype of the product; logits and gates are float32.
@@ -80,8 +80,8 @@ class ReleasedGate(nn.Module):
 class LearnedGate(nn.Module):
     """The intended gate: a small network chooses the channels, and a closed channel is zero.
 
-    Its layers stand commented out in the released code. Ours differs from the released gate in what it needs to do
-    its work: x * gate, a coin for each sample, and the gradient of the saturating sigmoid alone.
+    Its layers stand commented out in the released code. It differs from the released gate in what it needs to
+    do its work: x * gate, a coin for each sample, and the gradient of the saturating sigmoid alone.
 
     Attributes:
       dtype: compute dtype; the last layer, logits and gates are float32.

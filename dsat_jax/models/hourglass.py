@@ -15,9 +15,9 @@ DEPTH = 4
 class Hourglass(nn.Module):
     """Hourglass of depth 4 with cross-scale attention between its encoder and its decoder.
 
-    Names count from the outside: `skip_1`, `down_1` and `up_1` work on the finest maps. One transposed convolution,
-    `upsample`, serves all four levels of the decoder. The finest skip has no attention term. After Newell et al.,
-    ECCV 2016, and the released DSAT.
+    Names count from the outside: `skip_1` and `up_1` work at the finest levels. One transposed convolution,
+    `upsample`, serves all four levels of the decoder. The finest skip has no attention term. After Newell et
+    al., ECCV 2016, and the released DSAT.
 
     Attributes:
       transformer: makes the ChannelTransformer when called with `dtype` and `name`.

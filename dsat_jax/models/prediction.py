@@ -10,10 +10,11 @@ class Prediction:
 
     Attributes:
       points: float32 [batch, points, 2], (x, y) in pixels of the network's input.
-      heatmaps: float32 [batch, height, width, points + boundaries], landmark maps first; None for a model that
-        regresses coordinates.
+      heatmaps: float32 [batch, height, width, points + boundaries], landmark maps first; None for a model
+        that regresses coordinates.
       gates: float32 [batch, channels], the channel gates as applied: in training with their straight-through
-        gradient, so that `gates.mean()` is a differentiable openness; in evaluation 0 or 1. None without a gate.
+        gradient, so that `gates.mean()` is a differentiable openness; in evaluation 0 or 1. None without a
+        gate.
     """
 
     points: jax.Array

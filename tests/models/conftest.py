@@ -1,4 +1,4 @@
-"""The reduced network of the golden tensors, its weights and its recorded runs, shared by the tests of the models."""
+"""The reduced network of the golden tensors, its weights and its recorded runs."""
 
 import pathlib
 

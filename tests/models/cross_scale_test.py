@@ -28,7 +28,9 @@ def test_channel_transformer_matches_the_released_network(golden, transformer_va
 def test_encoder_matches_the_released_network(golden, transformer_variables):
     module = cross_scale.Encoder(layers=3, heads=4, expand=4, dropout=0.0)
     params = {"params": transformer_variables["params"]["encoder"]}
-    out = module.apply(params, jnp.stack(recorded(golden, "encoder_1", "in"), axis=1), train=False)
+    out = jax.jit(functools.partial(module.apply, train=False))(
+        params, jnp.stack(recorded(golden, "encoder_1", "in"), axis=1)
+    )
     expected = jnp.stack(recorded(golden, "encoder_1", "out"), axis=1)
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-4)
 
@@ -46,8 +48,16 @@ def test_attention_drops_out_in_training_only():
     module = cross_scale.ChannelAttention(heads=2, dropout=0.5)
     scales = jax.random.normal(jax.random.key(0), (2, 3, 4, 5))
     concatenated = jax.random.normal(jax.random.key(1), (2, 4, 15))
-    params = module.init(jax.random.key(2), scales, concatenated, train=False)
+    template = jax.eval_shape(
+        functools.partial(module.init, train=False), jax.random.key(2), scales, concatenated
+    )
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), template)
 
+    # Random numbers compile ten times faster without optimisation.
+    @functools.partial(
+        jax.jit, static_argnames="train", compiler_options={"xla_backend_optimization_level": 0}
+    )
     def run(train: bool, seed: int) -> jax.Array:
         return module.apply(params, scales, concatenated, train=train, rngs={"dropout": jax.random.key(seed)})
 

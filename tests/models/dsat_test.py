@@ -14,15 +14,27 @@ from dsat_jax.models.prediction import Prediction
 from dsat_jax.torch_import import torch_entries
 
 TINY = DSAT(num_points=3, num_boundaries=2, width=8, stacks=1, transformer_layers=1, heads=2, gate="learned")
+# Each function here runs once or twice, so that it is the compilation that takes the time.
+jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
-def initialise(model: DSAT, side: int = 32) -> dict:
-    init = jax.jit(functools.partial(model.init, train=False))
-    return init(jax.random.key(0), jnp.zeros((2, side, side, 3)))
+def fill(model: DSAT) -> dict:
+    """Random variables for 32x32 images; compiling `init` would take longer than the tests that need them."""
+    init = functools.partial(model.init, train=False)
+    template = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    rng = np.random.default_rng(0)
+
+    def draw(path: tuple, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        name = path[-1].key
+        if name in ("scale", "var", "bias", "mean", "position"):
+            return np.full(leaf.shape, name in ("scale", "var"), np.float32)
+        return rng.normal(0, leaf.shape[-2] ** -0.5, leaf.shape).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, template)
 
 
 def test_evaluation_matches_the_released_network(golden, golden_model, golden_variables):
-    prediction = jax.jit(functools.partial(golden_model.apply, train=False))(golden_variables, golden["x"])
+    prediction = jit(functools.partial(golden_model.apply, train=False))(golden_variables, golden["x"])
     np.testing.assert_allclose(prediction.heatmaps, golden["eval/heatmaps"], rtol=0, atol=1e-4)
     np.testing.assert_array_equal(prediction.gates, golden["eval/gate"])
 
@@ -43,7 +55,7 @@ def training_loss(params, batch_stats, images, soft, golden, model):
 
 @pytest.fixture(scope="module")
 def train_forward(golden, golden_model):
-    return jax.jit(functools.partial(training_loss, golden=golden, model=golden_model))
+    return jit(functools.partial(training_loss, golden=golden, model=golden_model))
 
 
 @pytest.mark.parametrize("branch", ["soft", "hard"])
@@ -65,8 +77,8 @@ def test_training_forward_matches_the_released_network(golden, golden_variables,
 def train_gradients(golden, golden_model, golden_variables):
     """A function of the gate's coin that gives the gradients of parameters and input, computed in float64.
 
-    In float32 they say little: a relative change of 1e-7 in the input carries some activation over the kink of a
-    ReLU or a maximum, and moves the input's gradient by up to 8e-3. In float64 the kinks stay where they are.
+    In float32 they say little: a relative change of 1e-7 in the input carries some activation over the kink
+    of a ReLU or a maximum, and moves the input's gradient by up to 8e-3. In float64 the kinks stay in place.
     """
     with jax.enable_x64(True):
         loss = functools.partial(training_loss, golden=golden, model=golden_model.clone(dtype=jnp.float64))
@@ -91,7 +103,7 @@ def test_gradients_match_the_released_network(golden, train_gradients, branch):
     recorded = golden.under(run + "grad_norm/")
     assert norms.keys() == recorded.keys()
     for name, norm in recorded.items():
-        # A bias that BatchNorm or InstanceNorm takes away again has no gradient: what is recorded is rounding.
+        # A bias that a normalisation takes away again has no gradient: what is recorded is rounding.
         atol = 1e-7 if norm < 1e-7 else 0.0
         np.testing.assert_allclose(norms[name], norm, rtol=1e-3, atol=atol, err_msg=name)
 
@@ -118,7 +130,7 @@ def test_full_network_has_the_released_number_of_parameters():
 
 @pytest.fixture(scope="module")
 def tiny_variables() -> dict:
-    return initialise(TINY)
+    return fill(TINY)
 
 
 @pytest.fixture(scope="module")
@@ -126,24 +138,22 @@ def images() -> jax.Array:
     return jax.random.uniform(jax.random.key(1), (4, 32, 32, 3))
 
 
-@pytest.mark.parametrize("upsample", [True, False])
-def test_points_are_input_pixels_of_the_heatmaps(upsample):
-    """A head that answers with the brightness of the input shows where a bright pixel comes out."""
+@pytest.mark.parametrize(("upsample", "expected"), [(True, (21.0, 10.0)), (False, (42.5, 20.5))])
+def test_points_are_input_pixels_of_the_heatmaps(upsample, expected):
+    """One bright heatmap pixel; the centre of a coarse one lies between the input pixels that it covers."""
     model = DSAT(num_points=1, num_boundaries=0, width=8, stacks=0, gate="none", upsample=upsample)
-    variables = initialise(model)
-    at = (10, 21) if upsample else (5, 10)  # row, column of the heatmap
 
     def bright_pixel(next_method, args, kwargs, context):
         out = next_method(*args, **kwargs)
         if context.module.name == "head_conv" and context.method_name == "__call__":
-            return jnp.zeros_like(out).at[:, at[0], at[1]].set(2.0)
+            return jnp.zeros_like(out).at[:, 10, 21].set(2.0)
         return out
 
     with nn.intercept_methods(bright_pixel):
-        prediction = model.apply(variables, jnp.zeros((2, 32, 32, 3)), train=False)
-    expected = [21, 10] if upsample else [10 * 2 + 0.5, 5 * 2 + 0.5]
-    # The weighted mean of one bright pixel lies at that pixel but for the prior weight at the centre.
-    np.testing.assert_allclose(prediction.points[0, 0], expected, atol=1e-3)
+        predict = jit(functools.partial(model.apply, train=False))
+        points = predict(fill(model), jnp.zeros((1, 64, 64, 3))).points
+    # soft_argmax gives the centre of the map a weight of its own, 1 against exp(20).
+    np.testing.assert_allclose(points, [[expected]], rtol=0, atol=1e-4)
 
 
 def test_half_resolution_heatmaps(images):
@@ -171,7 +181,7 @@ def train_step(tiny_variables, images):
         value = jnp.mean(jnp.square(prediction.heatmaps - 1.0)) + jnp.mean(jnp.abs(prediction.points))
         return value + prediction.gates.mean(), prediction
 
-    gradient = jax.jit(jax.grad(loss, has_aux=True))
+    gradient = jit(jax.grad(loss, has_aux=True))
     return lambda seed: gradient(tiny_variables["params"], jax.random.key(seed))
 
 
@@ -190,9 +200,8 @@ def test_randomness_follows_the_keys(train_step):
 
 
 def test_bfloat16_is_close_to_float32(golden, golden_model, golden_variables):
-    """The golden network amplifies rounding (its weights are random), so the tiny fresh one is compared as well."""
     model = golden_model.clone(dtype=jnp.bfloat16)
-    prediction = jax.jit(functools.partial(model.apply, train=False))(golden_variables, golden["x"])
+    prediction = jit(functools.partial(model.apply, train=False))(golden_variables, golden["x"])
     expected = golden["eval/heatmaps"]
     assert prediction.heatmaps.dtype == prediction.points.dtype == prediction.gates.dtype == jnp.float32
     relative = jnp.linalg.norm(prediction.heatmaps - expected) / jnp.linalg.norm(expected)
