@@ -1,5 +1,6 @@
 """What several tests share: the tensors recorded from the original network, and a tiny dataset."""
 
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -7,6 +8,9 @@ import numpy as np
 import pytest
 
 from tfds_builders import build
+
+# The networks of the tests are tiny: compiling them takes far longer than running them. JAX reads this at its first use.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "shared" / "golden"
 

@@ -21,9 +21,8 @@ def to_nhwc(array: np.ndarray) -> jax.Array:
 class Golden:
     """The recorded tensors by name; those of four axes are images and come as NHWC."""
 
-    def __init__(self):
-        with np.load(GOLDEN / "tensors.npz") as archive:
-            self._arrays = dict(archive)
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        self._arrays = arrays
 
     def __getitem__(self, name: str) -> jax.Array:
         array = self._arrays[name]
@@ -35,10 +34,8 @@ class Golden:
 
 
 @pytest.fixture(scope="session")
-def golden() -> Golden:
-    if not GOLDEN.is_dir():
-        pytest.skip("the golden tensors are not there (../shared/golden beside the repository)")
-    return Golden()
+def golden(recorded) -> Golden:
+    return Golden(recorded("tensors.npz"))
 
 
 @pytest.fixture(scope="session")
