@@ -1,8 +1,8 @@
 """Trains, evaluates and predicts face landmarks.
 
-    python run.py --config=configs/synthetic.py
-    python run.py --mode=evaluate --workdir=runs/synthetic
-    python run.py --mode=predict --workdir=runs/synthetic --images='photos/*.jpg' --out=predictions
+python run.py --config=configs/synthetic.py
+python run.py --mode=evaluate --workdir=runs/synthetic
+python run.py --mode=predict --workdir=runs/synthetic --images='photos/*.jpg' --out=predictions
 """
 
 import pathlib
@@ -20,9 +20,13 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration, with a variant after a colon: configs/w300.py:small."
 )
 _MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict"], "What to do.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; runs/<name of the configuration> by default.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run; runs/<name of the configuration> by default."
+)
 _DATASET = flags.DEFINE_string("dataset", None, "evaluate: another dataset with the same landmarks.")
-_SPLIT = flags.DEFINE_list("split", [], "evaluate: TFDS splits, separated by commas; the run's test splits by default.")
+_SPLIT = flags.DEFINE_list(
+    "split", [], "evaluate: TFDS splits, separated by commas; the run's test splits by default."
+)
 _IMAGES = flags.DEFINE_list("images", [], "predict: picture files, folders or patterns, separated by commas.")
 _OUT = flags.DEFINE_string("out", "predictions", "predict: folder of the results.")
 _BOXES = flags.DEFINE_string("boxes", None, "predict: a .json file with face boxes for each picture.")
@@ -44,16 +48,30 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _train() -> int:
-    from dsat_jax import train
+    from dsat_jax import inputs, train
 
     if _CONFIG.value is None:
         raise ValueError("--mode=train needs --config, for example --config=configs/synthetic.py")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    inputs.build_if_generated(_CONFIG.value)
+    stop = _stop_on_signals()
     workdir = pathlib.Path(_WORKDIR.value or f"runs/{_CONFIG.value.name}")
     summaries = train.train_and_evaluate(_CONFIG.value, workdir, lambda step: stop.is_set())
     return STOPPED if summaries is None else 0
+
+
+def _stop_on_signals() -> threading.Event:
+    """An event that the first SIGTERM or SIGINT sets; a second one ends the program as usual."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        del frame
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+        print("stopping after this step; once more ends at once", file=sys.stderr)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return stop
 
 
 def _evaluate() -> int:
@@ -73,11 +91,13 @@ def _predict() -> int:
 
 
 def _run_folder() -> pathlib.Path:
-    if _WORKDIR.value:
-        return pathlib.Path(_WORKDIR.value)
     if _CONFIG.value is not None:
-        return pathlib.Path(f"runs/{_CONFIG.value.name}")
-    raise ValueError(f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run")
+        raise ValueError(
+            f"--mode={_MODE.value} reads the configuration in the run's folder: leave --config out"
+        )
+    if not _WORKDIR.value:
+        raise ValueError(f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run")
+    return pathlib.Path(_WORKDIR.value)
 
 
 MODES = {"train": _train, "evaluate": _evaluate, "predict": _predict}
@@ -99,7 +119,11 @@ def _parse_flags(arguments: Sequence[str]) -> Sequence[str]:
         field = str(error).strip("\"'")
         wrong = [argument for argument in arguments if f".{field}" in argument]
         sys.exit(_refuse(f"the configuration has no field {field!r}, asked for by {' '.join(wrong)}"))
-    except (flags.Error, ValueError, OSError) as error:  # the last line of ml_collections' report names the cause
+    except (
+        flags.Error,
+        ValueError,
+        OSError,
+    ) as error:  # the last line of ml_collections' report names the cause
         sys.exit(_refuse(str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ")))
     return remaining
 

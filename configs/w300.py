@@ -1,9 +1,9 @@
 """DSAT on 300W: 68 points, NME by the distance of the outer eye corners, FR and AUC at 8 %.
 
-    python -m tfds_builders.build w300 --manual_dir=DIR
-    python run.py --config=configs/w300.py                  dsat: 181 M parameters, ours
-    python run.py --config=configs/w300.py:dsat-released    the released network, loss and schedule, to the letter
-    python run.py --config=configs/w300.py:small            for a CPU
+python -m tfds_builders.build w300 --manual_dir=DIR
+python run.py --config=configs/w300.py                  dsat: 181 M parameters, ours
+python run.py --config=configs/w300.py:dsat-released    the released network, loss and schedule, to the letter
+python run.py --config=configs/w300.py:small            for a CPU
 """
 
 from ml_collections import ConfigDict
@@ -40,7 +40,9 @@ def _released(config: ConfigDict) -> None:
     config.input.enlarge = 0.05
     config.augment.update(grey=0.0, occlusion=0.0)
     config.loss.update(heatmap=1.0, coordinates=0.0, truncate=True)
-    config.optimizer.update(name="adam", learning_rate=2.5e-4, b1=0.5, b2=0.999, schedule="step", warmup_steps=0)
+    config.optimizer.update(
+        name="adam", learning_rate=2.5e-4, b1=0.5, b2=0.999, schedule="step", warmup_steps=0
+    )
     config.optimizer.update(step_every=40_000, step_factor=0.5, ema=0.0)
     config.train.update(batch_size=5, steps=100_000)
     config.evaluate.decoder = "log_quadratic"

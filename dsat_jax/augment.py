@@ -35,7 +35,9 @@ def low_resolution(key: jax.Array, images: jax.Array, probability: float, share:
     """Resizes a share of the images down to `share` of their size and back (released code: 96 of 128 pixels)."""
     batch, height, width, channels = images.shape
     small = (batch, round(height * share), round(width * share), channels)
-    blurred = jax.image.resize(jax.image.resize(images, small, "linear", antialias=False), images.shape, "linear")
+    blurred = jax.image.resize(
+        jax.image.resize(images, small, "linear", antialias=False), images.shape, "linear"
+    )
     chosen = jax.random.bernoulli(key, probability, (batch, 1, 1, 1))
     return jnp.where(chosen, blurred, images)
 

@@ -59,13 +59,10 @@ class Checkpoints:
         """
         step = self._manager.best_step()
         if step is None:
-            raise FileNotFoundError(f"{self.path} holds no checkpoint: the run has not reached its first evaluation")
+            raise FileNotFoundError(
+                f"{self.path} holds no checkpoint: the run has not reached its first evaluation"
+            )
         return step
-
-    def best_nme(self) -> float:
-        """The validation NME of the best checkpoint, in percent; infinity where there is none."""
-        step = self._manager.best_step()
-        return float("inf") if step is None else self._manager.metrics(step)[_METRIC]
 
     def restore(self, step: int, template: TrainState, sharding: jax.sharding.Sharding) -> TrainState:
         """The state saved at a step, placed on this run's devices.

@@ -7,11 +7,13 @@ A file in `configs/` starts from `default()` and changes what it needs; the comm
 import json
 import pathlib
 
+import jax
 from ml_collections import ConfigDict, config_dict
 
 from dsat_jax import models
 
 FILE_NAME = "config.json"
+MACHINE_FIELDS = ("data.data_dir", "train.reader_threads")  # may change from one part of a run to the next
 
 
 def default() -> ConfigDict:
@@ -118,7 +120,31 @@ def _evaluate() -> ConfigDict:
 def save(config: ConfigDict, workdir: pathlib.Path) -> None:
     """Writes the configuration into a run's folder, which it makes."""
     workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / FILE_NAME).write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    written = workdir / f"{FILE_NAME}.new"
+    written.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    written.replace(workdir / FILE_NAME)
+
+
+def claim(workdir: pathlib.Path, config: ConfigDict, started: bool) -> None:
+    """Makes a folder that of a run with this configuration.
+
+    Args:
+      workdir: the run's folder.
+      config: the run's configuration.
+      started: whether the folder holds a checkpoint; only then must its configuration be the same, except where
+        `MACHINE_FIELDS` say how this machine is set up.
+
+    Raises:
+      ValueError: if the folder holds a run of another configuration; the message names the fields.
+    """
+    differing = differences(load(workdir), config) if started else []
+    if differing:
+        raise ValueError(
+            f"{workdir} holds a run of another configuration ({'; '.join(differing)}): give another --workdir, or "
+            "delete that folder"
+        )
+    if jax.process_index() == 0:
+        save(config, workdir)
 
 
 def load(workdir: pathlib.Path) -> ConfigDict:
@@ -130,7 +156,9 @@ def load(workdir: pathlib.Path) -> ConfigDict:
     """
     path = workdir / FILE_NAME
     if not path.is_file():
-        raise FileNotFoundError(f"{workdir} holds no run: {path} does not exist (train one with --workdir={workdir})")
+        raise FileNotFoundError(
+            f"{workdir} holds no run: {path} does not exist (train one with --workdir={workdir})"
+        )
     try:
         values = json.loads(path.read_text())
     except json.JSONDecodeError as error:
@@ -138,7 +166,9 @@ def load(workdir: pathlib.Path) -> ConfigDict:
     config = default()
     differing = sorted(set(_flatten(values)) ^ set(_flatten(config.to_dict())))
     if differing:
-        raise ValueError(f"{path} does not fit this version: fields in one but not the other: {', '.join(differing)}")
+        raise ValueError(
+            f"{path} does not fit this version: fields in one but not the other: {', '.join(differing)}"
+        )
     with config.ignore_type():
         config.update(values)
     return config
@@ -153,11 +183,11 @@ def _flatten(values: dict, prefix: str = "") -> dict[str, object]:
 
 
 def differences(saved: ConfigDict, given: ConfigDict) -> list[str]:
-    """The fields in which two configurations differ, as `train.steps: 100 there, 200 here`."""
+    """The fields, but for `MACHINE_FIELDS`, in which two configurations differ: `train.steps: 100 there, 200 here`."""
     there, here = _flatten(saved.to_dict()), _flatten(given.to_dict())
     return [
         f"{name}: {there.get(name)} there, {here.get(name)} here"
-        for name in sorted({*there, *here})
+        for name in sorted({*there, *here} - {*MACHINE_FIELDS})
         if _plain(there.get(name)) != _plain(here.get(name))
     ]
 

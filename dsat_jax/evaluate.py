@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,21 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from dsat_jax import checkpoints, config as run_config, geometry, inputs, mesh as meshes, metrics, models, pictures, state
+from dsat_jax import (
+    checkpoints,
+    geometry,
+    inputs,
+    metrics,
+    models,
+    pictures,
+    state,
+)
+from dsat_jax import (
+    config as run_config,
+)
+from dsat_jax import (
+    mesh as meshes,
+)
 from dsat_jax.forward import Landmarks, make_forward
 from dsat_jax.optimizer import make_optimizer
 from dsat_jax.schemes import SCHEMES
@@ -31,9 +46,9 @@ class SplitResult:
 
     Attributes:
       points: [faces, points, 2] predicted, original pixels.
-      labels: [faces, points, 2], original pixels.
+      labels: [faces, points, 2], original pixels; NaN where the position is unknown.
       errors: [faces, points], shares of the normaliser.
-      nme: [faces].
+      nme: [faces]; NaN for a face whose normaliser is unknown.
       attributes: bool [faces] for each attribute of the dataset.
       sample: the first batch's crops, with `predicted` points in input pixels, for a picture.
     """
@@ -73,7 +88,7 @@ def evaluate_split(
       mesh: from `meshes.make_mesh`.
     """
     batches, predictions, sample = [], [], {}
-    for batch in inputs.test_batches(config, source, jax.process_index(), jax.process_count()):
+    for batch in inputs.evaluation_batches(config, source, jax.process_index(), jax.process_count()):
         images = meshes.place_batch({"image": batch["image"]}, mesh)["image"]
         points = np.asarray(forward(variables, images).points)
         sample = sample or {
@@ -83,7 +98,9 @@ def evaluate_split(
         }
         del batch["image"]
         # Tiled: the rows of process 0, then of process 1, ..., as in the global batch.
-        batches.append(multihost_utils.process_allgather(batch, tiled=True) if jax.process_count() > 1 else batch)
+        batches.append(
+            multihost_utils.process_allgather(batch, tiled=True) if jax.process_count() > 1 else batch
+        )
         predictions.append(points)
     rows = jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
     rows["predicted"] = np.concatenate(predictions)
@@ -98,16 +115,24 @@ def _measure(rows: dict[str, Any], config: ConfigDict, sample: dict[str, np.ndar
     to_original = rows["to_original"]
     predicted = geometry.transform_points(to_original, rows["predicted"].astype(np.float64))
     labels = geometry.transform_points(to_original, rows["points"].astype(np.float64))
+    known = rows["weights"] > 0
+    labels = np.where(known[..., None], labels, np.nan)
     normaliser = metrics.NORMALISERS[config.evaluate.normaliser](labels, scheme)
     errors = metrics.point_errors(predicted, labels, normaliser)
-    known = rows["weights"] > 0
-    return SplitResult(predicted, labels, errors, metrics.nme(errors, known), rows.get("attributes", {}), sample)
+    if not np.isfinite(normaliser).all():
+        count = (~np.isfinite(normaliser)).sum()
+        logging.warning("%d faces lack the landmarks of %s: not measured", count, config.evaluate.normaliser)
+    return SplitResult(
+        predicted, labels, errors, metrics.nme(errors, known), rows.get("attributes", {}), sample
+    )
 
 
 def summarise(name: str, result: SplitResult, threshold: float) -> dict[str, dict[str, float]]:
     """NME, FR and AUC of a split and of the faces that have each attribute: `{"test": ..., "test/pose": ...}`."""
     summaries = {name: metrics.Summary.of(result.nme, threshold).result()}
     for attribute, chosen in result.attributes.items():
+        if not chosen.any():
+            continue
         summaries[f"{name}/{attribute}"] = metrics.Summary.of(result.nme[chosen], threshold).result()
     return summaries
 
@@ -140,7 +165,7 @@ def evaluate_splits(
       config: the run's configuration.
       splits: TFDS splits. One that this copy of the dataset lacks is named and left out.
       mesh: from `meshes.make_mesh`.
-      workdir: the run's folder.
+      workdir: folder of the files.
 
     Returns:
       The summaries by subset.
@@ -192,9 +217,7 @@ def restore_best(config: ConfigDict, model: nn.Module, mesh: Mesh, workdir: path
     saved = checkpoints.Checkpoints(workdir)
     try:
         optimizer = make_optimizer(config.optimizer, config.train.steps)
-        template = jax.eval_shape(
-            lambda: state.create(model, optimizer, config.input.size, jax.random.key(0))
-        )
+        template = state.template(model, optimizer, config.input.size)
         return saved.restore(saved.best_step(), template, meshes.replicated(mesh)).ema
     finally:
         saved.close()
@@ -204,6 +227,8 @@ def evaluate_run(
     workdir: pathlib.Path, dataset: str | None = None, splits: Sequence[str] = ()
 ) -> dict[str, dict[str, float]]:
     """The story of `--mode=evaluate`: a finished run on its own test splits, or on others.
+
+    The run's own test splits are reported in its folder, others in evaluations/<dataset and splits> below it.
 
     Args:
       workdir: the run's folder.
@@ -217,11 +242,16 @@ def evaluate_run(
       FileNotFoundError: if the folder holds no run or no checkpoint, or the dataset has not been built.
     """
     config = run_config.load(workdir)
-    if dataset:
-        config.data.dataset = dataset
+    meshes.check_batch_size("config.evaluate.batch_size", config.evaluate.batch_size)
+    out = workdir
+    if dataset or splits:
+        config.data.dataset = dataset or config.data.dataset
+        what = "-".join([config.data.dataset, *splits])
+        out = workdir / "evaluations" / re.sub(r"[^\w.-]+", "_", what)
+        out.mkdir(parents=True, exist_ok=True)
     model = models.build_for(config)
     mesh = meshes.make_mesh()
     variables = restore_best(config, model, mesh, workdir)
     forward = make_evaluation_step(model, config, mesh)
     logging.info("evaluating %s on %s", workdir, config.data.dataset)
-    return evaluate_splits(forward, variables, config, splits or config.data.test, mesh, workdir)
+    return evaluate_splits(forward, variables, config, splits or config.data.test, mesh, out)

@@ -9,7 +9,7 @@ from flax import linen as nn
 from flax import struct
 from ml_collections import ConfigDict
 
-from dsat_jax import augment, decode
+from dsat_jax import augment, decode, geometry
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.schemes import Scheme
 
@@ -65,8 +65,7 @@ def make_forward(
 def _average_mirrored(both: Prediction, size: int, scheme: Scheme) -> Prediction:
     """Averages the first half of a batch with its second half, which is the mirrored first."""
     points, mirrored_points = jnp.split(both.points, 2)
-    mirrored_points = mirrored_points[:, scheme.mirror_permutation]
-    unmirrored = jnp.stack([size - 1 - mirrored_points[..., 0], mirrored_points[..., 1]], axis=-1)
+    unmirrored = geometry.mirror_points(mirrored_points, size, scheme.mirror_permutation)
     heatmaps = both.heatmaps
     if heatmaps is not None:
         heatmaps, mirrored = jnp.split(heatmaps, 2)

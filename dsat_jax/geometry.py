@@ -2,7 +2,7 @@
 
 A point is (x, y). Pixel centres are at integers: (0, 0) is the centre of the top-left pixel. A transform is a
 float64 matrix [2, 3] that maps points, so that a chain of them loses nothing before the last rounding to float32.
-All functions are plain NumPy and take any number of leading point dimensions.
+All functions are plain NumPy and take any number of leading point dimensions; `mirror_points` also serves JAX arrays.
 """
 
 import numpy as np
@@ -56,8 +56,7 @@ def mirror_points(points: np.ndarray, width: int, permutation: np.ndarray) -> np
     Returns:
       [..., points, 2]: x' = width - 1 - x, and each landmark is the one of the other side.
     """
-    mirrored = points[..., permutation, :]
-    return np.stack([width - 1 - mirrored[..., 0], mirrored[..., 1]], axis=-1)
+    return points[..., permutation, :] * np.array([-1, 1]) + np.array([width - 1, 0])
 
 
 def box_of_points(points: np.ndarray) -> np.ndarray:
@@ -87,7 +86,9 @@ def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
     x_min, y_min, x_max, y_max = np.asarray(box, np.float64)
     width, height = (x_max - x_min) * (1 + 2 * enlarge), (y_max - y_min) * (1 + 2 * enlarge)
     if not (np.isfinite([x_min, y_min, x_max, y_max]).all() and width > 0 and height > 0):
-        raise ValueError(f"a face box needs finite coordinates and a positive size, got {np.asarray(box).tolist()}")
+        raise ValueError(
+            f"a face box needs finite coordinates and a positive size, got {np.asarray(box).tolist()}"
+        )
     # Least squares over centred corners p -> q: scale = sum(p . q) / sum(p . p).
     scale = (size - 1) * (width + height) / (width**2 + height**2)
     centre_x, centre_y = (x_min + x_max) / 2, (y_min + y_max) / 2

@@ -17,16 +17,12 @@ from ml_collections import ConfigDict
 from dsat_jax import geometry
 from dsat_jax.schemes import SCHEMES, Scheme
 from tfds_builders import build, load_builder, make_builder
-from tfds_builders.faces import UNKNOWN
+from tfds_builders.faces import UNKNOWN, DamagedRecord, decode_picture
 
 Sample = dict[str, np.ndarray]
 _READ_AHEAD = 8  # batches
 
 cv2.setNumThreads(0)  # the reader's threads are the parallelism
-
-
-class DamagedImage(ValueError):  # noqa: N818 (it names the state of the data)
-    """A record whose picture cannot be decoded."""
 
 
 def build_if_generated(config: ConfigDict) -> None:
@@ -80,20 +76,6 @@ def existing_splits(config: ConfigDict, splits: Sequence[str]) -> list[str]:
     if missing:
         logging.warning("this copy of %s has no %s: left out", config.data.dataset, ", ".join(missing))
     return existing
-
-
-def decode_image(encoded: bytes) -> np.ndarray:
-    """An encoded picture as uint8 [height, width, 3] RGB, its EXIF rotation ignored as in the annotations.
-
-    Raises:
-      DamagedImage: if it cannot be decoded.
-    """
-    image = cv2.imdecode(
-        np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    )
-    if image is None:
-        raise DamagedImage(f"{len(encoded)} bytes that are no picture OpenCV can read")
-    return image
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
@@ -155,14 +137,14 @@ class FaceReader:
         )
         try:
             return self._sample(index, jitter, mirror)
-        except DamagedImage:
+        except DamagedRecord:
             return self._damaged(index)
 
     def test_sample(self, index: int) -> Sample:
         """One face in its plain crop.
 
         Raises:
-          DamagedImage: if the picture cannot be decoded.
+          DamagedRecord: if the picture cannot be decoded.
         """
         sample = self._sample(index, geometry.IDENTITY, mirror=False)
         attributes = self.source[index].get("attributes")
@@ -170,10 +152,7 @@ class FaceReader:
 
     def _sample(self, index: int, jitter: np.ndarray, mirror: bool) -> Sample:
         record = self.source[index]
-        try:
-            image = decode_image(record["image"])
-        except DamagedImage as error:
-            raise DamagedImage(f"record {index} ({record['name'].decode()}) holds {error}") from error
+        image = decode_picture(record["image"], f"record {index} ({record['name'].decode()})")
         crop = geometry.crop_matrix(record["box"], self.crop.size, self.crop.enlarge)
         matrix = geometry.compose(jitter, crop)
         points = geometry.transform_points(matrix, record["landmarks"].astype(np.float64))
@@ -220,7 +199,7 @@ def training_batches(
       source: records from `read_split`.
       start_step: number of batches already seen; 0 at the start.
       process_index: of this process.
-      process_count: each process gets every process_count-th sample of the same global stream.
+      process_count: each process gets its rows of the same global batches.
 
     Returns:
       An iterator over dictionaries of arrays with a leading dimension of batch_size / process_count:
@@ -230,13 +209,15 @@ def training_batches(
     """
     reader = _reader(config, source)
     indices = grain.MapDataset.range(len(source)).seed(config.seed).shuffle().repeat(None)
-    samples = indices.random_map(reader.training_sample)[process_index::process_count]
-    batches = samples.batch(config.train.batch_size // process_count, drop_remainder=True)[start_step:]
+    samples = indices.random_map(reader.training_sample)
+    # A process takes consecutive rows, so that the processes' parts, one after the other, are the global batch.
+    parts = samples.batch(config.train.batch_size // process_count, drop_remainder=True)
+    batches = parts[start_step * process_count + process_index :: process_count]
     options = grain.ReadOptions(num_threads=config.train.reader_threads, prefetch_buffer_size=_READ_AHEAD)
     return iter(batches.to_iter_dataset(options))
 
 
-def test_batches(
+def evaluation_batches(
     config: ConfigDict,
     source: Sequence[Mapping[str, np.ndarray]],
     process_index: int = 0,
@@ -248,7 +229,7 @@ def test_batches(
       config: the run's configuration.
       source: records from `read_split`.
       process_index: of this process.
-      process_count: each process gets every process_count-th face.
+      process_count: each process gets its rows of the same global batches.
 
     Returns:
       An iterator over batches as in `training_batches`, with mask bool [..], False where a row is filling.
@@ -260,6 +241,8 @@ def test_batches(
         return reader.test_sample(min(index, count - 1)) | {"mask": np.bool_(index < count)}
 
     padded = -(-count // batch) * batch
-    faces = grain.MapDataset.range(padded).map(sample)[process_index::process_count]
+    faces = (
+        grain.MapDataset.range(padded).map(sample).batch(batch // process_count)[process_index::process_count]
+    )
     options = grain.ReadOptions(num_threads=config.train.reader_threads, prefetch_buffer_size=_READ_AHEAD)
-    return iter(faces.batch(batch // process_count).to_iter_dataset(options))
+    return iter(faces.to_iter_dataset(options))

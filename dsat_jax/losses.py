@@ -82,6 +82,7 @@ def heatmap_loss(heatmaps: jax.Array, targets: jax.Array, weights: jax.Array) ->
     Returns:
       float32 scalar.
     """
-    squared = jnp.square(heatmaps.astype(jnp.float32) - targets)
-    per_channel = squared.mean(axis=(1, 2))  # [batch, channels]
-    return jnp.where(weights > 0, per_channel * weights, 0.0).sum() / jnp.maximum(weights.sum(), 1.0)
+    # As in `coordinate_loss`: an unknown target may hold anything.
+    difference = jnp.where(weights[:, None, None] > 0, heatmaps.astype(jnp.float32) - targets, 0.0)
+    per_channel = jnp.square(difference).mean(axis=(1, 2))  # [batch, channels]
+    return (per_channel * weights).sum() / jnp.maximum(weights.sum(), 1.0)

@@ -9,7 +9,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 def make_mesh() -> Mesh:
     """A mesh of all devices of all processes with the one axis 'data'."""
-    return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+    # In the order of processes: each one's rows of a batch then follow those of the process before it.
+    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

@@ -1,13 +1,13 @@
 """NME, failure rate and AUC, in the original picture's pixels, against float labels.
 
 Everything is NumPy: per-face errors are gathered on the host, so that every face counts once on any number of devices.
+Labels of unknown position are NaN; a normaliser that needs one is NaN too.
 """
 
 import dataclasses
 
 import numpy as np
 
-from dsat_jax import geometry
 from dsat_jax.schemes import Scheme
 
 
@@ -24,17 +24,23 @@ def inter_pupil(points: np.ndarray, scheme: Scheme) -> np.ndarray:
 
 
 def box_diagonal(points: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Diagonal of the box around the landmarks: [faces, points, 2] -> [faces]."""
+    """Diagonal of the box around the known landmarks: [faces, points, 2] -> [faces]."""
     del scheme
-    box = geometry.box_of_points(points)
-    return np.linalg.norm(box[:, 2:] - box[:, :2], axis=-1)
+    return np.linalg.norm(_box_sides(points), axis=-1)
 
 
 def box_size(points: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """sqrt(width * height) of the box around the landmarks: [faces, points, 2] -> [faces]."""
+    """sqrt(width * height) of the box around the known landmarks: [faces, points, 2] -> [faces]."""
     del scheme
-    box = geometry.box_of_points(points)
-    return np.sqrt((box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]))
+    return np.sqrt(_box_sides(points).prod(axis=-1))
+
+
+def _box_sides(points: np.ndarray) -> np.ndarray:
+    """Width and height [faces, 2] of the box around the landmarks that are not NaN."""
+    known = ~np.isnan(points)
+    high = np.where(known, points, -np.inf).max(axis=1)
+    low = np.where(known, points, np.inf).min(axis=1)
+    return high - low
 
 
 NORMALISERS = {
@@ -93,7 +99,8 @@ class Summary:
 
     @classmethod
     def of(cls, face_nme: np.ndarray, threshold: float) -> "Summary":
-        """Sums over faces with these NMEs [faces]."""
+        """Sums over faces with these NMEs [faces]; those that are NaN, for lack of a normaliser, do not count."""
+        face_nme = face_nme[~np.isnan(face_nme)]
         return cls(
             threshold=threshold,
             faces=len(face_nme),
@@ -105,7 +112,9 @@ class Summary:
     def merge(self, other: "Summary") -> "Summary":
         """Sums over the faces of both, which must have the same threshold."""
         if self.threshold != other.threshold:
-            raise ValueError(f"summaries with thresholds {self.threshold} and {other.threshold} do not add up")
+            raise ValueError(
+                f"summaries with thresholds {self.threshold} and {other.threshold} do not add up"
+            )
         return Summary(
             self.threshold,
             self.faces + other.faces,
@@ -135,6 +144,7 @@ def cumulative_errors(face_nme: np.ndarray, threshold: float) -> tuple[np.ndarra
     Returns:
       errors [k] in ascending order, from 0 to `threshold`, and the share [k] of faces with at most that error.
     """
+    face_nme = face_nme[~np.isnan(face_nme)]
     below = np.sort(face_nme[face_nme <= threshold])
     share = np.arange(1, len(below) + 1) / len(face_nme)
     last = share[-1] if len(share) else 0.0

@@ -52,6 +52,11 @@ def _heatmap_part(
     channels = prediction.heatmaps.shape[-1]
     boundaries = scheme.boundaries if channels > scheme.num_points else ()
     rendered = targets.render(
-        points, boundaries, config.input.size, prediction.heatmaps.shape[1], config.loss.sigma, config.loss.truncate
+        points,
+        boundaries,
+        config.input.size,
+        prediction.heatmaps.shape[1],
+        config.loss.sigma,
+        config.loss.truncate,
     )
     return losses.heatmap_loss(prediction.heatmaps, rendered, targets.channel_weights(weights, boundaries))

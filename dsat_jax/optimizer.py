@@ -29,9 +29,7 @@ def _adam(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransfo
 
 
 def _adamw(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
-    return optax.adamw(
-        schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_matrices
-    )
+    return optax.adamw(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_matrices)
 
 
 def _matrices(params: optax.Params) -> optax.Params:

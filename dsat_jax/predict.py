@@ -1,7 +1,6 @@
 """Prediction: faces of a picture to landmarks in its pixels, with .json, .pts and overlays on disk."""
 
 import json
-import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,10 +11,10 @@ import numpy as np
 import tqdm
 
 from dsat_jax import config as run_config
-from dsat_jax import evaluate, geometry, inputs, models, pictures
+from dsat_jax import evaluate, geometry, inputs, landmark_files, models
 from dsat_jax import mesh as meshes
 from dsat_jax.detect import FaceDetector
-from dsat_jax.schemes import SCHEMES, Scheme
+from dsat_jax.schemes import SCHEMES
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _FACES_AT_ONCE = 8  # every batch is filled up to this size, so that one compiled shape serves any picture
@@ -65,9 +64,9 @@ class Landmarker:
         Raises:
           ValueError: if a box has no area.
         """
-        found = self._predict(image, boxes)
-        again = np.array([geometry.box_of_points(face["landmarks"]) for face in found]).reshape(-1, 4)
-        return self._predict(image, again)
+        first = self._predict(image, boxes)
+        second = self._predict(image, np.array([_box_again(face) for face in first]).reshape(-1, 4))
+        return [face | {"box": given["box"]} for face, given in zip(second, first, strict=True)]
 
     def _predict(self, image: np.ndarray, boxes: np.ndarray) -> list[dict[str, Any]]:
         faces = []
@@ -93,6 +92,12 @@ class Landmarker:
                 }
             )
         return faces
+
+
+def _box_again(face: Mapping[str, Any]) -> np.ndarray:
+    """The box [4] around a face's landmarks, or the face's own box where they have collapsed to a line."""
+    box = geometry.box_of_points(face["landmarks"])
+    return box if (box[2:] - box[:2] > 1).all() else face["box"]
 
 
 def list_images(patterns: Sequence[str]) -> list[pathlib.Path]:
@@ -166,7 +171,9 @@ def read_boxes(path: pathlib.Path) -> dict[str, np.ndarray]:
     return boxes
 
 
-def _box_finder(boxes_file: str | None, whole_image: bool, enlarge: float) -> FindBoxes:
+def _box_finder(
+    boxes_file: str | None, whole_image: bool, enlarge: float, files: Sequence[pathlib.Path]
+) -> FindBoxes:
     """Where the boxes of a picture come from: a file, the picture's own frame, or the detector."""
     if boxes_file and whole_image:
         raise ValueError("--boxes and --whole-image exclude each other")
@@ -174,61 +181,12 @@ def _box_finder(boxes_file: str | None, whole_image: bool, enlarge: float) -> Fi
         return lambda path, image: whole_image_box(image, enlarge)[None]
     if boxes_file:
         given = read_boxes(pathlib.Path(boxes_file))
+        unused = sorted(set(given) - {file.name for file in files})
+        if unused:
+            raise ValueError(f"{boxes_file} has boxes for {', '.join(unused)}, which --images does not name")
         return lambda path, image: given.get(path.name, np.empty((0, 4)))
     detector = FaceDetector()
     return lambda path, image: detector(image)
-
-
-def _write_points(path: pathlib.Path, points: np.ndarray) -> None:
-    """Writes landmarks in the .pts form of 300W, whose coordinates count from 1."""
-    lines = "\n".join(f"{x:.4f} {y:.4f}" for x, y in points + 1)
-    path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{lines}\n}}\n")
-
-
-def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Scheme) -> str:
-    contents = {
-        "image": path.name,
-        "width": image.shape[1],
-        "height": image.shape[0],
-        "scheme": scheme.name,
-        "faces": [
-            {
-                "box": np.round(face["box"], 3).tolist(),
-                "landmarks": np.round(face["landmarks"], 3).tolist(),
-                "confidence": None if face["confidence"] is None else np.round(face["confidence"], 4).tolist(),
-                "open_channels": None if face["gates"] is None else int((face["gates"] > 0).sum()),
-            }
-            for face in faces
-        ],
-    }
-    return json.dumps(contents, indent=1) + "\n"
-
-
-def _overlay(image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Scheme) -> np.ndarray:
-    """The picture with the landmarks of its faces."""
-    drawn = np.ascontiguousarray(image)
-    for face in faces:
-        extent = np.ptp(face["landmarks"], axis=0).max()
-        pictures.draw_landmarks(
-            drawn, face["landmarks"], scheme, pictures.PREDICTED, thickness=max(1, round(extent / 200))
-        )
-    return drawn
-
-
-def _output_stems(files: Sequence[pathlib.Path], out: pathlib.Path) -> list[pathlib.Path]:
-    """Where each picture's results go, without suffix: the folders below their common one are kept.
-
-    Raises:
-      ValueError: if two pictures would write the same files.
-    """
-    common = os.path.commonpath([file.resolve().parent for file in files])
-    stems = [out / file.resolve().relative_to(common).with_suffix("") for file in files]
-    seen: dict[pathlib.Path, pathlib.Path] = {}
-    for stem, file in zip(stems, files, strict=True):
-        if stem in seen:
-            raise ValueError(f"{seen[stem]} and {file} would both write {stem}.json; predict them one by one")
-        seen[stem] = file
-    return stems
 
 
 def predict_files(
@@ -255,9 +213,9 @@ def predict_files(
       ValueError: if no picture could be read.
     """
     files = list_images(patterns)
-    stems = _output_stems(files, out)
+    stems = landmark_files.output_stems(files, out)
     landmarker = Landmarker(workdir)
-    find_boxes = _box_finder(boxes_file, whole_image, landmarker.enlarge)
+    find_boxes = _box_finder(boxes_file, whole_image, landmarker.enlarge, files)
     counts = {"faces": 0, "without a face": 0, "unreadable": 0}
     for file, stem in zip(tqdm.tqdm(files, unit="picture"), stems, strict=True):
         try:
@@ -271,20 +229,9 @@ def predict_files(
             tqdm.tqdm.write(f"{file}: no face found; --boxes or --whole-image say where it is")
             counts["without a face"] += 1
         counts["faces"] += len(faces)
-        _write_results(file, stem, image, faces, landmarker.scheme)
+        landmark_files.write_results(file, stem, image, faces, landmarker.scheme)
     if counts["unreadable"] == len(files):
         raise ValueError(f"none of the {len(files)} pictures could be read")
     summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "faces")
     print(f"{len(files)} pictures: {summary}; results in {out}")
     return counts["faces"]
-
-
-def _write_results(
-    file: pathlib.Path, stem: pathlib.Path, image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Scheme
-) -> None:
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    stem.with_name(f"{stem.name}.json").write_text(_as_json(file, image, faces, scheme))
-    for number, face in enumerate(faces):
-        suffix = f"_{number}" if number else ""
-        _write_points(stem.with_name(f"{stem.name}{suffix}.pts"), face["landmarks"])
-    pictures.write_image(stem.with_name(f"{stem.name}_landmarks.jpg"), _overlay(image, faces, scheme))

@@ -27,8 +27,14 @@ class Recorder:
         if not active:
             return
         path = workdir / METRICS_LOG
-        kept = [line for line in path.read_text().splitlines() if _step(line) <= start_step] if path.exists() else []
-        path.write_text("".join(f"{line}\n" for line in kept))
+        kept = (
+            [line for line in path.read_text().splitlines() if _step(line) <= start_step]
+            if path.exists()
+            else []
+        )
+        written = path.with_suffix(".new")
+        written.write_text("".join(f"{line}\n" for line in kept))
+        written.replace(path)
         self._log = path.open("a")
         self._events = tensorboardX.SummaryWriter(str(workdir), purge_step=start_step + 1, write_to_disk=True)
         self._bar = tqdm.tqdm(total=steps, initial=start_step, unit="step", dynamic_ncols=True)

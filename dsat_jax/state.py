@@ -55,19 +55,27 @@ def create(
     )
 
 
+def template(model: nn.Module, optimizer: optax.GradientTransformation, input_size: int) -> TrainState:
+    """The shapes and types of a state, without its arrays; for the arguments see `create`."""
+    return jax.eval_shape(lambda: create(model, optimizer, input_size, jax.random.key(0)))
+
+
 def create_on(
     mesh: Mesh, model: nn.Module, optimizer: optax.GradientTransformation, input_size: int, seed: int
 ) -> TrainState:
     """The state at step 0, on every device of a mesh; for the arguments see `create`."""
     creation = jax.jit(
-        lambda: create(model, optimizer, input_size, jax.random.key(seed)), out_shardings=meshes.replicated(mesh)
+        lambda: create(model, optimizer, input_size, jax.random.key(seed)),
+        out_shardings=meshes.replicated(mesh),
     )
     # Some hundred random generators that run once: on a CPU, optimising them takes 19 s, not doing so 4 s.
     on_cpu = jax.default_backend() == "cpu"
     return creation.lower().compile({"xla_backend_optimization_level": 0} if on_cpu else None)()
 
 
-def update_ema(ema: Mapping[str, Any], new: Mapping[str, Any], decay: float, step: jax.Array) -> dict[str, Any]:
+def update_ema(
+    ema: Mapping[str, Any], new: Mapping[str, Any], decay: float, step: jax.Array
+) -> dict[str, Any]:
     """Moves the average towards new values.
 
     The decay grows as (1 + step) / (10 + step) up to `decay`, so that the average forgets the initial values soon.

@@ -33,7 +33,11 @@ def landmark_heatmaps(points: jax.Array, size: int, sigma: float, truncate: bool
 
 
 def boundary_heatmaps(
-    points: jax.Array, boundaries: tuple[tuple[int, ...], ...], size: int, sigma: float, truncate: bool = False
+    points: jax.Array,
+    boundaries: tuple[tuple[int, ...], ...],
+    size: int,
+    sigma: float,
+    truncate: bool = False,
 ) -> jax.Array:
     """One map for each boundary: exp(-d^2 / (2 sigma^2)) of the exact distance d to its polyline.
 
@@ -69,7 +73,9 @@ def _squared_distance(line: jax.Array, size: int) -> jax.Array:
 
     The running minimum over segments is one fused elementwise expression: no array with a segment axis is made.
     """
-    y, x = jnp.meshgrid(jnp.arange(size, dtype=jnp.float32), jnp.arange(size, dtype=jnp.float32), indexing="ij")
+    y, x = jnp.meshgrid(
+        jnp.arange(size, dtype=jnp.float32), jnp.arange(size, dtype=jnp.float32), indexing="ij"
+    )
     nearest = jnp.full((line.shape[0], size, size), jnp.inf)
     for k in range(max(line.shape[1] - 1, 1)):
         start = line[:, k, :, None, None]  # [batch, 2, 1, 1]

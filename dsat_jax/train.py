@@ -1,23 +1,22 @@
 """Training: one jitted step with donated state, and the loop around it."""
 
 import pathlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from absl import logging
 from flax import linen as nn
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from dsat_jax import augment, evaluate, inputs, models, objective, optimizer, pictures, state
+from dsat_jax import augment, evaluate, inputs, metrics, models, objective, optimizer, pictures, state
 from dsat_jax import config as run_config
 from dsat_jax import mesh as meshes
 from dsat_jax.checkpoints import Checkpoints
+from dsat_jax.meter import Meter, TrainingDivergedError
 from dsat_jax.recorder import Recorder
 from dsat_jax.schemes import SCHEMES
 
@@ -25,10 +24,6 @@ Batch = Mapping[str, jax.Array]
 TrainingStep = Callable[[state.TrainState, Batch], tuple[state.TrainState, dict[str, jax.Array]]]
 
 DEVICE_FIELDS = ("image", "points", "weights", "damaged")
-
-
-class TrainingDivergedError(ValueError):
-    """The loss is no longer a finite number."""
 
 
 def make_training_step(
@@ -96,62 +91,6 @@ def _pixel_error(predicted: jax.Array, labels: jax.Array, weights: jax.Array) ->
     return (distance * weights).sum() / jnp.maximum(weights.sum(), 1.0)
 
 
-class _Meter:
-    """Means of the scalars between two log lines, fetched one interval late, so that the device never waits."""
-
-    def __init__(self, recorder: Recorder, batch_size: int):
-        self._recorder = recorder
-        self._batch_size = batch_size
-        self._current: list[dict[str, jax.Array]] = []
-        self._ended: tuple[int, list[dict[str, jax.Array]]] | None = None
-        self._since = time.monotonic()
-
-    def add(self, scalars: dict[str, jax.Array]) -> None:
-        self._current.append(scalars)
-
-    def end_interval(self, step: int) -> None:
-        """Reports the interval before, and keeps the one that ends at `step` for the next call."""
-        self.report()
-        self._ended, self._current = (step, self._current), []
-
-    def report(self) -> None:
-        """Writes the interval that has ended, if there is one.
-
-        Raises:
-          TrainingDivergedError: if a loss in it is not finite.
-        """
-        if self._ended is None:
-            return
-        step, interval = self._ended
-        self._ended = None
-        values = jax.tree.map(lambda *scalars: np.array(scalars), *jax.device_get(interval))
-        finite = np.isfinite(values["loss"])
-        if not finite.all():
-            first = step - len(interval) + 1 + int(np.argmin(finite))
-            raise TrainingDivergedError(
-                f"the loss of step {first} is {values['loss'][np.argmin(finite)]} (learning rate "
-                f"{values['learning_rate'][np.argmin(finite)]:.3g}); nothing of it was saved"
-            )
-        if values["damaged"].sum() > 0:
-            logging.warning("%d damaged training images skipped up to step %d", values["damaged"].sum(), step)
-        now = time.monotonic()
-        rate = len(interval) * self._batch_size / (now - self._since)
-        self._since = now
-        means = {name: float(value.mean()) for name, value in values.items()}
-        means["damaged"] = float(values["damaged"].sum())
-        self._recorder.scalars(step, {**means, "images_per_second": rate})
-        shown = {"loss": f"{means['loss']:.4g}", "px": f"{means['pixel_error']:.2f}", "images/s": f"{rate:.0f}"}
-        self._recorder.progress(step, shown)
-
-    def pause(self) -> None:
-        """Reports everything, before work that is not training."""
-        self.report()
-
-    def resume(self) -> None:
-        """Starts the clock again after such work."""
-        self._since = time.monotonic()
-
-
 def train(
     config: ConfigDict, workdir: pathlib.Path, should_stop: Callable[[int], bool] = lambda step: False
 ) -> state.TrainState | None:
@@ -167,52 +106,41 @@ def train(
 
     Raises:
       ValueError: if the folder holds a run of another configuration.
-      TrainingDivergedError: if the loss is no longer finite.
+      TrainingDivergedError: if a loss, a gradient or the validation's NME is no longer finite.
     """
-    _claim(workdir, config)
+    meshes.check_batch_size("config.train.batch_size", config.train.batch_size)
     mesh = meshes.make_mesh()
-    for field, size in (
-        ("train.batch_size", config.train.batch_size),
-        ("evaluate.batch_size", config.evaluate.batch_size),
-    ):
-        meshes.check_batch_size(f"config.{field}", size)
-    training_source = inputs.read_split(config, config.data.train)
-    validation_source = inputs.read_split(config, config.data.validation)
-
+    sources = [inputs.read_split(config, split) for split in (config.data.train, config.data.validation)]
     model = models.build_for(config)
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
-    current = state.create_on(mesh, model, transform, config.input.size, config.seed)
     saved = Checkpoints(workdir)
-    if (newest := saved.newest_step()) is not None:
-        current = saved.restore(newest, current, meshes.replicated(mesh))
+    run_config.claim(workdir, config, started=saved.newest_step() is not None)
+    current = _newest_state(saved, config, model, transform, mesh)
     start = int(current.step)
     recorder = Recorder(workdir, start, config.train.steps, active=jax.process_index() == 0)
-    recorder.message(_opening(config, workdir, current, len(training_source), len(validation_source)))
+    recorder.message(_opening(config, workdir, current, *map(len, sources)))
 
     training_step = make_training_step(model, transform, config, mesh)
-    forward = evaluate.make_evaluation_step(model, config, mesh)
-    batches = inputs.training_batches(
-        config, training_source, start, jax.process_index(), jax.process_count()
-    )
-    meter = _Meter(recorder, config.train.batch_size)
+    validate = _make_validation(model, config, sources[1], mesh, recorder, workdir)
+    batches = inputs.training_batches(config, sources[0], start, jax.process_index(), jax.process_count())
+    meter = Meter(recorder, config.train.batch_size)
     try:
         for step in range(start + 1, config.train.steps + 1):
             batch = next(batches)
             placed = meshes.place_batch({name: batch[name] for name in DEVICE_FIELDS}, mesh)
             current, scalars = training_step(current, placed)
             meter.add(scalars)
-            last = step == config.train.steps
+            last, stop = step == config.train.steps, should_stop(step)
             if step % config.train.log_every == 0 or last:
                 meter.end_interval(step)
             if step % config.train.evaluate_every == 0 or last:
-                meter.pause()
-                nme = _validate(forward, current, config, validation_source, mesh, recorder, step, workdir)
-                saved.save(current, nme)
+                meter.pause(step)
+                saved.save(current, validate(step, current.ema))
                 meter.resume()
-            elif should_stop(step):
-                meter.pause()
+            elif stop:
+                meter.pause(step)
                 saved.save(current, None)
-            if should_stop(step) and not last:
+            if stop and not last:
                 recorder.message(f"stopped at step {step}; the same command goes on from there")
                 return None
         return current
@@ -222,18 +150,19 @@ def train(
         recorder.close()
 
 
-def _claim(workdir: pathlib.Path, config: ConfigDict) -> None:
-    """Writes the configuration into the run's folder, or checks that the run there has the same."""
-    if not (workdir / run_config.FILE_NAME).exists():
-        if jax.process_index() == 0:
-            run_config.save(config, workdir)
-        return
-    differing = run_config.differences(run_config.load(workdir), config)
-    if differing:
-        raise ValueError(
-            f"{workdir} holds a run of another configuration ({'; '.join(differing)}): give another --workdir, or "
-            "delete that folder"
-        )
+def _newest_state(
+    saved: Checkpoints,
+    config: ConfigDict,
+    model: nn.Module,
+    transform: optax.GradientTransformation,
+    mesh: Mesh,
+) -> state.TrainState:
+    """The state of the newest checkpoint, or that at step 0 where there is none."""
+    newest = saved.newest_step()
+    if newest is None:
+        return state.create_on(mesh, model, transform, config.input.size, config.seed)
+    template = state.template(model, transform, config.input.size)
+    return saved.restore(newest, template, meshes.replicated(mesh))
 
 
 def _opening(
@@ -251,28 +180,32 @@ def _opening(
     )
 
 
-def _validate(
-    forward: evaluate.Forward,
-    current: state.TrainState,
+def _make_validation(
+    model: nn.Module,
     config: ConfigDict,
-    source: Any,
+    source: Sequence[Mapping[str, np.ndarray]],
     mesh: Mesh,
     recorder: Recorder,
-    step: int,
     workdir: pathlib.Path,
-) -> float:
-    """Evaluates the averaged parameters on validation; returns the NME in percent."""
-    result = evaluate.evaluate_split(forward, current.ema, config, source, mesh)
-    nme = 100 * float(result.nme.mean())
-    recorder.scalars(step, {"validation_nme": nme})
-    recorder.message(
-        f"step {step}: validation NME {nme:.2f} % ({config.evaluate.normaliser.replace('_', '-')} distance)"
-    )
-    grid = pictures.sample_grid(result.sample, SCHEMES[config.data.scheme])
-    recorder.image(step, "validation", grid)
-    if jax.process_index() == 0:
-        pictures.write_image(workdir / pictures.SAMPLES_FILE, grid)
-    return nme
+) -> Callable[[int, Mapping[str, Any]], float]:
+    """The function that evaluates the variables of a step on validation; it returns the NME in percent."""
+    forward = evaluate.make_evaluation_step(model, config, mesh)
+    normaliser = config.evaluate.normaliser.replace("_", "-")
+
+    def validate(step: int, variables: Mapping[str, Any]) -> float:
+        result = evaluate.evaluate_split(forward, variables, config, source, mesh)
+        nme = metrics.Summary.of(result.nme, config.evaluate.threshold).result()["nme"]
+        if not np.isfinite(nme):
+            raise TrainingDivergedError(f"the validation NME of step {step} is {nme}; it was not saved")
+        recorder.scalars(step, {"validation_nme": nme})
+        recorder.message(f"step {step}: validation NME {nme:.2f} % ({normaliser} distance)")
+        grid = pictures.sample_grid(result.sample, SCHEMES[config.data.scheme])
+        recorder.image(step, "validation", grid)
+        if jax.process_index() == 0:
+            pictures.write_image(workdir / pictures.SAMPLES_FILE, grid)
+        return nme
+
+    return validate
 
 
 def train_and_evaluate(
@@ -288,7 +221,6 @@ def train_and_evaluate(
     Returns:
       The summaries of `evaluate.evaluate_splits`; None if the training was stopped early.
     """
-    inputs.build_if_generated(config)
     if train(config, workdir, should_stop) is None:
         return None
     return evaluate.evaluate_run(workdir)

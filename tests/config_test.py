@@ -48,7 +48,7 @@ def test_folders_without_a_run_or_with_a_foreign_one_are_refused(tmp_path):
         run_config.load(tmp_path)
 
 
-@pytest.mark.parametrize("name, variant", all_variants())
+@pytest.mark.parametrize(("name", "variant"), all_variants())
 def test_every_variant_names_things_that_exist(name, variant):
     config = importlib.import_module(f"configs.{name}").get_config(variant)
     assert config.data.scheme in SCHEMES
@@ -64,3 +64,15 @@ def test_an_unknown_variant_is_refused_with_the_known_ones(name):
     module = importlib.import_module(f"configs.{name}")
     with pytest.raises(ValueError, match=f"no variant 'x'; it has {next(iter(module.VARIANTS))}"):
         module.get_config("x")
+
+
+def test_a_folder_is_claimed_by_the_configuration_of_its_first_checkpoint(tmp_path):
+    config, other = run_config.default(), run_config.default()
+    other.train.batch_size = 48
+    run_config.claim(tmp_path, config, started=False)
+    run_config.claim(tmp_path, other, started=False)  # nothing was trained yet: the last one counts
+    with pytest.raises(ValueError, match=r"another configuration \(train\.batch_size: 48 there, 32 here\)"):
+        run_config.claim(tmp_path, config, started=True)
+    other.data.data_dir = "elsewhere"
+    run_config.claim(tmp_path, other, started=True)
+    assert run_config.load(tmp_path).data.data_dir == "elsewhere"

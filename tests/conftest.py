@@ -4,12 +4,13 @@ import os
 import pathlib
 from collections.abc import Callable
 
+import jax
 import numpy as np
 import pytest
 
 from tfds_builders import build
 
-# The networks of the tests are tiny: compiling them takes far longer than running them. JAX reads this at its first use.
+# The networks of the tests are tiny: compiling them takes far longer than running them. JAX reads this when it starts.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "shared" / "golden"
@@ -35,3 +36,10 @@ def tiny_dataset(tmp_path_factory) -> str:
     folder = str(tmp_path_factory.mktemp("datasets"))
     build.build("synthetic_faces/tiny", data_dir=folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache(tmp_path_factory) -> None:
+    """Compiles a function once, however many runs of the session jit it anew."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)

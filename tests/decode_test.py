@@ -43,7 +43,7 @@ def test_known_centres_are_found_to_a_twentieth_of_a_pixel(decoder):
 
 
 @pytest.mark.parametrize(
-    "name, heatmap",
+    ("name", "heatmap"),
     {
         "zero": np.zeros((16, 16)),
         "negative": -np.ones((16, 16)),
@@ -59,7 +59,8 @@ def test_known_centres_are_found_to_a_twentieth_of_a_pixel(decoder):
 def test_hostile_maps_give_finite_points_near_the_map(decoder, name, heatmap):
     found = decode.DECODERS[decoder](heatmap[None, :, :, None].astype(np.float32))
     assert np.isfinite(found).all(), name
-    assert (found >= -3).all() and (found <= 18).all()
+    assert (found >= -3).all()
+    assert (found <= 18).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -70,7 +71,9 @@ def test_any_finite_map_gives_finite_points(heatmaps):
 
 
 def test_border_peak_is_found_outside_the_map():
-    found = decode.log_quadratic(bumps(np.array([[-0.7, 5.2], [16.4, 3.0]]), np.array([2.0, 2.0]), size=16))[0]
+    found = decode.log_quadratic(bumps(np.array([[-0.7, 5.2], [16.4, 3.0]]), np.array([2.0, 2.0]), size=16))[
+        0
+    ]
     np.testing.assert_allclose(found, [[-0.7, 5.2], [16.4, 3.0]], atol=0.02)
 
 

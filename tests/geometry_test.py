@@ -15,7 +15,9 @@ def test_compose_and_invert_agree_with_applying_one_after_the_other():
     np.testing.assert_allclose(
         there, geometry.transform_points(outer, geometry.transform_points(inner, points))
     )
-    np.testing.assert_allclose(geometry.transform_points(geometry.invert(outer), geometry.transform_points(outer, points)), points)
+    np.testing.assert_allclose(
+        geometry.transform_points(geometry.invert(outer), geometry.transform_points(outer, points)), points
+    )
 
 
 def test_transforms_of_a_batch_equal_those_of_its_rows():
@@ -38,7 +40,9 @@ def test_mirror_matrix_and_mirror_points_follow_a_mirrored_picture():
     image[3, 2] = 255
     mirrored = image[:, ::-1]
     assert mirrored[3, 8] == 255
-    np.testing.assert_allclose(geometry.transform_points(geometry.mirror_matrix(11), np.array([[2.0, 3.0]])), [[8, 3]])
+    np.testing.assert_allclose(
+        geometry.transform_points(geometry.mirror_matrix(11), np.array([[2.0, 3.0]])), [[8, 3]]
+    )
     points = np.array([[2.0, 3.0], [4.0, 5.0]])
     np.testing.assert_allclose(geometry.mirror_points(points, 11, np.array([1, 0])), [[6, 5], [8, 3]])
 
@@ -82,7 +86,9 @@ def test_jitter_turns_scales_and_mirrors_about_the_centre():
     right = np.array([[73.5, 63.5]])
     turned = geometry.jitter_matrix(128, angle=90, scale=1.0, shift=np.zeros(2), mirror=False)
     np.testing.assert_allclose(geometry.transform_points(turned, centre), centre)
-    np.testing.assert_allclose(geometry.transform_points(turned, right), [[63.5, 73.5]], atol=1e-9)  # clockwise
+    np.testing.assert_allclose(
+        geometry.transform_points(turned, right), [[63.5, 73.5]], atol=1e-9
+    )  # clockwise
     moved = geometry.jitter_matrix(128, angle=0, scale=2.0, shift=np.array([3.0, -1.0]), mirror=True)
     np.testing.assert_allclose(geometry.transform_points(moved, right), [[127 - 86.5, 62.5]])
 
@@ -90,8 +96,12 @@ def test_jitter_turns_scales_and_mirrors_about_the_centre():
 def test_opencv_warps_by_the_same_pixel_centres():
     image = np.zeros((40, 40), np.float32)
     image[12, 25] = 1.0
-    matrix = geometry.compose(geometry.jitter_matrix(40, 30.0, 1.3, np.array([2.0, -3.0]), True), geometry.IDENTITY)
+    matrix = geometry.compose(
+        geometry.jitter_matrix(40, 30.0, 1.3, np.array([2.0, -3.0]), True), geometry.IDENTITY
+    )
     warped = cv2.warpAffine(image, matrix, (40, 40))
     y, x = np.mgrid[:40, :40]
     found = np.array([(x * warped).sum(), (y * warped).sum()]) / warped.sum()
-    np.testing.assert_allclose(found, geometry.transform_points(matrix, np.array([[25.0, 12.0]]))[0], atol=0.1)
+    np.testing.assert_allclose(
+        found, geometry.transform_points(matrix, np.array([[25.0, 12.0]]))[0], atol=0.1
+    )

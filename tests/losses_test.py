@@ -12,7 +12,9 @@ from dsat_jax import losses
 
 def test_wing_values_and_slopes():
     # w = 10, eps = 2: 10 ln(1 + 2 / 2) = 6.931472; c = 10 - 10 ln 6 = -7.917595; at 12: 12 + 7.917595.
-    np.testing.assert_allclose(losses.wing(jnp.array([0.0, 2.0, -2.0, 12.0])), [0, 6.931472, 6.931472, 19.917595], rtol=1e-6)
+    np.testing.assert_allclose(
+        losses.wing(jnp.array([0.0, 2.0, -2.0, 12.0])), [0, 6.931472, 6.931472, 19.917595], rtol=1e-6
+    )
     slope = jax.vmap(jax.grad(losses.wing))(jnp.array([2.0, -2.0, 12.0]))
     np.testing.assert_allclose(slope, [2.5, -2.5, 1.0], rtol=1e-6)  # w / (eps + x) = 10 / 4
 
@@ -27,7 +29,7 @@ def test_smooth_wing_values():
     )
 
 
-@pytest.mark.parametrize("edge, expected", [(losses.SMOOTH_WING_T, 5.9701493), (losses.WING_WIDTH, 1.0)])
+@pytest.mark.parametrize(("edge", "expected"), [(losses.SMOOTH_WING_T, 5.9701493), (losses.WING_WIDTH, 1.0)])
 def test_smooth_wing_is_continuous_in_value_and_slope(edge, expected):
     with jax.enable_x64(True):
         below, above = jnp.float64(edge * (1 - 1e-9)), jnp.float64(edge * (1 + 1e-9))
@@ -60,5 +62,8 @@ def test_unknown_points_take_no_part_even_if_they_are_nan():
 def test_heatmap_loss_is_the_mean_square_over_known_channels():
     heatmaps = jnp.zeros((1, 2, 2, 2)).at[0, 0, 0, 0].set(2.0)
     targets = jnp.zeros((1, 2, 2, 2)).at[..., 1].set(jnp.nan)
-    assert losses.heatmap_loss(heatmaps, targets, jnp.array([[1.0, 0.0]])) == pytest.approx(1.0)
+    value, slope = jax.value_and_grad(losses.heatmap_loss)(heatmaps, targets, jnp.array([[1.0, 0.0]]))
+    assert value == pytest.approx(1.0)
+    assert slope[0, 0, 0, 0] == pytest.approx(1.0)  # 2 * 2 / 4
+    assert jnp.isfinite(slope).all()
     assert losses.heatmap_loss(heatmaps, jnp.zeros((1, 2, 2, 2)), jnp.ones((1, 2))) == pytest.approx(0.5)

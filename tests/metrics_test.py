@@ -28,6 +28,15 @@ def test_normalisers():
     assert metrics.inter_pupil(wflw, WFLW_98) == pytest.approx(10)
 
 
+def test_unknown_labels_leave_their_normaliser_or_make_it_unknown():
+    points = square_face()
+    points[0, 8] = np.nan
+    assert metrics.box_diagonal(points, W300_68) == pytest.approx(np.hypot(40, 60))
+    points[0, 36] = np.nan
+    assert np.isnan(metrics.inter_ocular(points, W300_68))
+    assert metrics.Summary.of(np.array([0.02, np.nan]), 0.1).result()["faces"] == 1
+
+
 def test_nme_is_the_mean_over_known_points():
     errors = metrics.point_errors(
         np.array([[[3.0, 4.0], [100.0, 0.0]]]), np.zeros((1, 2, 2)), normaliser=np.array([50.0])

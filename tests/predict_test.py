@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dsat_jax import geometry, predict
+from dsat_jax import geometry, landmark_files, predict
 from dsat_jax.detect import FaceDetector
 from dsat_jax.schemes import W300_68
 from tfds_builders.synthetic_faces.drawing import draw_face
@@ -50,7 +50,7 @@ def test_the_crop_of_the_whole_image_box_is_the_whole_image():
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    ("text", "message"),
     [
         ("[", "is not JSON"),
         ("[1]", "holds a list, expected"),
@@ -68,16 +68,18 @@ def test_bad_box_files_are_refused(tmp_path, text, message):
 
 def test_results_keep_the_folders_and_never_share_a_name(pictures, tmp_path):
     files = predict.list_images([str(pictures), f"{pictures}/more"])
-    stems = predict._output_stems(files, tmp_path / "out")
+    stems = landmark_files.output_stems(files, tmp_path / "out")
     assert [str(stem.relative_to(tmp_path / "out")) for stem in stems] == ["a", "b", "more/c"]
+    with pytest.raises(ValueError, match="whose annotations would be overwritten"):
+        landmark_files.output_stems(files, pictures)
     cv2.imwrite(str(pictures / "a.png"), np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would both write"):
-        predict._output_stems(predict.list_images([str(pictures)]), tmp_path / "out")
+        landmark_files.output_stems(predict.list_images([str(pictures)]), tmp_path / "out")
 
 
 def test_written_points_read_back_to_a_ten_thousandth_of_a_pixel(tmp_path):
     points = np.random.default_rng(0).uniform(-3, 500, (W300_68.num_points, 2))
-    predict._write_points(tmp_path / "face.pts", points)
+    landmark_files.write_points(tmp_path / "face.pts", points)
     found = pts.parse_pts((tmp_path / "face.pts").read_bytes(), "face.pts", W300_68.num_points) - 1
     np.testing.assert_allclose(found, points, atol=1e-4)
 
@@ -102,7 +104,7 @@ def test_json_tells_the_picture_the_scheme_and_every_face(tmp_path):
         "confidence": np.full(68, 0.5),
         "gates": np.array([1.0, 0.0, 1.0]),
     }
-    text = predict._as_json(tmp_path / "a.jpg", np.zeros((20, 30, 3), np.uint8), [face], W300_68)
+    text = landmark_files._as_json(tmp_path / "a.jpg", np.zeros((20, 30, 3), np.uint8), [face], W300_68)
     contents = json.loads(text)
     assert (contents["width"], contents["height"], contents["scheme"]) == (30, 20, "w300_68")
     assert contents["faces"][0]["open_channels"] == 2

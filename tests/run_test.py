@@ -23,7 +23,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         (["--config=configs/synthetic.py", "--config.train.epochs=3"], "train.epochs"),
         (["--config=configs/synthetic.py:huge"], "configs/synthetic.py has no variant 'huge'; it has dsat"),
@@ -31,7 +31,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         ([], "--mode=train needs --config"),
         (["--mode=evaluate", "--workdir=absent"], "absent holds no run"),
         (["--mode=predict", "--workdir=absent", "--images=none*.jpg"], "none*.jpg matches no picture"),
-        (["--mode=predict", "--workdir=absent", "--images=README.md"], "absent holds no run"),
+        (["--mode=predict", "--workdir=absent", "--images=docs/synthetic_faces.jpg"], "absent holds no run"),
         (["--mode=evaluate"], "--mode=evaluate needs --workdir=RUN"),
     ],
 )

@@ -1,5 +1,7 @@
 """Rendered heatmaps: against the released code's maps, an independent distance, and their own decoding."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,11 +42,13 @@ def test_boundary_map_is_the_exact_distance_to_the_polyline():
     """Against the smallest distance to a dense sampling of the line, in float64."""
     line = np.array([[4.3, 5.1], [20.2, 8.7], [22.9, 25.5], [22.9, 25.5]])
     share = np.linspace(0, 1, 20_001)[:, None]
-    dense = np.concatenate([a + share * (b - a) for a, b in zip(line[:-1], line[1:], strict=True)])
+    dense = np.concatenate([a + share * (b - a) for a, b in itertools.pairwise(line)])
     y, x = np.mgrid[:32, :32]
     pixels = np.stack([x, y], -1).reshape(-1, 1, 2)
     exact = np.array([np.min(np.linalg.norm(pixel - dense, axis=-1)) for pixel in pixels]).reshape(32, 32)
-    ours = targets.boundary_heatmaps(jnp.asarray(line, jnp.float32)[None], ((0, 1, 2, 3),), 32, 3.0)[0, ..., 0]
+    ours = targets.boundary_heatmaps(jnp.asarray(line, jnp.float32)[None], ((0, 1, 2, 3),), 32, 3.0)[
+        0, ..., 0
+    ]
     inside = exact < 5.99
     np.testing.assert_allclose(ours[inside], np.exp(-(exact[inside] ** 2) / 18), atol=2e-4)
     np.testing.assert_allclose(ours[exact > 6.01], 0.001)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dsat_jax.decode import soft_argmax
+from dsat_jax.decode import soft_argmax, to_input_pixels
 from dsat_jax.models.cross_scale import ChannelTransformer
 from dsat_jax.models.gate import GATES
 from dsat_jax.models.hourglass import Hourglass
@@ -82,7 +82,7 @@ class DSAT(nn.Module):
             x = Hourglass(transformer, self.dtype, name=f"hourglass_{i + 1}")(x, train)
         heatmaps = self._head(x, train).astype(jnp.float32)
         stride = images.shape[1] // heatmaps.shape[1]
-        points = (soft_argmax(heatmaps[..., : self.num_points]) + 0.5) * stride - 0.5
+        points = to_input_pixels(soft_argmax(heatmaps[..., : self.num_points]), stride)
         return Prediction(points=points, heatmaps=heatmaps, gates=gates)
 
     @nn.nowrap
@@ -97,6 +97,9 @@ class DSAT(nn.Module):
             raise ValueError(
                 f"DSAT's width must be a positive multiple of {WIDTH_MULTIPLE}, got {self.width}"
             )
+        for name, smallest in (("stacks", 1), ("transformer_layers", 0), ("heads", 1)):
+            if getattr(self, name) < smallest:
+                raise ValueError(f"DSAT needs {name} of at least {smallest}, got {getattr(self, name)}")
         if self.gate not in ("none", *GATES):
             raise ValueError(f"unknown gate {self.gate!r}; there are {', '.join(['none', *GATES])}")
 

@@ -1,0 +1,1 @@
+"""Face landmarks in JAX/Flax: models, losses, targets, training, evaluation and prediction."""

@@ -1,0 +1,103 @@
+"""The files that prediction writes for a picture: NAME.json, NAME.pts, NAME.face1.pts ..., NAME_landmarks.jpg."""
+
+import glob
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dsat_jax import pictures
+from dsat_jax.schemes import Scheme
+
+
+def write_points(path: pathlib.Path, points: np.ndarray) -> None:
+    """Writes landmarks [points, 2] in the .pts form of 300W, whose coordinates count from 1."""
+    lines = "\n".join(f"{x:.4f} {y:.4f}" for x, y in points + 1)
+    path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{lines}\n}}\n")
+
+
+def _as_json(
+    path: pathlib.Path, image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Scheme
+) -> str:
+    contents = {
+        "image": path.name,
+        "width": image.shape[1],
+        "height": image.shape[0],
+        "scheme": scheme.name,
+        "faces": [
+            {
+                "box": np.round(face["box"], 3).tolist(),
+                "landmarks": np.round(face["landmarks"], 3).tolist(),
+                "confidence": None
+                if face["confidence"] is None
+                else np.round(face["confidence"], 4).tolist(),
+                "open_channels": None if face["gates"] is None else int((face["gates"] > 0).sum()),
+            }
+            for face in faces
+        ],
+    }
+    return json.dumps(contents, indent=1) + "\n"
+
+
+def _overlay(image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Scheme) -> np.ndarray:
+    """The picture with the landmarks of its faces."""
+    drawn = np.ascontiguousarray(image)
+    for face in faces:
+        extent = np.ptp(face["landmarks"], axis=0).max()
+        pictures.draw_landmarks(
+            drawn, face["landmarks"], scheme, pictures.PREDICTED, thickness=max(1, round(extent / 200))
+        )
+    return drawn
+
+
+def output_stems(files: Sequence[pathlib.Path], out: pathlib.Path) -> list[pathlib.Path]:
+    """Where each picture's results go, without suffix: the folders below their common one are kept.
+
+    Raises:
+      ValueError: if two pictures would write the same files, or a result would lie beside its picture, where it
+        could take the place of an annotation.
+    """
+    common = os.path.commonpath([file.resolve().parent for file in files])
+    stems = [out / file.resolve().relative_to(common).with_suffix("") for file in files]
+    seen: dict[pathlib.Path, pathlib.Path] = {}
+    for stem, file in zip(stems, files, strict=True):
+        if stem.resolve().parent == file.resolve().parent:
+            raise ValueError(
+                f"{out} is the folder of {file}, whose annotations would be overwritten: give another --out"
+            )
+        if stem in seen:
+            raise ValueError(f"{seen[stem]} and {file} would both write {stem}.json; predict them one by one")
+        seen[stem] = file
+    return stems
+
+
+def write_results(
+    file: pathlib.Path,
+    stem: pathlib.Path,
+    image: np.ndarray,
+    faces: Sequence[Mapping[str, Any]],
+    scheme: Scheme,
+) -> None:
+    """Writes the results of a picture, in place of those of an earlier prediction.
+
+    Args:
+      file: the picture.
+      stem: from `output_stems`.
+      image: uint8 [height, width, 3] RGB.
+      faces: as `predict.Landmarker` returns them.
+      scheme: of the landmarks.
+    """
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for earlier in [
+        stem.with_name(f"{stem.name}.pts"),
+        *stem.parent.glob(f"{glob.escape(stem.name)}.face*.pts"),
+    ]:
+        earlier.unlink(missing_ok=True)
+    stem.with_name(f"{stem.name}.json").write_text(_as_json(file, image, faces, scheme))
+    for number, face in enumerate(faces):
+        suffix = f".face{number}" if number else ""
+        write_points(stem.with_name(f"{stem.name}{suffix}.pts"), face["landmarks"])
+    pictures.write_image(stem.with_name(f"{stem.name}_landmarks.jpg"), _overlay(image, faces, scheme))

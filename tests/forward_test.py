@@ -1,0 +1,23 @@
+"""Mirror averaging, on every output of the network."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dsat_jax import forward, geometry, targets
+from dsat_jax.models.prediction import Prediction
+from dsat_jax.schemes import SCHEMES
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+def test_a_perfect_network_is_not_changed_by_mirror_averaging(scheme):
+    """Points and all heatmaps, boundaries too, of a face and of its mirror average to those of the face."""
+    points = np.random.default_rng(0).uniform(4, 27, (1, scheme.num_points, 2)).astype(np.float32)
+    mirrored = geometry.mirror_points(points, 32, scheme.mirror_permutation).astype(np.float32)
+    both = jnp.concatenate([points, mirrored])
+    heatmaps = targets.render(both, scheme.boundaries, 32, 32, 1.5, truncate=False)
+    prediction = Prediction(points=both, heatmaps=heatmaps, gates=jnp.eye(2))
+    averaged = forward._average_mirrored(prediction, 32, scheme)
+    np.testing.assert_allclose(averaged.points, points, atol=1e-4)
+    np.testing.assert_allclose(averaged.heatmaps, heatmaps[:1], atol=1e-4)
+    np.testing.assert_array_equal(averaged.gates, [[1, 0]])
