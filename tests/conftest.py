@@ -13,18 +13,29 @@ from tfds_builders import build
 # The networks of the tests are tiny: compiling them takes far longer than running them. JAX reads this when it starts.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
-GOLDEN = pathlib.Path(__file__).parents[2] / "shared" / "golden"
+# The smallest file travels with the tests; the others, 24 MB, lie beside the repository where they are at hand.
+GOLDEN = (pathlib.Path(__file__).parent / "golden", pathlib.Path(__file__).parents[2] / "shared" / "golden")
 
 
 @pytest.fixture(scope="session")
-def recorded() -> Callable[[str], dict[str, np.ndarray]]:
-    """A function from the name of a recorded .npz file to its arrays; it skips the test where the file is absent."""
+def golden_file() -> Callable[[str], pathlib.Path]:
+    """A function from the name of a file recorded from the original to its path; it skips the test without it."""
+
+    def find(name: str) -> pathlib.Path:
+        path = next((folder / name for folder in GOLDEN if (folder / name).exists()), None)
+        if path is None:
+            pytest.skip(f"the recorded tensors of the original are not here: {GOLDEN[-1] / name}")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def recorded(golden_file) -> Callable[[str], dict[str, np.ndarray]]:
+    """A function from the name of a recorded .npz file to its arrays."""
 
     def load(name: str) -> dict[str, np.ndarray]:
-        path = GOLDEN / name
-        if not path.exists():
-            pytest.skip(f"the recorded tensors of the original are not here: {path}")
-        with np.load(path) as arrays:
+        with np.load(golden_file(name)) as arrays:
             return {key: arrays[key] for key in arrays.files}
 
     return load

@@ -11,10 +11,6 @@ import pytest
 from dsat_jax.models.dsat import DSAT
 from dsat_jax.torch_import import load_torch_dsat, read_state_dict
 
-GOLDEN = pathlib.Path(__file__).parents[2] / "shared" / "golden"
-
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden tensors are not there")
-
 
 @functools.cache
 def template(gate: str = "released") -> dict:
@@ -24,8 +20,8 @@ def template(gate: str = "released") -> dict:
 
 
 @pytest.fixture
-def state() -> dict[str, np.ndarray]:
-    return read_state_dict(GOLDEN / "weights.npz")
+def state(golden_file) -> dict[str, np.ndarray]:
+    return read_state_dict(golden_file("weights.npz"))
 
 
 def save(directory: pathlib.Path, state: dict[str, np.ndarray]) -> pathlib.Path:
@@ -40,9 +36,8 @@ def torch():
     )
 
 
-@needs_golden
-def test_layouts(state):
-    params = load_torch_dsat(GOLDEN / "weights.npz", template())["params"]
+def test_layouts(state, golden_file):
+    params = load_torch_dsat(golden_file("weights.npz"), template())["params"]
     hourglass = params["hourglass_2"]
     transformer = hourglass["channel_transformer"]
     attention = transformer["encoder"]["block_3"]["attention"]
@@ -59,20 +54,18 @@ def test_layouts(state):
         np.testing.assert_array_equal(array, state[name].transpose(transposed), err_msg=name)
 
 
-@needs_golden
 @pytest.mark.parametrize("form", ["plain", "checkpoint"])
-def test_pth_holds_the_same_as_npz(torch, tmp_path, state, form):
-    path = GOLDEN / "weights.pth"
+def test_pth_holds_the_same_as_npz(torch, tmp_path, state, form, golden_file):
+    path = golden_file("weights.pth")
     if form == "checkpoint":  # as a training script saves it: wrapped, from DataParallel, with step counters
         tensors = {f"module.{name}": torch.from_numpy(array) for name, array in state.items()}
         tensors["module.conv2.bn1.num_batches_tracked"] = torch.tensor(7)
         path = tmp_path / "checkpoint.pth.tar"
         torch.save({"epoch": 3, "state_dict": tensors}, path)
-    expected = load_torch_dsat(GOLDEN / "weights.npz", template())
+    expected = load_torch_dsat(golden_file("weights.npz"), template())
     jax.tree.map(np.testing.assert_array_equal, load_torch_dsat(path, template()), expected)
 
 
-@needs_golden
 def test_every_misfit_is_named_in_one_error(tmp_path, state):
     del state["conv4_1.mtc.encoder.layer.0.channel_attn.query2.3.weight"]
     del state["conv2.bn1.running_var"]
@@ -92,13 +85,11 @@ def test_every_misfit_is_named_in_one_error(tmp_path, state):
     ]
 
 
-@needs_golden
-def test_weights_for_a_learned_gate_are_missing():
+def test_weights_for_a_learned_gate_are_missing(golden_file):
     with pytest.raises(ValueError, match=r"missing: gate\.hidden\.weight \(for params/gate/hidden/kernel\)"):
-        load_torch_dsat(GOLDEN / "weights.npz", template("learned"))
+        load_torch_dsat(golden_file("weights.npz"), template("learned"))
 
 
-@needs_golden
 def test_step_counters_are_dropped(tmp_path, state):
     state["conv2.bn1.num_batches_tracked"] = np.array(7)
     load_torch_dsat(save(tmp_path, state), template())

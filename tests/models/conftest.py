@@ -1,7 +1,5 @@
 """The reduced network of the golden tensors, its weights and its recorded runs."""
 
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +7,6 @@ import pytest
 
 from dsat_jax.models.dsat import DSAT
 from dsat_jax.torch_import import load_torch_dsat
-
-GOLDEN = pathlib.Path(__file__).parents[3] / "shared" / "golden"
 
 
 def to_nhwc(array: np.ndarray) -> jax.Array:
@@ -46,6 +42,6 @@ def golden_model() -> DSAT:
 
 
 @pytest.fixture(scope="session")
-def golden_variables(golden: Golden, golden_model: DSAT) -> dict:
+def golden_variables(golden: Golden, golden_model: DSAT, golden_file) -> dict:
     template = jax.eval_shape(lambda: golden_model.init(jax.random.key(0), golden["x"], train=False))
-    return load_torch_dsat(GOLDEN / "weights.npz", template)
+    return load_torch_dsat(golden_file("weights.npz"), template)
