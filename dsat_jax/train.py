@@ -108,7 +108,8 @@ def train(
       ValueError: if the folder holds a run of another configuration.
       TrainingDivergedError: if a loss, a gradient or the validation's NME is no longer finite.
     """
-    meshes.check_batch_size("config.train.batch_size", config.train.batch_size)
+    for name in ("train", "evaluate"):
+        meshes.check_batch_size(f"config.{name}.batch_size", config[name].batch_size)
     mesh = meshes.make_mesh()
     sources = [inputs.read_split(config, split) for split in (config.data.train, config.data.validation)]
     model = models.build_for(config)
