@@ -30,7 +30,7 @@ def _dsat(config: ConfigDict) -> None:
     config.augment.update(rotation=15.0, scale=(0.95, 1.1), shift=0.05, low_resolution=0.0, occlusion=0.0)
     config.loss.sigma = 1.5
     config.optimizer.update(learning_rate=8e-3, warmup_steps=50, ema=0.995)
-    config.train.update(batch_size=16, steps=1_200, evaluate_every=400)
+    config.train.update(batch_size=16, steps=950, evaluate_every=475)
 
 
 VARIANTS = {"dsat": _dsat}
