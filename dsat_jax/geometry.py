@@ -35,9 +35,10 @@ def invert(matrix: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, -linear @ matrix[:, 2:]], axis=1)
 
 
-def resize_matrix(scale: float) -> np.ndarray:
-    """Transform [2, 3] of a picture resized by `scale`: x' = (x + 0.5) scale - 0.5, the same for y."""
-    return np.array([[scale, 0.0, 0.5 * scale - 0.5], [0.0, scale, 0.5 * scale - 0.5]])
+def resize_matrix(scale_x: float, scale_y: float | None = None) -> np.ndarray:
+    """Transform [2, 3] of a resized picture: x' = (x + 0.5) scale_x - 0.5, and y by `scale_y`, or by the same."""
+    scale_y = scale_x if scale_y is None else scale_y
+    return np.array([[scale_x, 0.0, 0.5 * scale_x - 0.5], [0.0, scale_y, 0.5 * scale_y - 0.5]])
 
 
 def mirror_matrix(width: int) -> np.ndarray:

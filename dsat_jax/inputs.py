@@ -95,12 +95,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
         height, width = image.shape[:2]
         shrunk = (max(round(width * scale), 1), max(round(height * scale), 1))
         image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
-        resized = np.array(
-            [
-                [shrunk[0] / width, 0.0, 0.5 * shrunk[0] / width - 0.5],
-                [0.0, shrunk[1] / height, 0.5 * shrunk[1] / height - 0.5],
-            ]
-        )
+        resized = geometry.resize_matrix(shrunk[0] / width, shrunk[1] / height)
         matrix = geometry.compose(matrix, geometry.invert(resized))
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
 

@@ -205,9 +205,7 @@ def cut_face(picture: np.ndarray, boxes: Sequence[np.ndarray]) -> tuple[np.ndarr
     size = (max(1, round(columns * shrink)), max(1, round(rows * shrink)))
     if shrink < 1.0:
         cut = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
-    to_slice = np.stack(
-        [geometry.resize_matrix(columns / size[0])[0], geometry.resize_matrix(rows / size[1])[1]]
-    )
+    to_slice = geometry.resize_matrix(columns / size[0], rows / size[1])
     return cut, geometry.compose(np.array([[1.0, 0.0, x_min], [0.0, 1.0, y_min]]), to_slice)
 
 

@@ -205,14 +205,13 @@ def _sample_look(random: np.random.Generator, feminine: bool) -> Look:
 def _sample_expression(random: np.random.Generator, strong: bool) -> Expression:
     """Mostly mild; strong ones are one of six acts, with some noise."""
     openness, level = random.uniform(0.8, 1.1), random.normal(0, 0.15)
-    jitter = lambda scale: tuple(random.normal(0, scale, 2).tolist())  # noqa: E731
     base = {
         "smile": tuple(np.clip(random.uniform(-0.25, 0.5) + random.normal(0, 0.06, 2), -1, 1).tolist()),
         "lips_part": float(random.random() < 0.3) * random.uniform(0.1, 0.6),
         "brow_raise": tuple((level + random.normal(0, 0.05, 2)).tolist()),
         "frown": float(max(random.normal(0, 0.12), 0)),
         "eye_open": tuple((openness + random.normal(0, 0.02, 2)).tolist()),
-        "gaze": jitter(0.28),
+        "gaze": tuple(random.normal(0, 0.28, 2).tolist()),
     }
     if strong:
         power = random.uniform(0.7, 1.0)
