@@ -97,7 +97,7 @@ class DSAT(nn.Module):
             raise ValueError(
                 f"DSAT's width must be a positive multiple of {WIDTH_MULTIPLE}, got {self.width}"
             )
-        for name, smallest in (("stacks", 1), ("transformer_layers", 0), ("heads", 1)):
+        for name, smallest in (("stacks", 0), ("transformer_layers", 0), ("heads", 1)):
             if getattr(self, name) < smallest:
                 raise ValueError(f"DSAT needs {name} of at least {smallest}, got {getattr(self, name)}")
         if self.gate not in ("none", *GATES):
