@@ -1,7 +1,7 @@
 """DSAT on 300W: 68 points, NME by the distance of the outer eye corners, FR and AUC at 8 %.
 
 python -m tfds_builders.build w300 --manual_dir=DIR
-python run.py --config=configs/w300.py                  dsat: 181 M parameters, ours; not yet trained by us
+python run.py --config=configs/w300.py                  dsat: 185.7 M parameters, ours; not yet trained by us
 python run.py --config=configs/w300.py:dsat-released    the released network, loss and schedule; not yet trained by us
 python run.py --config=configs/w300.py:small            NME 3.93 % on helen_test (330 faces), 31.5 min on 2 CPU cores
 
