@@ -119,11 +119,8 @@ def _parse_flags(arguments: Sequence[str]) -> Sequence[str]:
         field = str(error).strip("\"'")
         wrong = [argument for argument in arguments if f".{field}" in argument]
         sys.exit(_refuse(f"the configuration has no field {field!r}, asked for by {' '.join(wrong)}"))
-    except (
-        flags.Error,
-        ValueError,
-        OSError,
-    ) as error:  # the last line of ml_collections' report names the cause
+    except (flags.Error, ValueError, OSError) as error:
+        # The last line of ml_collections' report names the cause.
         sys.exit(_refuse(str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ")))
     return remaining
 

@@ -10,7 +10,7 @@ The figure of `small` comes from 1,911 training faces (95 % of afw, 870 of helen
 
 from ml_collections import ConfigDict
 
-from dsat_jax.config import default
+from dsat_jax.config import default, use_small_dsat
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
@@ -52,14 +52,12 @@ def _released(config: ConfigDict) -> None:
 
 
 def _small(config: ConfigDict) -> None:
-    """Half an hour on two CPU cores: 96 pixels, 32 channels, one hourglass, heatmaps of 48 pixels."""
+    """Half an hour on two CPU cores: 96 pixels, heatmaps of 48 pixels."""
     config.input.size = 96
-    config.model.update(width=32, stacks=1, transformer_layers=1, upsample=False)
-    config.model.update(embedding_dropout=0.0, attention_dropout=0.0)
+    use_small_dsat(config)
     config.augment.update(rotation=20.0, scale=(0.92, 1.1), shift=0.06, low_resolution=0.1, occlusion=0.2)
-    config.loss.sigma = 1.5
     config.optimizer.update(learning_rate=6e-3, warmup_steps=100, ema=0.998)
-    config.train.update(batch_size=16, steps=4_200, evaluate_every=700)
+    config.train.update(steps=4_200, evaluate_every=700)
 
 
 VARIANTS = {"dsat": _dsat, "dsat-released": _released, "small": _small}

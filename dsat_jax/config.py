@@ -33,6 +33,14 @@ def default() -> ConfigDict:
     return config
 
 
+def use_small_dsat(config: ConfigDict) -> None:
+    """Changes a configuration to a DSAT for two CPU cores: 32 channels, one hourglass, heatmaps of half the size."""
+    config.model.update(width=32, stacks=1, transformer_layers=1, upsample=False)
+    config.model.update(embedding_dropout=0.0, attention_dropout=0.0)
+    config.loss.sigma = 1.5
+    config.train.batch_size = 16
+
+
 def _data() -> ConfigDict:
     data = ConfigDict()
     data.dataset = "w300"  # a builder of tfds_builders/, with /config where it is not the default

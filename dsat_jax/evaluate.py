@@ -17,18 +17,14 @@ from ml_collections import ConfigDict
 
 from dsat_jax import (
     checkpoints,
+    config as run_config,
     geometry,
     inputs,
+    mesh as meshes,
     metrics,
     models,
     pictures,
     state,
-)
-from dsat_jax import (
-    config as run_config,
-)
-from dsat_jax import (
-    mesh as meshes,
 )
 from dsat_jax.forward import Landmarks, make_forward
 from dsat_jax.optimizer import make_optimizer
@@ -42,20 +38,14 @@ Forward = Callable[[Mapping[str, Any], jax.Array], Landmarks]
 
 @dataclasses.dataclass(frozen=True)
 class SplitResult:
-    """Predictions and errors for every face of a split.
+    """Errors of every face of a split.
 
     Attributes:
-      points: [faces, points, 2] predicted, original pixels.
-      labels: [faces, points, 2], original pixels; NaN where the position is unknown.
-      errors: [faces, points], shares of the normaliser.
       nme: [faces]; NaN for a face whose normaliser is unknown.
       attributes: bool [faces] for each attribute of the dataset.
       sample: the first batch's crops, with `predicted` points in input pixels, for a picture.
     """
 
-    points: np.ndarray
-    labels: np.ndarray
-    errors: np.ndarray
     nme: np.ndarray
     attributes: dict[str, np.ndarray]
     sample: dict[str, np.ndarray]
@@ -122,18 +112,16 @@ def _measure(rows: dict[str, Any], config: ConfigDict, sample: dict[str, np.ndar
     if not np.isfinite(normaliser).all():
         count = (~np.isfinite(normaliser)).sum()
         logging.warning("%d faces lack the landmarks of %s: not measured", count, config.evaluate.normaliser)
-    return SplitResult(
-        predicted, labels, errors, metrics.nme(errors, known), rows.get("attributes", {}), sample
-    )
+    return SplitResult(metrics.nme(errors, known), rows.get("attributes", {}), sample)
 
 
 def summarise(name: str, result: SplitResult, threshold: float) -> dict[str, dict[str, float]]:
     """NME, FR and AUC of a split and of the faces that have each attribute: `{"test": ..., "test/pose": ...}`."""
-    summaries = {name: metrics.Summary.of(result.nme, threshold).result()}
+    summaries = {name: metrics.summary(result.nme, threshold)}
     for attribute, chosen in result.attributes.items():
         if not chosen.any():
             continue
-        summaries[f"{name}/{attribute}"] = metrics.Summary.of(result.nme[chosen], threshold).result()
+        summaries[f"{name}/{attribute}"] = metrics.summary(result.nme[chosen], threshold)
     return summaries
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
-from flax import struct
+from flax import linen as nn, struct
 from ml_collections import ConfigDict
 
 from dsat_jax import augment, decode, geometry

@@ -52,7 +52,7 @@ class Meter:
           TrainingDivergedError: if a loss or a gradient is not finite.
         """
         self._report()
-        self._check(step, self._current)
+        self._check(step, jax.device_get(self._current))
         self._seconds += time.monotonic() - self._since
 
     def resume(self) -> None:
@@ -64,8 +64,9 @@ class Meter:
             return
         step, interval, seconds = self._ended
         self._ended = None
-        self._check(step, interval)
-        values = jax.tree.map(lambda *scalars: np.array(scalars), *jax.device_get(interval))
+        fetched = jax.device_get(interval)
+        self._check(step, fetched)
+        values = jax.tree.map(lambda *scalars: np.array(scalars), *fetched)
         damaged = values.pop("damaged").sum()
         if damaged:
             logging.warning("%d damaged training images skipped up to step %d", damaged, step)
@@ -79,8 +80,8 @@ class Meter:
         }
         self._recorder.progress(step, shown)
 
-    def _check(self, last_step: int, interval: list[Scalars]) -> None:
-        for back, scalars in enumerate(reversed(jax.device_get(interval))):
+    def _check(self, last_step: int, fetched: list[dict[str, np.ndarray]]) -> None:
+        for back, scalars in enumerate(reversed(fetched)):
             for name in ("loss", "gradient_norm"):
                 if not np.isfinite(scalars[name]):
                     raise TrainingDivergedError(

@@ -4,8 +4,6 @@ Everything is NumPy: per-face errors are gathered on the host, so that every fac
 Labels of unknown position are NaN; a normaliser that needs one is NaN too.
 """
 
-import dataclasses
-
 import numpy as np
 
 from dsat_jax.schemes import Scheme
@@ -81,57 +79,25 @@ def nme(errors: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """Mergeable sums over faces, from which NME, FR and AUC follow.
+def summary(face_nme: np.ndarray, threshold: float) -> dict[str, float]:
+    """NME, failure rate and AUC over faces.
 
-    Attributes:
+    Args:
+      face_nme: [faces]; those that are NaN, for lack of a normaliser, do not count.
       threshold: the NME above which a face has failed, also the end of the AUC's integral.
-      faces: number of faces.
-      nme_sum, failures, auc_sum: sums over faces of the NME, of 1[NME > threshold], of max(0, 1 - NME / threshold).
+
+    Returns:
+      nme, fr (share of faces above the threshold) and auc (mean of max(0, 1 - NME / threshold), which is the integral
+      of the cumulative error distribution) in percent, and faces, their number. Without faces the three are NaN.
     """
-
-    threshold: float
-    faces: int = 0
-    nme_sum: float = 0.0
-    failures: int = 0
-    auc_sum: float = 0.0
-
-    @classmethod
-    def of(cls, face_nme: np.ndarray, threshold: float) -> "Summary":
-        """Sums over faces with these NMEs [faces]; those that are NaN, for lack of a normaliser, do not count."""
-        face_nme = face_nme[~np.isnan(face_nme)]
-        return cls(
-            threshold=threshold,
-            faces=len(face_nme),
-            nme_sum=float(face_nme.sum()),
-            failures=int((face_nme > threshold).sum()),
-            auc_sum=float(np.maximum(0.0, 1.0 - face_nme / threshold).sum()),
-        )
-
-    def merge(self, other: "Summary") -> "Summary":
-        """Sums over the faces of both, which must have the same threshold."""
-        if self.threshold != other.threshold:
-            raise ValueError(
-                f"summaries with thresholds {self.threshold} and {other.threshold} do not add up"
-            )
-        return Summary(
-            self.threshold,
-            self.faces + other.faces,
-            self.nme_sum + other.nme_sum,
-            self.failures + other.failures,
-            self.auc_sum + other.auc_sum,
-        )
-
-    def result(self) -> dict[str, float]:
-        """NME, FR and AUC in percent, and the number of faces. Without faces the three are NaN."""
-        share = 100.0 / self.faces if self.faces else np.nan
-        return {
-            "nme": self.nme_sum * share,
-            "fr": self.failures * share,
-            "auc": self.auc_sum * share,
-            "faces": self.faces,
-        }
+    face_nme = face_nme[~np.isnan(face_nme)]
+    share = 100.0 / len(face_nme) if len(face_nme) else np.nan
+    return {
+        "nme": float(face_nme.sum() * share),
+        "fr": float((face_nme > threshold).sum() * share),
+        "auc": float(np.maximum(0.0, 1.0 - face_nme / threshold).sum() * share),
+        "faces": len(face_nme),
+    }
 
 
 def cumulative_errors(face_nme: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:

@@ -95,7 +95,7 @@ def draw_error_curves(
     axes = figure.subplots()
     for name, values in face_nme.items():
         errors, share = metrics.cumulative_errors(values, threshold)
-        area = metrics.Summary.of(values, threshold).result()["auc"]
+        area = metrics.summary(values, threshold)["auc"]
         axes.step(100 * errors, 100 * share, where="post", label=f"{name} (AUC {area:.1f} %)")
     axes.set_xlim(0, 100 * threshold)
     axes.set_ylim(0, 100)

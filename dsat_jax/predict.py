@@ -10,9 +10,7 @@ import jax
 import numpy as np
 import tqdm
 
-from dsat_jax import config as run_config
-from dsat_jax import evaluate, geometry, inputs, landmark_files, models
-from dsat_jax import mesh as meshes
+from dsat_jax import config as run_config, evaluate, geometry, inputs, landmark_files, mesh as meshes, models
 from dsat_jax.detect import FaceDetector
 from dsat_jax.schemes import SCHEMES
 

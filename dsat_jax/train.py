@@ -12,9 +12,19 @@ from flax import linen as nn
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from dsat_jax import augment, evaluate, inputs, metrics, models, objective, optimizer, pictures, state
-from dsat_jax import config as run_config
-from dsat_jax import mesh as meshes
+from dsat_jax import (
+    augment,
+    config as run_config,
+    evaluate,
+    inputs,
+    mesh as meshes,
+    metrics,
+    models,
+    objective,
+    optimizer,
+    pictures,
+    state,
+)
 from dsat_jax.checkpoints import Checkpoints
 from dsat_jax.meter import Meter, TrainingDivergedError
 from dsat_jax.recorder import Recorder
@@ -195,7 +205,7 @@ def _make_validation(
 
     def validate(step: int, variables: Mapping[str, Any]) -> float:
         result = evaluate.evaluate_split(forward, variables, config, source, mesh)
-        nme = metrics.Summary.of(result.nme, config.evaluate.threshold).result()["nme"]
+        nme = metrics.summary(result.nme, config.evaluate.threshold)["nme"]
         if not np.isfinite(nme):
             raise TrainingDivergedError(f"the validation NME of step {step} is {nme}; it was not saved")
         recorder.scalars(step, {"validation_nme": nme})

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dsat_jax import augment
-from dsat_jax import config as run_config
+from dsat_jax import augment, config as run_config
 
 KEY = jax.random.key(3)
 

@@ -6,8 +6,7 @@ import pathlib
 
 import pytest
 
-from dsat_jax import config as run_config
-from dsat_jax import decode, losses, metrics, optimizer
+from dsat_jax import config as run_config, decode, losses, metrics, optimizer
 from dsat_jax.schemes import SCHEMES
 
 FILES = sorted(path.stem for path in pathlib.Path("configs").glob("*.py"))

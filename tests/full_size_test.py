@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from configs import w300
-from dsat_jax import evaluate, models, optimizer, state, train
-from dsat_jax import mesh as meshes
+from dsat_jax import evaluate, mesh as meshes, models, optimizer, state, train
 from dsat_jax.schemes import SCHEMES
 
 MEMORY = 24 * 2**30  # bytes

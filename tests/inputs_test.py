@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dsat_jax import config as run_config
-from dsat_jax import geometry, inputs
+from dsat_jax import config as run_config, geometry, inputs
 from dsat_jax.schemes import WFLW_98
 from tfds_builders import load_builder
 from tfds_builders.faces import DamagedRecord, decode_picture

@@ -34,7 +34,7 @@ def test_unknown_labels_leave_their_normaliser_or_make_it_unknown():
     assert metrics.box_diagonal(points, W300_68) == pytest.approx(np.hypot(40, 60))
     points[0, 36] = np.nan
     assert np.isnan(metrics.inter_ocular(points, W300_68))
-    assert metrics.Summary.of(np.array([0.02, np.nan]), 0.1).result()["faces"] == 1
+    assert metrics.summary(np.array([0.02, np.nan]), 0.1)["faces"] == 1
 
 
 def test_nme_is_the_mean_over_known_points():
@@ -47,7 +47,7 @@ def test_nme_is_the_mean_over_known_points():
 
 
 def test_summary_by_hand():
-    result = metrics.Summary.of(np.array([0.02, 0.04, 0.12]), threshold=0.08).result()
+    result = metrics.summary(np.array([0.02, 0.04, 0.12]), 0.08)
     assert result == pytest.approx({"nme": 6.0, "fr": 100 / 3, "auc": 100 * (0.75 + 0.5 + 0) / 3, "faces": 3})
 
 
@@ -55,21 +55,13 @@ def test_auc_equals_the_integral_of_the_cumulative_distribution():
     face_nme = np.random.default_rng(0).gamma(2.0, 0.02, 200)
     grid = np.linspace(0, 0.08, 80_001)
     integral = np.mean([(face_nme <= e).mean() for e in grid[:-1]])
-    assert metrics.Summary.of(face_nme, 0.08).result()["auc"] == pytest.approx(100 * integral, abs=0.01)
+    assert metrics.summary(face_nme, 0.08)["auc"] == pytest.approx(100 * integral, abs=0.01)
     errors, share = metrics.cumulative_errors(face_nme, 0.08)
     area = (np.diff(errors) * share[:-1]).sum() / 0.08
-    assert metrics.Summary.of(face_nme, 0.08).result()["auc"] == pytest.approx(100 * area)
-
-
-def test_summaries_of_parts_merge_to_that_of_the_whole():
-    face_nme = np.random.default_rng(1).gamma(2.0, 0.02, 50)
-    parts = metrics.Summary.of(face_nme[:17], 0.1).merge(metrics.Summary.of(face_nme[17:], 0.1))
-    assert parts.result() == pytest.approx(metrics.Summary.of(face_nme, 0.1).result())
-    with pytest.raises(ValueError, match=r"thresholds 0.1 and 0.08"):
-        parts.merge(metrics.Summary.of(face_nme, 0.08))
+    assert metrics.summary(face_nme, 0.08)["auc"] == pytest.approx(100 * area)
 
 
 def test_no_faces_give_nan_and_no_failure():
-    result = metrics.Summary.of(np.array([]), 0.1).result()
+    result = metrics.summary(np.array([]), 0.1)
     assert result["faces"] == 0
     assert np.isnan(result["nme"])

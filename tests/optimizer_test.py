@@ -4,8 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dsat_jax import config as run_config
-from dsat_jax import optimizer
+from dsat_jax import config as run_config, optimizer
 
 
 def configured(**fields):

@@ -11,9 +11,18 @@ import numpy as np
 import pytest
 
 from configs import synthetic
-from dsat_jax import config as run_config
-from dsat_jax import evaluate, geometry, models, optimizer, pictures, predict, state, train
-from dsat_jax import mesh as meshes
+from dsat_jax import (
+    config as run_config,
+    evaluate,
+    geometry,
+    mesh as meshes,
+    models,
+    optimizer,
+    pictures,
+    predict,
+    state,
+    train,
+)
 from dsat_jax.recorder import METRICS_LOG
 from dsat_jax.schemes import SCHEMES
 from tfds_builders.synthetic_faces.drawing import draw_face

@@ -5,8 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
-from flax import traverse_util
+from flax import linen as nn, traverse_util
 
 from dsat_jax import models
 from dsat_jax.models.dsat import DSAT
