@@ -46,7 +46,7 @@ def _released(config: ConfigDict) -> None:
     config.optimizer.update(
         name="adam", learning_rate=2.5e-4, b1=0.5, b2=0.999, schedule="step", warmup_steps=0
     )
-    config.optimizer.update(step_every=40_000, step_factor=0.5, ema=0.0)
+    config.optimizer.update(step_at=(0.4, 0.8), step_factor=0.5, ema=0.0)
     config.train.update(batch_size=5, steps=100_000)
     config.evaluate.decoder = "log_quadratic"
 

@@ -21,8 +21,7 @@ def default() -> ConfigDict:
     config = ConfigDict()
     config.name = "default"  # the run's folder is runs/<name> unless --workdir says otherwise
     config.seed = 0
-    config.model = models.default_dsat()
-    config.model.gate = "learned"
+    config.model = models.default("dsat")
     config.data = _data()
     config.input = _input()
     config.augment = _augment()
@@ -39,6 +38,23 @@ def use_small_dsat(config: ConfigDict) -> None:
     config.model.update(embedding_dropout=0.0, attention_dropout=0.0)
     config.loss.sigma = 1.5
     config.train.batch_size = 16
+
+
+def use_lotr(config: ConfigDict, backbone: str, upsamplings: int) -> None:
+    """Changes a configuration to a LOTR as the paper trains it: smooth-Wing on coordinates, LAMB, two drops.
+
+    Args:
+      config: what to change.
+      backbone: a key of `models.backbones.BACKBONES`.
+      upsamplings: 2 for the models that the paper names with a "+", else 0.
+    """
+    config.model = models.default("lotr")
+    config.model.update(backbone=backbone, upsamplings=upsamplings)
+    # ImageNet's, which pretrained backbones expect.
+    config.input.update(size=192, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    config.loss.update(heatmap=0.0, coordinates=1.0, penalty="smooth_wing")
+    config.optimizer.update(name="lamb", learning_rate=1e-3, schedule="step", warmup_steps=0, ema=0.0)
+    config.optimizer.update(step_at=(0.5, 0.75), step_factor=0.1)
 
 
 def _data() -> ConfigDict:
@@ -81,6 +97,7 @@ def _loss() -> ConfigDict:
     loss.heatmap = 1.0  # weight of the mean squared error over heatmaps; 0 leaves it out
     loss.coordinates = 1e-4  # weight of the penalty on decoded points, in input pixels; 0 leaves it out
     loss.penalty = "smooth_wing"
+    loss.auxiliary = 0.0  # weight of the same penalty on the points of the decoder layers before the last
     loss.sparsity = 0.0  # weight of the mean openness of a learned gate
     loss.sigma = 3.0  # of the target Gaussians, in heatmap pixels
     loss.truncate = False  # integer targets, as in the released code
@@ -97,8 +114,9 @@ def _optimizer() -> ConfigDict:
     optimizer.clip_norm = 0.0  # of the global gradient; 0 does not clip
     optimizer.schedule = "cosine"  # cosine to zero, step, or constant
     optimizer.warmup_steps = 500
-    optimizer.step_every = 40_000  # schedule "step": learning rate x step_factor each so many steps
+    optimizer.step_at = (0.4, 0.8)  # schedule "step": learning rate x step_factor at these shares of the run's steps
     optimizer.step_factor = 0.5
+    optimizer.backbone_factor = 1.0  # the backbone's learning rate as a multiple of the others'
     optimizer.ema = 0.999  # decay of the averaged parameters that are evaluated; 0 evaluates the last ones
     return optimizer
 
@@ -171,7 +189,7 @@ def load(workdir: pathlib.Path) -> ConfigDict:
         values = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not a configuration: {error}") from error
-    config = default()
+    config = _default_for(values, path)
     differing = sorted(set(_flatten(values)) ^ set(_flatten(config.to_dict())))
     if differing:
         raise ValueError(
@@ -179,6 +197,16 @@ def load(workdir: pathlib.Path) -> ConfigDict:
         )
     with config.ignore_type():
         config.update(values)
+    return config
+
+
+def _default_for(values: dict, path: pathlib.Path) -> ConfigDict:
+    """The default configuration of the model that a saved one names."""
+    name = values.get("model", {}).get("name")
+    if name not in models.MODELS:
+        raise ValueError(f"{path} names the model {name!r}; there are {', '.join(models.MODELS)}")
+    config = default()
+    config.model = models.default(name)
     return config
 
 

@@ -14,6 +14,22 @@ WING_WIDTH = 10.0
 WING_EPSILON = 2.0
 
 
+def l1(difference: jax.Array) -> jax.Array:
+    """|x|."""
+    return jnp.abs(difference)
+
+
+def l2(difference: jax.Array) -> jax.Array:
+    """x^2 / 2."""
+    return jnp.square(difference) / 2
+
+
+def smooth_l1(difference: jax.Array) -> jax.Array:
+    """x^2 / 2 for |x| < 1, |x| - 1/2 beyond."""
+    x = jnp.abs(difference)
+    return jnp.where(x < 1, jnp.square(difference) / 2, x - 0.5)
+
+
 def wing(difference: jax.Array, width: float = WING_WIDTH, epsilon: float = WING_EPSILON) -> jax.Array:
     """The wing penalty (Feng et al., CVPR 2018, equation 5).
 
@@ -45,7 +61,13 @@ def smooth_wing(
     return jnp.where(x < t, scale * difference**2, jnp.where(x <= width, logarithm, x - c1 - c2))
 
 
-PENALTIES: dict[str, Callable[[jax.Array], jax.Array]] = {"wing": wing, "smooth_wing": smooth_wing}
+PENALTIES: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "l1": l1,
+    "l2": l2,
+    "smooth_l1": smooth_l1,
+    "wing": wing,
+    "smooth_wing": smooth_wing,
+}
 
 
 def coordinate_loss(

@@ -27,7 +27,7 @@ def total_loss(
       float32 scalar, and each part before its weight, by name.
 
     Raises:
-      ValueError: if a weight asks for heatmaps or gates that the model does not have.
+      ValueError: if a weight asks for heatmaps, gates or earlier layers' points that the model does not have.
     """
     parts = {}
     if config.loss.heatmap > 0:
@@ -35,6 +35,8 @@ def total_loss(
     if config.loss.coordinates > 0:
         penalty = losses.PENALTIES[config.loss.penalty]
         parts["coordinates"] = losses.coordinate_loss(prediction.points, points, weights, penalty)
+    if config.loss.auxiliary > 0:
+        parts["auxiliary"] = _auxiliary_part(prediction, points, weights, config)
     if config.loss.sparsity > 0:
         if prediction.gates is None:
             raise ValueError("config.loss.sparsity is positive, but the model has no gate")
@@ -42,6 +44,17 @@ def total_loss(
     if not parts:
         raise ValueError("config.loss gives no part a positive weight, so there is nothing to minimise")
     return sum(config.loss[name] * part for name, part in parts.items()), parts
+
+
+def _auxiliary_part(
+    prediction: Prediction, points: jax.Array, weights: jax.Array, config: ConfigDict
+) -> jax.Array:
+    """The coordinate penalty of the layers before the last, summed over them."""
+    if prediction.auxiliary_points is None or prediction.auxiliary_points.shape[1] == 0:
+        raise ValueError("config.loss.auxiliary is positive, but no layer before the model's last predicts points")
+    penalty = losses.PENALTIES[config.loss.penalty]
+    layers = jnp.moveaxis(prediction.auxiliary_points, 1, 0)  # [layers, batch, points, 2]
+    return sum(losses.coordinate_loss(layer, points, weights, penalty) for layer in layers)
 
 
 def _heatmap_part(

@@ -10,10 +10,8 @@ def _cosine(config: ConfigDict, steps: int) -> optax.Schedule:
 
 
 def _step(config: ConfigDict, steps: int) -> optax.Schedule:
-    del steps
-    return optax.exponential_decay(
-        config.learning_rate, config.step_every, config.step_factor, staircase=True
-    )
+    changes = {round(share * steps): config.step_factor for share in config.step_at}
+    return optax.piecewise_constant_schedule(config.learning_rate, changes)
 
 
 def _constant(config: ConfigDict, steps: int) -> optax.Schedule:
@@ -32,12 +30,16 @@ def _adamw(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransf
     return optax.adamw(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_matrices)
 
 
+def _lamb(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
+    return optax.lamb(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_matrices)
+
+
 def _matrices(params: optax.Params) -> optax.Params:
     """Marks what decays: kernels and projections, not biases, scales or other vectors."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
-OPTIMIZERS = {"adam": _adam, "adamw": _adamw}
+OPTIMIZERS = {"adam": _adam, "adamw": _adamw, "lamb": _lamb}
 
 
 def make_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
@@ -58,13 +60,30 @@ def make_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
 
 
 def make_optimizer(config: ConfigDict, steps: int) -> optax.GradientTransformation:
-    """The optimiser of a run, with gradient clipping where `config.clip_norm` is positive.
+    """The optimiser of a run.
+
+    It clips the global gradient where `config.clip_norm` is positive, and trains the backbone at its own learning
+    rate where `config.backbone_factor` is not 1.
 
     Args:
       config: `config.optimizer`.
       steps: of the whole run.
     """
-    transform = OPTIMIZERS[config.name](config, make_schedule(config, steps))
+    parts = [OPTIMIZERS[config.name](config, make_schedule(config, steps))]
     if config.clip_norm > 0:
-        return optax.chain(optax.clip_by_global_norm(config.clip_norm), transform)
-    return transform
+        parts.insert(0, optax.clip_by_global_norm(config.clip_norm))
+    if config.backbone_factor != 1:
+        # Every optimiser's last act is to multiply by the learning rate, weight decay included.
+        parts.append(optax.masked(optax.scale(config.backbone_factor), _backbone))
+    return optax.chain(*parts)
+
+
+def _backbone(params: optax.Params) -> optax.Params:
+    """Marks the parameters of the backbone.
+
+    Raises:
+      ValueError: if there is none.
+    """
+    if "backbone" not in params:
+        raise ValueError("config.optimizer.backbone_factor is not 1, but the model has no backbone")
+    return {name: jax.tree.map(lambda _: name == "backbone", part) for name, part in params.items()}  # noqa: B023

@@ -72,6 +72,19 @@ def create_on(
     return creation.lower().compile({"xla_backend_optimization_level": 0} if on_cpu else None)()
 
 
+def with_backbone(created: TrainState, backbone: Mapping[str, Any]) -> TrainState:
+    """A state at step 0 with other weights in its backbone.
+
+    Args:
+      created: from `create_on`.
+      backbone: 'params' and 'batch_stats' of the backbone.
+    """
+    params = {**created.params, "backbone": backbone["params"]}
+    batch_stats = {**created.batch_stats, "backbone": backbone["batch_stats"]}
+    ema = jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats})
+    return created.replace(params=params, batch_stats=batch_stats, ema=ema)
+
+
 def update_ema(
     ema: Mapping[str, Any], new: Mapping[str, Any], decay: float, step: jax.Array
 ) -> dict[str, Any]:

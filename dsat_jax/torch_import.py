@@ -1,9 +1,8 @@
-"""Weights of the released PyTorch DSAT as Flax variables.
+"""Weights that PyTorch trained as Flax variables: the released DSAT, and the ImageNet weights of backbones.
 
-Each array of the Flax network says by its path which PyTorch entries it is made of: `_NAMES` translates a
-path piece by piece. Where the Flax network stacks the parameters of all scales or heads in one array, the
-PyTorch name has a {scale} or {head} in it, and the array's leading axes count them. PyTorch itself is
-imported only to read its own file format.
+Each array of a Flax network says by its path which PyTorch entries it is made of (`dsat_jax.torch_names`). Where
+it stacks the parameters of all scales or heads, its leading axes count them. PyTorch itself is imported only to
+read its own file format.
 """
 
 import itertools
@@ -11,66 +10,24 @@ import pathlib
 import pickle
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 from flax import traverse_util
 
-# A piece of a Flax path, as a regular expression for the whole of it -> the piece of PyTorch's name; '' adds
-# nothing. With the number n in the Flax piece: {same} = n, {before} = n - 1, and {level} = 5 - n, since
-# PyTorch counts the levels of an hourglass from the innermost.
-_NAMES = {
-    "params|batch_stats|attention": "",
-    "stem_conv": "conv1",
-    "stem_block_1": "conv2",
-    "stem_block_2": "conv3",
-    "hourglass_([0-9]+)": "conv4_{same}",
-    "head_block": "conv5",
-    "head_upsample": "Upsample.upsample",
-    "head_conv": "conv6",
-    # Bottleneck.
-    "norm_([123])": "bn{same}",
-    "conv_([123])": "conv{same}",
-    "shortcut_norm": "downsample.0",
-    "shortcut_conv": "downsample.2",
-    # Hourglass.
-    "skip_([1-4])": "b1_{level}",
-    "down_([1-4])": "b2_{level}",
-    "bottom": "b2_plus_1",
-    "up_([1-4])": "b3_{level}",
-    "upsample": "Upsample.upsample",
-    # Channel transformer.
-    "channel_transformer": "mtc",
-    "patch_([1-4])": "embeddings_{same}.patch_embeddings",
-    "position": "embeddings_{scale}.position_embeddings",
-    "encoder": "encoder",
-    "block_([0-9]+)": "layer.{before}",
-    "attention_norm": "attn_norm{scale}",
-    "concatenated_norm": "attn_norm",
-    "query": "channel_attn.query{scale}.{head}.weight",
-    "key": "channel_attn.key.{head}.weight",
-    "value": "channel_attn.value.{head}.weight",
-    "out": "channel_attn.out{scale}",
-    "mlp_norm": "ffn_norm{scale}",
-    "mlp_in": "ffn{scale}.fc1",
-    "mlp_out": "ffn{scale}.fc2",
-    "final_norm": "encoder_norm{scale}",
-    "reconstruct_conv": "reconstruct_{scale}.conv",
-    "reconstruct_norm": "reconstruct_{scale}.norm",
-    # Arrays.
-    "kernel|scale": "weight",
-    "bias": "bias",
-    "mean": "running_mean",
-    "var": "running_var",
-}
+from dsat_jax import torch_names
+from dsat_jax.torch_names import TorchNames
 
 
 def load_torch_dsat(path: str | pathlib.Path, variables_template: dict) -> dict:
     """Reads a checkpoint of the released DSAT.
 
     Args:
-      path: a state dict as .npz, .pth or .pth.tar, alone or under the key 'state_dict', with or without the
-        'module.' that PyTorch's DataParallel puts before each name.
+      path: a state dict as .npz, .safetensors, .pth or .pth.tar, alone or, in the last two, under the key
+        'state_dict', with or without the 'module.' that PyTorch's DataParallel puts before each name.
       variables_template: {'params', 'batch_stats'} of the DSAT to fill, as arrays or as the shapes that
         `jax.eval_shape` gives of its `init`.
 
@@ -82,7 +39,30 @@ def load_torch_dsat(path: str | pathlib.Path, variables_template: dict) -> dict:
       ValueError: if the file is of another kind or damaged, or if entries are missing, left over or of
         another shape; the message names every one.
     """
-    return convert(read_state_dict(path), variables_template, source=str(path))
+    return convert(read_state_dict(path), variables_template, torch_names.DSAT, source=str(path))
+
+
+def load_backbone(path: str | pathlib.Path, backbone_name: str, variables_template: dict) -> dict:
+    """Reads ImageNet weights of a backbone; those of the classifier are left out.
+
+    Args:
+      path: a file as for `load_torch_dsat`, with the names of torchvision for mobilenet_v2 and resnet50, and
+        with those of timm for hrnet_w18 and hrnet_w32.
+      backbone_name: a key of `dsat_jax.models.backbones.BACKBONES`.
+      variables_template: {'params', 'batch_stats'} of that backbone alone, as arrays or as the shapes that
+        `jax.eval_shape` gives of its `init`.
+
+    Returns:
+      {'params', 'batch_stats'} with the template's structure, float32 NumPy arrays.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if there is no such backbone, and for the reasons of `load_torch_dsat`.
+    """
+    if backbone_name not in torch_names.BACKBONES:
+        raise ValueError(f"no backbone {backbone_name!r}: expected one of {sorted(torch_names.BACKBONES)}")
+    names = torch_names.BACKBONES[backbone_name]
+    return convert(read_state_dict(path), variables_template, names, source=str(path))
 
 
 def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
@@ -92,18 +72,34 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         raise FileNotFoundError(f"no checkpoint {path}")
     if path.name.endswith(".npz"):
         state = _read_npz(path)
+    elif path.name.endswith(".safetensors"):
+        state = _read_safetensors(path)
     elif path.name.endswith((".pth", ".pth.tar")):
         state = _read_pth(path)
     else:
-        raise ValueError(f"{path} is not a checkpoint that can be read: expected .npz, .pth or .pth.tar")
+        raise ValueError(
+            f"{path} is not a checkpoint that can be read: expected .npz, .safetensors, .pth or .pth.tar"
+        )
     return {name.removeprefix("module."): array for name, array in state.items()}
 
 
 def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is damaged, or not an .npz archive")
-    with np.load(path) as archive:
-        return dict(archive)
+    try:
+        with zipfile.ZipFile(path) as archive:  # NumPy alone takes any other file for a pickle or one array
+            others = [name for name in archive.namelist() if not name.endswith(".npy")]
+        if others:
+            raise ValueError(f"{others[0]} is no array")
+        with np.load(path) as archive:
+            return dict(archive)
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
+        raise ValueError(f"{path} is damaged, or no .npz archive of arrays: {error}") from error
+
+
+def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        return safetensors.numpy.load_file(path)  # bfloat16 is a NumPy type since Flax imported JAX
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is damaged, or not in the safetensors format: {error}") from error
 
 
 def _read_pth(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -119,20 +115,35 @@ def _read_pth(path: pathlib.Path) -> dict[str, np.ndarray]:
     return {name: tensor.float().numpy() for name, tensor in state.items()}
 
 
-def convert(state: dict[str, np.ndarray], variables_template: dict, source: str) -> dict:
-    """Turns a PyTorch state dict into Flax variables; `source` names it in errors. See `load_torch_dsat`."""
+def convert(state: dict[str, np.ndarray], variables_template: dict, names: TorchNames, source: str) -> dict:
+    """Turns a PyTorch state dict into Flax variables.
+
+    Args:
+      state: arrays by PyTorch's names.
+      variables_template: {'params', 'batch_stats'} of the network to fill, as arrays or shapes.
+      names: what PyTorch calls the network's parameters.
+      source: what to call the state dict in errors.
+
+    Returns:
+      {'params', 'batch_stats'} with the template's structure, float32 NumPy arrays.
+
+    Raises:
+      ValueError: if entries are missing, left over or of another shape; the message names every one.
+    """
     template = traverse_util.flatten_dict({k: variables_template[k] for k in ("params", "batch_stats")})
     # BatchNorm counts its steps, which a fixed momentum has no use for.
-    unused = {name for name in state if not name.endswith("num_batches_tracked")}
+    dropped = {n for n in state if n.startswith(names.dropped) or n.endswith("num_batches_tracked")}
+    unused = state.keys() - dropped
     problems, variables = [], {}
     for path, leaf in template.items():
         variables[path] = array = np.zeros(leaf.shape, np.float32)
-        for name, index in torch_entries(path, leaf.shape):
+        for name, index in torch_entries(path, leaf.shape, names):
             if name not in state:
                 problems.append(f"missing: {name} (for {'/'.join(path)})")
                 continue
             unused.discard(name)
-            part, expected = to_flax_layout(name, state[name]), array[index].shape
+            expected = array[index].shape
+            part = to_flax_layout(name, state[name], len(expected))
             if part.shape == expected:
                 array[index] = part
             else:
@@ -143,17 +154,20 @@ def convert(state: dict[str, np.ndarray], variables_template: dict, source: str)
     return traverse_util.unflatten_dict(variables)
 
 
-def torch_entries(path: tuple[str, ...], shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
+def torch_entries(
+    path: tuple[str, ...], shape: tuple[int, ...], names: TorchNames = torch_names.DSAT
+) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The PyTorch entries that a Flax array is made of.
 
     Args:
       path: of the array in the variables, for example ('params', 'stem_conv', 'kernel').
       shape: of the array.
+      names: what PyTorch calls the network's parameters.
 
     Yields:
       PyTorch's name, and the index of its part in the array, () where it fills the whole of it.
     """
-    name = ".".join(filter(None, map(_translate, path)))
+    name = names.translate(path)
     counters = re.findall("{(scale|head)}", name)
     for index in itertools.product(*map(range, shape[: len(counters)])):
         counted = {"scale": 0, "head": 0} | dict(zip(counters, index, strict=True))
@@ -161,30 +175,26 @@ def torch_entries(path: tuple[str, ...], shape: tuple[int, ...]) -> Iterator[tup
         yield name.format(scale=counted["scale"] + 1, head=counted["head"]), index
 
 
-def _translate(piece: str) -> str:
-    """PyTorch's name for a piece of a path; what the released network does not have keeps its name."""
-    for pattern, name in _NAMES.items():
-        if match := re.fullmatch(pattern, piece):
-            number = int(match[1]) if match.lastindex else 0
-            return name.format(
-                same=number, before=number - 1, level=5 - number, scale="{scale}", head="{head}"
-            )
-    return piece
-
-
-def to_flax_layout(name: str, array: np.ndarray) -> np.ndarray:
+def to_flax_layout(name: str, array: np.ndarray, axes: int) -> np.ndarray:
     """A PyTorch array in the layout of its Flax counterpart.
 
-    Convolutions OIHW -> HWIO, 1x1 convolutions [O, I, 1, 1] -> [I, O], transposed convolutions IOHW -> HWIO,
-    linear layers [O, I] -> [I, O], position embeddings [1, T, C] -> [T, C]; vectors stay. An array of any
-    other form stays too, and its shape tells.
+    Convolutions OIHW -> HWIO, 1x1 convolutions that are matrix products [O, I, 1, 1] -> [I, O], depthwise
+    convolutions [C, 1, H, W] -> [H, W, C], transposed convolutions IOHW -> HWIO, linear layers [O, I] -> [I, O],
+    position embeddings [1, T, C] -> [T, C]; vectors stay. An array of any other form keeps axes that are not
+    expected, and its shape tells.
+
+    Args:
+      name: of the PyTorch entry.
+      array: the entry.
+      axes: how many the Flax counterpart has.
     """
     if array.ndim == 4 and "Upsample" in name:
         return array.transpose(2, 3, 0, 1)
     if array.ndim == 4:
         array = array.transpose(2, 3, 1, 0)
-        is_matrix = array.shape[:2] == (1, 1) and "patch_embeddings" not in name
-        return array[0, 0] if is_matrix else array
+        if axes == 2 and array.shape[:2] == (1, 1):
+            return array[0, 0]
+        return array[:, :, 0] if axes == 3 and array.shape[2] == 1 else array
     if array.ndim == 3 and len(array) == 1:
         return array[0]
     return array.T if array.ndim == 2 else array

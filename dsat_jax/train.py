@@ -24,6 +24,7 @@ from dsat_jax import (
     optimizer,
     pictures,
     state,
+    torch_import,
 )
 from dsat_jax.checkpoints import Checkpoints
 from dsat_jax.meter import Meter, TrainingDivergedError
@@ -171,9 +172,20 @@ def _newest_state(
     """The state of the newest checkpoint, or that at step 0 where there is none."""
     newest = saved.newest_step()
     if newest is None:
-        return state.create_on(mesh, model, transform, config.input.size, config.seed)
+        created = state.create_on(mesh, model, transform, config.input.size, config.seed)
+        return _with_pretrained_backbone(created, config.model, mesh)
     template = state.template(model, transform, config.input.size)
     return saved.restore(newest, template, meshes.replicated(mesh))
+
+
+def _with_pretrained_backbone(created: state.TrainState, config: ConfigDict, mesh: Mesh) -> state.TrainState:
+    """The state with the backbone's weights from the file that `config.model` names, where it names one."""
+    path = config.get("backbone_weights")
+    if path is None:
+        return created
+    old = {"params": created.params["backbone"], "batch_stats": created.batch_stats["backbone"]}
+    backbone = torch_import.load_backbone(path, config.backbone, old)
+    return state.with_backbone(created, jax.device_put(backbone, meshes.replicated(mesh)))
 
 
 def _opening(
@@ -186,9 +198,16 @@ def _opening(
         [
             state.parameter_table(current.params),
             f"{config.data.dataset}: {training} training and {validation} validation faces; {devices}; {workdir}",
-            f"going on from step {step}" if step else "starting from scratch",
+            f"going on from step {step}" if step else f"starting from {_beginning(config.model)}",
         ]
     )
+
+
+def _beginning(config: ConfigDict) -> str:
+    """Where the weights of a new run come from."""
+    if config.get("backbone_weights") is None:
+        return "scratch"
+    return f"the {config.backbone} of {config.backbone_weights}, the rest from scratch"
 
 
 def _make_validation(

@@ -2,6 +2,7 @@ import functools
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 import jax
 import jax.numpy as jnp
@@ -99,11 +100,22 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no checkpoint .*absent\.pth"):
         read_state_dict(tmp_path / "absent.pth")
     (tmp_path / "weights.bin").touch()
-    with pytest.raises(ValueError, match=r"weights\.bin .* expected \.npz, \.pth or \.pth\.tar"):
+    with pytest.raises(
+        ValueError, match=r"weights\.bin .* expected \.npz, \.safetensors, \.pth or \.pth\.tar"
+    ):
         read_state_dict(tmp_path / "weights.bin")
-    (tmp_path / "weights.npz").write_bytes(b"not a zip archive")
-    with pytest.raises(ValueError, match=r"weights\.npz is damaged"):
-        read_state_dict(tmp_path / "weights.npz")
+
+
+def test_npz_files_that_are_damaged(tmp_path):
+    path = save(tmp_path, {"conv1.weight": np.ones(1000, np.float32)})
+    content = bytearray(path.read_bytes())
+    content[500] ^= 1  # a bit of the array, which the archive's checksum covers
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("data.pkl", b"not an array")
+    for damaged in (b"not a zip archive", bytes(content), (tmp_path / "other.zip").read_bytes()):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"weights\.npz is damaged, or no \.npz archive of arrays"):
+            read_state_dict(path)
 
 
 def test_pth_files_that_are_no_state_dict(torch, tmp_path):

@@ -1,19 +1,21 @@
 """Models by name: the one place that turns a config into a module."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, config_dict
 
 from dsat_jax.models.dsat import DSAT
+from dsat_jax.models.lotr import LOTR
 from dsat_jax.schemes import SCHEMES
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def default_dsat() -> ConfigDict:
-    """The config of the released DSAT: every attribute of the module, its dtype by name, and `name`."""
+    """Our DSAT: every attribute of the module, its dtype by name, and `name`. The original's gate is 'released'."""
     return ConfigDict(
         {
             "name": "dsat",
@@ -21,10 +23,32 @@ def default_dsat() -> ConfigDict:
             "stacks": 4,
             "transformer_layers": 3,
             "heads": 4,
-            "gate": "released",
+            "gate": "learned",
             "embedding_dropout": 0.1,
             "attention_dropout": 0.1,
             "upsample": True,
+            "dtype": "float32",
+        }
+    )
+
+
+def default_lotr() -> ConfigDict:
+    """LOTR-M: every attribute of the module, its dtype by name, `name`, and the file of its pretrained backbone."""
+    return ConfigDict(
+        {
+            "name": "lotr",
+            "backbone": "mobilenet_v2",
+            "backbone_weights": config_dict.placeholder(str),  # .pth, .npz or .safetensors; none if not given
+            "freeze_norm": False,
+            "upsamplings": 0,
+            "dim": 256,
+            "heads": 8,
+            "feed_forward": 1024,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "head_width": 512,
+            "position": "learned",
+            "dropout": 0.1,
             "dtype": "float32",
         }
     )
@@ -35,7 +59,27 @@ def build_dsat(config: ConfigDict, num_points: int, num_boundaries: int) -> DSAT
     return DSAT(num_points=num_points, num_boundaries=num_boundaries, **_attributes(config))
 
 
-MODELS: dict[str, Callable[[ConfigDict, int, int], nn.Module]] = {"dsat": build_dsat}
+def build_lotr(config: ConfigDict, num_points: int, num_boundaries: int) -> LOTR:
+    """A LOTR from a config like `default_lotr()`; for the arguments see `build`. It predicts no boundaries."""
+    del num_boundaries
+    attributes = _attributes(config)
+    del attributes["backbone_weights"]  # training reads it, once
+    return LOTR(num_points=num_points, **attributes)
+
+
+class Model(NamedTuple):
+    """A model's default config, and the function from a config to its module (see `build`)."""
+
+    default: Callable[[], ConfigDict]
+    build: Callable[[ConfigDict, int, int], nn.Module]
+
+
+MODELS = {"dsat": Model(default_dsat, build_dsat), "lotr": Model(default_lotr, build_lotr)}
+
+
+def default(name: str) -> ConfigDict:
+    """The default config of a model, a key of `MODELS`."""
+    return MODELS[name].default()
 
 
 def build(config: ConfigDict, num_points: int, num_boundaries: int) -> nn.Module:
@@ -54,7 +98,7 @@ def build(config: ConfigDict, num_points: int, num_boundaries: int) -> nn.Module
     """
     if config.name not in MODELS:
         raise ValueError(f"unknown model {config.name!r}; there are {', '.join(MODELS)}")
-    return MODELS[config.name](config, num_points, num_boundaries)
+    return MODELS[config.name].build(config, num_points, num_boundaries)
 
 
 def _attributes(config: ConfigDict) -> dict:

@@ -116,5 +116,5 @@ class DSAT(nn.Module):
         """[batch, S / 2, S / 2, width] -> [batch, S or S / 2, the same, points + boundaries]."""
         x = ConvBlock(self.width // 2, self.dtype, name="head_block")(x, train)
         if self.upsample:
-            x = TransposedConv(self.width // 2, self.dtype, name="head_upsample")(x)
+            x = TransposedConv(self.width // 2, dtype=self.dtype, name="head_upsample")(x)
         return conv3x3(self.num_points + self.num_boundaries, "head_conv", self.dtype)(x)

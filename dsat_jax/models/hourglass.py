@@ -42,7 +42,7 @@ class Hourglass(nn.Module):
             maps.append(x)
         attended = self.transformer(dtype=self.dtype, name="channel_transformer")(maps, train)
 
-        upsample = TransposedConv(channels, self.dtype, name="upsample")
+        upsample = TransposedConv(channels, dtype=self.dtype, name="upsample")
         x = block("bottom")(x, train)
         for level in range(DEPTH, 0, -1):
             x = upsample(block(f"up_{level}")(x + attended[level - 1], train)) + skips[level - 1]

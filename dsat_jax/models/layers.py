@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
+BATCH_NORM_EPSILON = 1e-5  # PyTorch's
+
 
 def kernel_init(batch_axis: Sequence[int] = ()) -> nn.initializers.Initializer:
     """Uniform in +-1/sqrt(fan_in), PyTorch's default for convolutions and linear layers.
@@ -40,8 +42,31 @@ def batch_norm(train: bool, name: str, dtype: jnp.dtype, axis: int | Sequence[in
       axis: the axis or axes that keep their own statistics.
     """
     return nn.BatchNorm(
-        use_running_average=not train, axis=axis, momentum=0.9, epsilon=1e-5, dtype=dtype, name=name
+        use_running_average=not train, axis=axis, momentum=0.9, epsilon=BATCH_NORM_EPSILON, dtype=dtype, name=name
     )
+
+
+class FrozenBatchNorm(nn.Module):
+    """BatchNorm that normalises with its running statistics and learns nothing, in training too.
+
+    Its parameters and statistics have the names of Flax's BatchNorm, so that the one can take the other's place.
+
+    Attributes:
+      dtype: of the output.
+    """
+
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[..., channels] -> the same shape."""
+        shape = x.shape[-1:]
+        mean = self.variable("batch_stats", "mean", jnp.zeros, shape).value
+        var = self.variable("batch_stats", "var", jnp.ones, shape).value
+        scale = jax.lax.stop_gradient(self.param("scale", nn.initializers.ones, shape))
+        bias = jax.lax.stop_gradient(self.param("bias", nn.initializers.zeros, shape))
+        factor = scale * jax.lax.rsqrt(var + BATCH_NORM_EPSILON)
+        return (x * factor + (bias - mean * factor)).astype(self.dtype)
 
 
 def conv1x1(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) -> nn.Dense:
@@ -112,10 +137,12 @@ class TransposedConv(nn.Module):
 
     Attributes:
       features: channels of the output.
+      initializer: of the kernel [4, 4, any, features].
       dtype: compute dtype.
     """
 
     features: int
+    initializer: nn.initializers.Initializer = kernel_init()
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -123,7 +150,7 @@ class TransposedConv(nn.Module):
         """[batch, height, width, any] -> [batch, 2 height, 2 width, features]."""
         batch, height, width, channels = x.shape
         # fan_in counts all 16 taps, as PyTorch does, although an output pixel sees 4 of them.
-        kernel = self.param("kernel", kernel_init(), (4, 4, channels, self.features))
+        kernel = self.param("kernel", self.initializer, (4, 4, channels, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         # Kernel tap 2 (1 - a) + r joins window position a with output phase r, on both axes.

@@ -15,8 +15,11 @@ class Prediction:
       gates: float32 [batch, channels], the channel gates as applied: in training with their straight-through
         gradient, so that `gates.mean()` is a differentiable openness; in evaluation 0 or 1. None without a
         gate.
+      auxiliary_points: float32 [batch, layers, points, 2], as `points`, from the layers before the last; None for
+        a model without them.
     """
 
     points: jax.Array
     heatmaps: jax.Array | None = None
     gates: jax.Array | None = None
+    auxiliary_points: jax.Array | None = None

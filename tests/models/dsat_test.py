@@ -117,7 +117,9 @@ def entries(variables: dict) -> dict[str, np.ndarray]:
 
 
 def test_full_network_has_the_released_number_of_parameters():
-    model = models.build(models.default_dsat(), num_points=68, num_boundaries=13)
+    config = models.default_dsat()
+    config.gate = "released"
+    model = models.build(config, num_points=68, num_boundaries=13)
     images = jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.float32)
     variables = jax.eval_shape(functools.partial(model.init, train=False), jax.random.key(0), images)
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == 181_179_136

@@ -1,0 +1,87 @@
+"""What every backbone is made of: a convolution, its normalisation, and the activation.
+
+Images are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is
+what the products are computed in.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from dsat_jax.models.backbones.depthwise import DepthwiseConv
+from dsat_jax.models.layers import FrozenBatchNorm, batch_norm
+
+Activation = Callable[[jax.Array], jax.Array]
+
+HE_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+def normalisation(train: bool, frozen: bool, name: str, dtype: jnp.dtype) -> nn.Module:
+    """BatchNorm with PyTorch's constants, or one that keeps what it has.
+
+    Args:
+      train: whether to normalise with the statistics of the batch, unless frozen.
+      frozen: whether statistics, scale and bias stay as they are, in training too.
+      name: name of the module.
+      dtype: of the output.
+    """
+    if frozen:
+        return FrozenBatchNorm(dtype, name=name)
+    return batch_norm(train, name, dtype)
+
+
+class ConvNorm(nn.Module):
+    """Convolution, BatchNorm, activation.
+
+    Padded by half the kernel on every side, so that a stride of 2 takes the pixels that PyTorch takes. A 1x1
+    convolution is a matrix product over the channels, which XLA runs 2.5 times faster on a CPU.
+
+    Attributes:
+      features: channels of the output; of a depthwise convolution also those of its input.
+      size: of the square kernel; odd.
+      stride: of the convolution.
+      depthwise: whether every channel has a kernel of its own (3x3).
+      use_bias: whether the convolution has a bias, not for depthwise ones. BatchNorm takes it away again, but
+        some published networks have it.
+      activation: applied last; None for none.
+      frozen: whether the normalisation keeps its statistics, scale and bias.
+      dtype: compute dtype.
+    """
+
+    features: int
+    size: int = 1
+    stride: int = 1
+    depthwise: bool = False
+    use_bias: bool = False
+    activation: Activation | None = nn.relu
+    frozen: bool = False
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, height, width, any] -> [batch, height / stride, width / stride, features], rounded up."""
+        x = self._convolution()(x)
+        x = normalisation(train, self.frozen, "norm", self.dtype)(x)
+        return x if self.activation is None else self.activation(x)
+
+    @nn.nowrap
+    def _convolution(self) -> Callable[[jax.Array], jax.Array]:
+        if self.depthwise:
+            return DepthwiseConv(self.stride, self.dtype, name="conv")
+        if self.size == 1:
+            product = nn.Dense(
+                self.features, use_bias=self.use_bias, dtype=self.dtype, kernel_init=HE_FAN_OUT, name="conv"
+            )
+            return lambda x: product(x[:, :: self.stride, :: self.stride])
+        return nn.Conv(
+            self.features,
+            (self.size, self.size),
+            strides=self.stride,
+            padding=self.size // 2,
+            use_bias=self.use_bias,
+            dtype=self.dtype,
+            kernel_init=HE_FAN_OUT,
+            name="conv",
+        )

@@ -1,0 +1,78 @@
+"""MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381), without its classifier."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from dsat_jax.models.backbones.blocks import ConvNorm
+
+# Table 2 of the paper: expansion, channels, number of blocks, stride of the first of them.
+GROUPS = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+STEM_CHANNELS = 32
+LAST_CHANNELS = 1280
+
+
+class InvertedResidual(nn.Module):
+    """Expand by 1x1, filter every channel by 3x3, project by 1x1 without activation; plus the input where it fits.
+
+    Attributes:
+      features: channels of the output.
+      expansion: inner channels as a multiple of the input's; 1 leaves the expanding convolution out.
+      stride: of the 3x3 filters.
+      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      dtype: compute dtype.
+    """
+
+    features: int
+    expansion: int
+    stride: int
+    frozen: bool = False
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, height, width, any] -> [batch, height / stride, width / stride, features]."""
+        shortcut, common = x, {"frozen": self.frozen, "dtype": self.dtype}
+        inner = self.expansion * x.shape[-1]
+        if self.expansion > 1:
+            x = ConvNorm(inner, activation=nn.relu6, **common, name="expand")(x, train)
+        x = ConvNorm(
+            inner, 3, self.stride, depthwise=True, activation=nn.relu6, **common, name="depthwise"
+        )(x, train)
+        x = ConvNorm(self.features, activation=None, **common, name="project")(x, train)
+        return x + shortcut if x.shape == shortcut.shape else x
+
+
+class MobileNetV2(nn.Module):
+    """The features of MobileNetV2 at width 1: 2,223,872 parameters.
+
+    Attributes:
+      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      dtype: compute dtype.
+    """
+
+    frozen: bool = False
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+        """[batch, S, S, 3] -> [batch, S / 32, S / 32, 1280]."""
+        common = {"frozen": self.frozen, "dtype": self.dtype}
+        x = ConvNorm(STEM_CHANNELS, 3, 2, activation=nn.relu6, **common, name="stem")(images, train)
+        number = 0
+        for expansion, features, repeats, stride in GROUPS:
+            for i in range(repeats):
+                number += 1
+                block = InvertedResidual(
+                    features, expansion, stride if i == 0 else 1, **common, name=f"block_{number}"
+                )
+                x = block(x, train)
+        return ConvNorm(LAST_CHANNELS, activation=nn.relu6, **common, name="last")(x, train)

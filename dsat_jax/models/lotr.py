@@ -1,0 +1,158 @@
+"""LOTR, the localization transformer: backbone, Transformer with one query per landmark, coordinates.
+
+Watchareeruetai et al., "LOTR: Face Landmark Localization Using Localization Transformer", IEEE Access 10 (2022)
+16530-16543, arXiv 2109.10057. Width, heads, dropout and the up-sampling's sizes, which the paper leaves open, are
+DETR's customs.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from dsat_jax.models.backbones import BACKBONES
+from dsat_jax.models.layers import TransposedConv, batch_norm
+from dsat_jax.models.prediction import Prediction
+from dsat_jax.models.transformer import HE, POSITIONS, DecoderLayer, EncoderLayer
+
+STRIDE = 32  # of every backbone
+QUERY_STD = 1e-4
+
+
+class LOTR(nn.Module):
+    """Coordinates of landmarks, each from a learned query that looks at the image through a Transformer.
+
+    Attributes:
+      num_points: landmarks, and queries.
+      backbone: a key of `BACKBONES`.
+      freeze_norm: whether the backbone's BatchNorm keeps its statistics, scale and bias.
+      upsamplings: transposed convolutions that double the map; the "+" of the paper's names. Two of them cost the
+        0.2 G multiply-adds at 192 pixels by which the paper's "+" models exceed those without.
+      dim: width of the Transformer.
+      heads: of every attention.
+      feed_forward: hidden width of the Transformer's feed-forward networks.
+      encoder_layers: number of them.
+      decoder_layers: number of them.
+      head_width: of the two hidden layers of the landmark head.
+      position: a key of `POSITIONS`.
+      dropout: rate inside the Transformer.
+      dtype: compute dtype; parameters, statistics, softmax and coordinates are float32.
+    """
+
+    num_points: int
+    backbone: str = "mobilenet_v2"
+    freeze_norm: bool = False
+    upsamplings: int = 0
+    dim: int = 256
+    heads: int = 8
+    feed_forward: int = 1024
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    head_width: int = 512
+    position: str = "learned"
+    dropout: float = 0.1
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> Prediction:
+        """Predicts.
+
+        Args:
+          images: float32 [batch, S, S, 3], normalised; S is a multiple of 32.
+          train: whether to use batch statistics and dropout (stream 'dropout').
+
+        Returns:
+          A Prediction with points, and with those of the earlier decoder layers as `auxiliary_points`
+          [batch, decoder_layers - 1, points, 2].
+
+        Raises:
+          ValueError: if the size of the images or an attribute does not fit.
+        """
+        self._check(images)
+        features = self._features(images.astype(self.dtype), train)
+        batch, height, width, _ = features.shape
+        position = POSITIONS[self.position](self, height, width, self.dim).astype(self.dtype)
+        layer = {"width": self.feed_forward, "dropout": self.dropout, "dtype": self.dtype}
+        memory = features.reshape(batch, height * width, self.dim)
+        for i in range(self.encoder_layers):
+            memory = EncoderLayer(self.heads, **layer, name=f"encoder_{i + 1}")(memory, position, train)
+        queries = self.param("queries", nn.initializers.normal(QUERY_STD), (self.num_points, self.dim))
+        x = jnp.broadcast_to(queries.astype(self.dtype), (batch, self.num_points, self.dim))
+        head = LandmarkHead(self.head_width, self.dtype, name="head")
+        points = []
+        for i in range(self.decoder_layers):
+            x = DecoderLayer(self.heads, **layer, name=f"decoder_{i + 1}")(x, memory, position, train)
+            points.append(from_relative(head(x), images.shape[1]))
+        return Prediction(points=points[-1], auxiliary_points=jnp.stack(points, axis=1)[:, :-1])
+
+    @nn.nowrap
+    def _check(self, images: jax.Array) -> None:
+        _, height, width, _ = images.shape
+        if height != width or height % STRIDE:
+            raise ValueError(
+                f"LOTR takes square images whose side is a multiple of {STRIDE} pixels, got {height}x{width}"
+            )
+        if self.dim <= 0 or self.heads <= 0 or self.dim % self.heads or self.dim % 4:
+            raise ValueError(
+                f"LOTR's dim must be a positive multiple of 4 and of its heads, got {self.dim} and {self.heads}"
+            )
+        for name, smallest in (("upsamplings", 0), ("encoder_layers", 0), ("decoder_layers", 1)):
+            if getattr(self, name) < smallest:
+                raise ValueError(f"LOTR needs {name} of at least {smallest}, got {getattr(self, name)}")
+        for name, known in (("backbone", BACKBONES), ("position", POSITIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}; there are {', '.join(known)}")
+
+    @nn.nowrap
+    def _features(self, images: jax.Array, train: bool) -> jax.Array:
+        """[batch, S, S, 3] -> [batch, height, width, dim]; the map's side is S / 32, doubled by each up-sampling."""
+        x = BACKBONES[self.backbone](frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(images, train)
+        x = nn.Dense(self.dim, dtype=self.dtype, kernel_init=HE, name="project")(x)
+        for i in range(1, self.upsamplings + 1):
+            x = TransposedConv(self.dim, HE, dtype=self.dtype, name=f"upsample_{i}")(x)
+            x = nn.relu(batch_norm(train, f"upsample_norm_{i}", self.dtype)(x))
+        return x
+
+
+class LandmarkHead(nn.Module):
+    """Two hidden layers with ReLU, then two outputs without activation; the same for every query.
+
+    Attributes:
+      width: of the hidden layers.
+      dtype: compute dtype of the hidden layers; the coordinates are float32.
+    """
+
+    width: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, points, dim] -> float32 [batch, points, 2], relative to the input's size."""
+        for i in (1, 2):
+            x = nn.relu(nn.Dense(self.width, dtype=self.dtype, kernel_init=HE, name=f"hidden_{i}")(x))
+        return nn.Dense(2, kernel_init=HE, name="out")(x.astype(jnp.float32))
+
+
+def from_relative(points: jax.Array, size: int) -> jax.Array:
+    """Points relative to the input's size, (0, 0) its top left corner and (1, 1) the opposite one, in its pixels."""
+    return points * size - 0.5  # the corner lies half a pixel before the first pixel's centre
+
+
+def attention_maps(model: LOTR, variables: Mapping[str, Any], images: jax.Array) -> jax.Array:
+    """Where each landmark looks: the weights of the last decoder layer's attention to the image.
+
+    Args:
+      model: a LOTR.
+      variables: of the model.
+      images: float32 [batch, S, S, 3], normalised.
+
+    Returns:
+      float32 [batch, heads, points, height, width], which sum to 1 over a map.
+    """
+    _, kept = model.apply(variables, images, train=False, mutable=["intermediates"])
+    last = kept["intermediates"][f"decoder_{model.decoder_layers}"]
+    (weights,) = last["cross_attention"]["weights"]  # [batch, heads, points, height * width]
+    side = images.shape[1] // STRIDE * 2**model.upsamplings
+    return weights.reshape(*weights.shape[:3], side, side)

@@ -1,0 +1,193 @@
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from dsat_jax.models.backbones import BACKBONES, depthwise
+from dsat_jax.models.backbones.blocks import ConvNorm
+from dsat_jax.models.backbones.hrnet import HighResolutionModule
+from dsat_jax.models.layers import FrozenBatchNorm
+
+EPSILON = 1e-5
+
+
+def shapes(name: str, side: int, frozen: bool = False, dtype: jnp.dtype = jnp.float32) -> tuple:
+    """The shapes of a backbone's features of two images, and of its variables."""
+    module = BACKBONES[name](frozen=frozen, dtype=dtype, name="backbone")
+    images = jax.ShapeDtypeStruct((2, side, side, 3), jnp.float32)
+    return jax.eval_shape(functools.partial(module.init_with_output, train=False), jax.random.key(0), images)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "channels"),
+    [
+        ("mobilenet_v2", 2_223_872, 1280),
+        ("resnet50", 23_508_032, 2048),
+        ("hrnet_w18", 21_299_004 - 2_049_000, 2048),  # less the classifier's 1000 classes
+        ("hrnet_w32", 41_232_680 - 2_049_000, 2048),
+    ],
+)
+def test_published_number_of_parameters_and_features_at_a_32nd_of_the_size(name, parameters, channels):
+    features, variables = shapes(name, 192)
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == parameters
+    assert features.shape == (2, 6, 6, channels)
+    assert shapes(name, 256)[0].shape == (2, 8, 8, channels)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet50", "hrnet_w18"])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_every_part_freezes_and_computes_as_it_is_told(name, frozen):
+    """One layer that were not told would train on, or compute in float32."""
+    norms = []
+
+    def record(call, args, kwargs, context):
+        if isinstance(context.module, nn.BatchNorm | FrozenBatchNorm):
+            norms.append(context.module)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        features, variables = shapes(name, 64, frozen, jnp.bfloat16)
+    assert {type(norm) for norm in norms} == {FrozenBatchNorm if frozen else nn.BatchNorm}
+    assert {norm.dtype for norm in norms} == {jnp.bfloat16}
+    assert features.dtype == jnp.bfloat16
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype(jnp.float32)}
+
+
+def test_hrnet_refuses_sides_whose_branches_do_not_fit():
+    with pytest.raises(ValueError, match=r"multiples of 32, not \(48, 48\)"):
+        shapes("hrnet_w18", 48)
+
+
+@pytest.fixture
+def images() -> jax.Array:
+    return jax.random.normal(jax.random.key(0), (2, 6, 5, 3))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_freezing_stops_normalisations_but_not_kernels(images, frozen):
+    module = ConvNorm(4, 3, frozen=frozen)
+    variables = module.init(jax.random.key(1), images, train=True)
+
+    def loss(params: dict) -> tuple[jax.Array, dict]:
+        out, updates = module.apply(
+            variables | {"params": params}, images, train=True, mutable=["batch_stats"]
+        )
+        return (out**2).sum(), updates["batch_stats"]
+
+    gradients, statistics = jax.grad(loss, has_aux=True)(variables["params"])
+    assert np.all(gradients["conv"]["kernel"] != 0)
+    for changed in (
+        np.any(gradients["norm"]["scale"] != 0),
+        np.any(gradients["norm"]["bias"] != 0),
+        np.any(statistics["norm"]["mean"] != variables["batch_stats"]["norm"]["mean"]),
+        np.any(statistics["norm"]["var"] != variables["batch_stats"]["norm"]["var"]),
+    ):
+        assert changed != frozen
+
+
+def randomise(variables: dict) -> dict:
+    """Positive random values for all variables, so that biases and statistics count too."""
+    generator = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: generator.uniform(0.5, 1.5, leaf.shape).astype(np.float32), variables)
+
+
+def normalise(x: np.ndarray, variables: dict) -> np.ndarray:
+    params, statistics = variables["params"]["norm"], variables["batch_stats"]["norm"]
+    deviation = np.sqrt(statistics["var"] + EPSILON)
+    return (x - statistics["mean"]) / deviation * params["scale"] + params["bias"]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("use_bias", [False, True])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_stride_2_takes_every_second_pixel_from_the_first(images, size, use_bias, frozen):
+    module = ConvNorm(4, size, 2, use_bias=use_bias, activation=None, frozen=frozen)
+    variables = randomise(module.init(jax.random.key(1), images, train=False))
+    conv, reach = variables["params"]["conv"], size // 2
+    kernel = conv["kernel"].reshape(size, size, 3, 4)
+    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    expected = np.zeros((2, 3, 3, 4))
+    for row in range(3):
+        for column in range(3):  # the window around pixel (2 row, 2 column)
+            window = padded[:, 2 * row : 2 * row + size, 2 * column : 2 * column + size]
+            expected[:, row, column] = np.einsum("bijc,ijcd->bd", window, kernel)
+    assert ("bias" in conv) == use_bias
+    expected = normalise(expected + conv.get("bias", 0), variables)
+    np.testing.assert_allclose(module.apply(variables, images, train=False), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(6, 8), (5, 7), (1, 2)])
+def test_depthwise_taps_are_the_convolution(size, stride):
+    keys = jax.random.split(jax.random.key(0), 3)
+    x = jax.random.normal(keys[0], (2, *size, 3))
+    kernel = jax.random.normal(keys[1], (3, 3, 3))
+    upstream = jax.random.normal(keys[2], (2, *(-(-side // stride) for side in size), 3))
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def run(convolve: Callable) -> tuple:
+        out, pull_back = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)
+        return out, *pull_back(upstream)
+
+    for found, expected in zip(run(depthwise._by_taps), run(depthwise._by_convolution), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="only a CPU takes the path by taps")
+def test_a_cpu_convolves_by_taps():
+    lowered = jax.jit(depthwise.depthwise_conv, static_argnums=2).lower(
+        jnp.zeros((1, 4, 4, 8)), jnp.zeros((3, 3, 8)), 1
+    )
+    assert "convolution" not in lowered.compile().as_text()
+
+
+@pytest.fixture(scope="module")
+def fusion() -> tuple:
+    """A module of three branches that passes its positive input on, but for the fusing kernels set by a test."""
+    module = HighResolutionModule(frozen=True)
+    branches = [jnp.full((1, 8 // 2**i, 8 // 2**i, 2), 1.0 + i) for i in range(3)]
+    branches[1] = branches[1].at[0, 0, 0].set(10)
+    variables = jax.eval_shape(functools.partial(module.init, train=False), jax.random.key(0), branches)
+    start = {"kernel": 0.0, "scale": 1.0, "bias": 0.0, "mean": 0.0, "var": 1.0 - EPSILON}
+    variables = jax.tree.map_with_path(
+        lambda path, leaf: np.full(leaf.shape, start[path[-1].key], np.float32), variables
+    )
+    return jax.jit(functools.partial(module.apply, train=False)), variables, branches
+
+
+def fuse(fusion: tuple, **kernels: np.ndarray) -> list[np.ndarray]:
+    """The fused branches; `kernels` gives those of fusing convolutions, or their centre taps."""
+    apply, variables, branches = fusion
+    params = dict(variables["params"])
+    for name, kernel in kernels.items():
+        full = params[name]["conv"]["kernel"].copy()
+        full[(1, 1) if full.ndim == 4 else ()] = kernel
+        params[name] = params[name] | {"conv": {"kernel": full}}
+    return [np.asarray(x) for x in apply(variables | {"params": params}, branches)]
+
+
+def test_branches_without_exchange_stay(fusion):
+    for out, branch in zip(fuse(fusion), fusion[2], strict=True):
+        np.testing.assert_allclose(out, branch, rtol=1e-6)
+
+
+def test_coarse_branches_are_enlarged_and_added_before_relu(fusion):
+    fine, _, _ = fuse(fusion, fuse_2_to_1=np.array([[1.0, -0.25], [0.0, 0.0]]))
+    expected = np.ones((8, 8, 2))
+    expected[..., 0] += 2
+    expected[..., 1] -= 0.5
+    expected[:2, :2, 0] = 11  # 1 + 10: the first coarse pixel is two by two fine ones
+    expected[:2, :2, 1] = 0  # 1 - 2.5
+    np.testing.assert_allclose(fine[0], expected, rtol=1e-6)
+
+
+def test_strided_chains_have_relu_between_but_not_after_their_steps(fusion):
+    unit = np.eye(2)
+    _, _, coarse = fuse(fusion, fuse_1_to_3_step_1=unit, fuse_1_to_3_step_2=-unit)
+    np.testing.assert_allclose(coarse, np.full((1, 2, 2, 2), 3.0 - 1.0), rtol=1e-6)
+    _, _, coarse = fuse(fusion, fuse_1_to_3_step_1=-unit, fuse_1_to_3_step_2=-unit)
+    np.testing.assert_allclose(coarse, np.full((1, 2, 2, 2), 3.0), rtol=1e-6)

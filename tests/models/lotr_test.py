@@ -1,0 +1,131 @@
+"""LOTR: what it returns, which of its parts belong to one landmark, and where it looks."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dsat_jax import models
+from dsat_jax.models import lotr
+from dsat_jax.models.lotr import LOTR
+
+TINY = LOTR(num_points=5, dim=16, heads=2, feed_forward=32, head_width=16)
+
+
+@pytest.fixture(scope="module")
+def images() -> jax.Array:
+    return jax.random.normal(jax.random.key(1), (2, 64, 64, 3))
+
+
+@pytest.fixture(scope="module")
+def variables(images) -> dict:
+    """Queries a thousand times larger than at first, so that the landmarks differ."""
+    variables = jax.jit(functools.partial(TINY.init, train=False))(jax.random.key(0), images)
+    return variables | {"params": variables["params"] | {"queries": 1e3 * variables["params"]["queries"]}}
+
+
+@pytest.fixture(scope="module")
+def prediction(variables, images):
+    return jax.jit(functools.partial(TINY.apply, train=False))(variables, images)
+
+
+def test_prediction_has_points_and_those_of_earlier_layers(prediction):
+    assert prediction.points.shape == (2, 5, 2)
+    assert prediction.auxiliary_points.shape == (2, 1, 5, 2)
+    assert prediction.points.dtype == jnp.float32
+    assert prediction.heatmaps is None
+    assert prediction.gates is None
+
+
+def test_queries_are_all_that_tells_landmarks_apart(variables, images, prediction):
+    """Exchanged queries give exchanged landmarks: head and Transformer are shared."""
+    order = jnp.array([3, 1, 0, 4, 2])
+    params = variables["params"] | {"queries": variables["params"]["queries"][order]}
+    exchanged = TINY.apply(variables | {"params": params}, images, train=False)
+    assert jnp.abs(prediction.points[:, order] - prediction.points).max() > 1
+    np.testing.assert_allclose(exchanged.points, prediction.points[:, order], atol=1e-3)
+
+
+def test_the_first_layers_points_are_those_of_a_network_that_ends_there(variables, images, prediction):
+    shallow = TINY.clone(decoder_layers=1)
+    params = {name: part for name, part in variables["params"].items() if name != "decoder_2"}
+    first = shallow.apply(variables | {"params": params}, images, train=False)
+    np.testing.assert_allclose(prediction.auxiliary_points[:, 0], first.points, atol=1e-3)
+    assert first.auxiliary_points.shape == (2, 0, 5, 2)
+
+
+def test_relative_coordinates_span_the_whole_input():
+    corners = jnp.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
+    np.testing.assert_allclose(lotr.from_relative(corners, 64), [[-0.5, -0.5], [31.5, 31.5], [63.5, 63.5]])
+
+
+@pytest.mark.parametrize(("upsamplings", "side"), [(0, 2), (1, 4), (2, 8)])
+def test_attention_maps_are_distributions_over_the_image(images, upsamplings, side):
+    model = TINY.clone(upsamplings=upsamplings)
+    variables = jax.jit(functools.partial(model.init, train=False))(jax.random.key(0), images)
+    maps = lotr.attention_maps(model, variables, images)
+    assert maps.shape == (2, 2, 5, side, side)
+    np.testing.assert_allclose(maps.sum(axis=(3, 4)), 1, atol=1e-5)
+
+
+def test_initial_values(images):
+    model = LOTR(num_points=98)
+    variables = jax.jit(functools.partial(model.init, train=False))(jax.random.key(0), images)
+    params = variables["params"]
+    assert float(params["queries"].std()) == pytest.approx(1e-4, rel=0.02)
+    assert params["position_rows"].shape == (2, 128)
+    assert float(params["position_rows"].std()) == pytest.approx(1, rel=0.1)
+    assert float(params["head"]["hidden_2"]["kernel"].std()) == pytest.approx((2 / 512) ** 0.5, rel=0.02)
+    assert float(params["project"]["kernel"].std()) == pytest.approx((2 / 1280) ** 0.5, rel=0.02)
+
+
+def test_frozen_normalisation_reaches_the_backbone_only(images):
+    model = TINY.clone(freeze_norm=True, upsamplings=1)
+    variables = jax.jit(functools.partial(model.init, train=False))(jax.random.key(0), images)
+    keys = {"dropout": jax.random.key(0)}
+    _, new = jax.jit(functools.partial(model.apply, train=True, mutable=["batch_stats"]))(
+        variables, images, rngs=keys
+    )
+    moved = jax.tree.map(lambda old, now: bool((old != now).any()), variables["batch_stats"], dict(new["batch_stats"]))
+    assert not any(jax.tree.leaves(moved["backbone"]))
+    assert all(jax.tree.leaves(moved["upsample_norm_1"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dim": 30}, "dim must be a positive multiple of 4 and of its heads, got 30 and 2"),
+        ({"backbone": "vgg"}, "unknown backbone 'vgg'; there are mobilenet_v2"),
+        ({"position": "none"}, "unknown position 'none'; there are learned, sine"),
+        ({"decoder_layers": 0}, "decoder_layers of at least 1, got 0"),
+    ],
+)
+def test_attributes_that_do_not_fit_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        jax.eval_shape(
+            functools.partial(TINY.clone(**change).init, train=False),
+            jax.random.key(0),
+            jnp.zeros((1, 64, 64, 3)),
+        )
+
+
+def test_images_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="multiple of 32 pixels, got 80x80"):
+        jax.eval_shape(
+            functools.partial(TINY.init, train=False), jax.random.key(0), jnp.zeros((1, 80, 80, 3))
+        )
+
+
+def test_default_config_names_every_attribute():
+    attributes = LOTR.__dataclass_fields__.keys() - {"num_points", "parent", "name"}
+    assert set(models.default_lotr()) - {"name", "backbone_weights"} == attributes
+
+
+def test_build_makes_the_module_that_the_config_describes():
+    config = models.default_lotr()
+    config.update(upsamplings=2, dtype="bfloat16", backbone_weights="weights.safetensors")
+    assert models.build(config, num_points=106, num_boundaries=13) == LOTR(
+        num_points=106, upsamplings=2, dtype=jnp.bfloat16
+    )
