@@ -7,7 +7,7 @@ The dataset is drawn on the first run. Measured on an AMD EPYC with jax 0.10.2; 
 
 from ml_collections import ConfigDict
 
-from dsat_jax.config import default, use_lotr, use_small_dsat
+from dsat_jax.config import default, use_small_dsat, use_small_lotr
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
@@ -37,12 +37,13 @@ def _dsat(config: ConfigDict) -> None:
 
 
 def _lotr_m(config: ConfigDict) -> None:
-    use_lotr(config, "mobilenet_v2", upsamplings=0)
-    config.input.size = 96
-    config.model.update(dim=128, feed_forward=512, head_width=256, dropout=0.0)
-    config.augment.update(rotation=15.0, scale=(0.95, 1.1), shift=0.05, low_resolution=0.0, occlusion=0.0)
-    config.optimizer.update(name="adamw", schedule="cosine", learning_rate=1e-3, warmup_steps=100, ema=0.995)
-    config.train.update(steps=3000, evaluate_every=500, batch_size=16)
+    """Less than twenty minutes on two CPU cores: 64 pixels, from scratch."""
+    use_small_lotr(config)
+    config.input.size = 64
+    # Coordinates are learned from many more faces than heatmaps are: every one close to what the test shows.
+    config.augment.update(rotation=5.0, scale=(0.97, 1.05), shift=0.02, gain=(0.9, 1.1), grey=0.0)
+    config.augment.update(low_resolution=0.0, occlusion=0.0)
+    config.train.update(steps=4_800, evaluate_every=1_600)
 
 
 VARIANTS = {"dsat": _dsat, "lotr-m": _lotr_m}

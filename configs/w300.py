@@ -10,11 +10,11 @@ The figure of `small` comes from 1,911 training faces (95 % of afw, 870 of helen
 
 from ml_collections import ConfigDict
 
-from dsat_jax.config import default, use_small_dsat
+from dsat_jax.config import default, use_lotr, use_small_dsat, use_small_lotr
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
-    """The configuration of a variant: `dsat` (ours), `dsat-released` (the original), `small` (for a CPU)."""
+    """The configuration of a variant, a key of `VARIANTS`."""
     if variant not in VARIANTS:
         raise ValueError(f"configs/w300.py has no variant {variant!r}; it has {', '.join(VARIANTS)}")
     config = default()
@@ -60,4 +60,43 @@ def _small(config: ConfigDict) -> None:
     config.train.update(steps=4_200, evaluate_every=700)
 
 
-VARIANTS = {"dsat": _dsat, "dsat-released": _released, "small": _small}
+def _lotr_m(config: ConfigDict) -> None:
+    """Half an hour on two CPU cores: 96 pixels, from scratch."""
+    use_small_lotr(config)
+    config.input.size = 96
+    config.augment.update(rotation=15.0, scale=(0.95, 1.05), shift=0.04, low_resolution=0.1, occlusion=0.1)
+    config.train.update(steps=6_000, evaluate_every=1_000)
+
+
+def _lotr_m_plus(config: ConfigDict) -> None:
+    _full_lotr(config, "mobilenet_v2")
+
+
+def _lotr_r_plus(config: ConfigDict) -> None:
+    _full_lotr(config, "resnet50")
+
+
+def _lotr_hr_plus(config: ConfigDict) -> None:
+    _full_lotr(config, "hrnet_w32")
+    config.input.size = 256
+
+
+def _full_lotr(config: ConfigDict, backbone: str) -> None:
+    """A LOTR of the paper's size. AdamW instead of LAMB: 98 steps an epoch are few, see `use_small_lotr`.
+
+    Meant for `--config.model.backbone_weights=FILE`; a backbone that starts from scratch wants more steps.
+    """
+    use_lotr(config, backbone, upsamplings=2)
+    config.optimizer.update(name="adamw", learning_rate=3e-4, schedule="cosine", warmup_steps=500, ema=0.999)
+    config.train.update(batch_size=32, steps=30_000)
+
+
+VARIANTS = {
+    "dsat": _dsat,
+    "dsat-released": _released,
+    "small": _small,
+    "lotr-m": _lotr_m,
+    "lotr-m+": _lotr_m_plus,
+    "lotr-r+": _lotr_r_plus,
+    "lotr-hr+": _lotr_hr_plus,
+}

@@ -51,7 +51,9 @@ def _auxiliary_part(
 ) -> jax.Array:
     """The coordinate penalty of the layers before the last, summed over them."""
     if prediction.auxiliary_points is None or prediction.auxiliary_points.shape[1] == 0:
-        raise ValueError("config.loss.auxiliary is positive, but no layer before the model's last predicts points")
+        raise ValueError(
+            "config.loss.auxiliary is positive, but no layer before the model's last predicts points"
+        )
     penalty = losses.PENALTIES[config.loss.penalty]
     layers = jnp.moveaxis(prediction.auxiliary_points, 1, 0)  # [layers, batch, points, 2]
     return sum(losses.coordinate_loss(layer, points, weights, penalty) for layer in layers)

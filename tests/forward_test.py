@@ -21,3 +21,14 @@ def test_a_perfect_network_is_not_changed_by_mirror_averaging(scheme):
     np.testing.assert_allclose(averaged.points, points, atol=1e-4)
     np.testing.assert_allclose(averaged.heatmaps, heatmaps[:1], atol=1e-4)
     np.testing.assert_array_equal(averaged.gates, [[1, 0]])
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+def test_points_without_heatmaps_are_averaged_with_the_mirrored_ones(scheme):
+    """Landmarks 2 pixels to the right in the picture and 1 to the left in its mirror image: half a pixel, or 1.5."""
+    points = np.random.default_rng(0).uniform(4, 27, (1, scheme.num_points, 2)).astype(np.float32)
+    mirrored = geometry.mirror_points(points, 32, scheme.mirror_permutation).astype(np.float32)
+    both = jnp.concatenate([points + np.array([2, 0]), mirrored + np.array([-1, 0])])
+    averaged = forward._average_mirrored(Prediction(points=both), 32, scheme)
+    np.testing.assert_allclose(averaged.points, points + np.array([1.5, 0]), atol=1e-4)
+    assert averaged.heatmaps is None

@@ -14,11 +14,22 @@ MEMORY = 24 * 2**30  # bytes
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["dsat-released", "dsat"])
-def test_two_training_steps_and_an_evaluation_step_fit_a_machine_of_24_gb(variant):
+@pytest.mark.parametrize(
+    ("variant", "batch", "side"),
+    [
+        ("dsat-released", None, 128),
+        ("dsat", None, 128),
+        ("lotr-m+", 2, 192),
+        ("lotr-r+", 2, 192),
+        ("lotr-hr+", 2, 256),
+    ],
+)
+def test_two_training_steps_and_an_evaluation_step_fit_a_machine_of_24_gb(variant, batch, side):
     config = w300.get_config(variant)
+    batch = batch or config.train.batch_size
+    assert config.input.size == side
     points = SCHEMES[config.data.scheme].num_points
-    size, batch = config.input.size, config.train.batch_size
+    size = config.input.size
     rng = np.random.default_rng(0)
     faces = {
         "image": rng.integers(0, 255, (batch, size, size, 3), dtype=np.uint8),

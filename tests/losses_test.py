@@ -10,6 +10,39 @@ import pytest
 from dsat_jax import losses
 
 
+# The edges are t = 0.01 and w = 10; `around` is a point on either side of each, where slopes are one-sided.
+AROUND = [0.0099, 0.0101, 9.99, 10.01]
+
+
+@pytest.mark.parametrize(
+    ("penalty", "values", "slopes"),
+    [
+        (losses.l1, [0, 0.01, 10], [1, 1, 1, 1]),
+        (losses.l2, [0, 0.00005, 50], [0.0099, 0.0101, 9.99, 10.01]),
+        (losses.smooth_l1, [0, 0.00005, 9.5], [0.0099, 0.0101, 1, 1]),
+        # 10 ln 1.005 and 10 ln 6; the slope 10 / (2 + x) drops from 10 / 12 to nothing but 1 at w.
+        (losses.wing, [0, 0.04987542, 17.91759469], [10 / 2.0099, 10 / 2.0101, 10 / 11.99, 1]),
+        # c2 = 0.02999975: 12 ln 1.005 - c2 and 12 ln 6 - c2. The slope 2 s x below t, s = 298.50746.
+        (losses.smooth_wing, [0, 0.02985075, 21.47111388], [5.91044776, 12 / 2.0101, 12 / 11.99, 1]),
+    ],
+)
+def test_values_and_slopes_at_zero_t_and_w(penalty, values, slopes):
+    edges, around = jnp.array([0, 0.01, 10]), jnp.array(AROUND)
+    for sign in (1, -1):
+        np.testing.assert_allclose(penalty(sign * edges), values, rtol=1e-4)
+        found = jax.vmap(jax.grad(penalty))(sign * around)
+        np.testing.assert_allclose(found, sign * np.array(slopes), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "slope"),
+    [(losses.l1, 1), (losses.l2, 0), (losses.smooth_l1, 0), (losses.wing, 5), (losses.smooth_wing, 0)],
+)
+def test_slopes_beside_zero_jump_only_for_l1_and_wing(penalty, slope):
+    found = jax.vmap(jax.grad(penalty))(jnp.array([1e-7, -1e-7]))
+    np.testing.assert_allclose(found, [slope, -slope], atol=1e-4)
+
+
 def test_wing_values_and_slopes():
     # w = 10, eps = 2: 10 ln(1 + 2 / 2) = 6.931472; c = 10 - 10 ln 6 = -7.917595; at 12: 12 + 7.917595.
     np.testing.assert_allclose(

@@ -14,8 +14,17 @@ def configured(**fields):
 
 
 def test_step_schedule_halves_as_the_released_code():
-    schedule = optimizer.make_schedule(configured(schedule="step", step_every=40, step_factor=0.5), 100)
+    schedule = optimizer.make_schedule(configured(schedule="step", step_at=(0.4, 0.8), step_factor=0.5), 100)
     np.testing.assert_allclose([schedule(step) for step in (0, 39, 40, 80)], [0.1, 0.1, 0.05, 0.025])
+
+
+def test_step_schedule_of_lotr_divides_by_ten_at_half_and_three_quarters():
+    schedule = optimizer.make_schedule(
+        configured(schedule="step", step_at=(0.5, 0.75), step_factor=0.1), 1000
+    )
+    np.testing.assert_allclose(
+        [schedule(step) for step in (499, 500, 749, 750)], [0.1, 0.01, 0.01, 0.001], rtol=1e-5
+    )
 
 
 def test_cosine_ends_at_zero_after_its_warm_up():
@@ -44,3 +53,28 @@ def test_first_adam_step_is_the_learning_rate_whatever_the_gradient():
     params = {"x": jnp.zeros(3)}
     updates, _ = transform.update({"x": jnp.array([100.0, -1.0, 5.0])}, transform.init(params), params)
     np.testing.assert_allclose(updates["x"], [-0.1, 0.1, -0.1], rtol=1e-4)
+
+
+def test_first_lamb_step_is_the_learning_rate_times_the_size_of_each_array():
+    """LAMB scales Adam's step, +-1 for each number at first, so that |step| = learning rate |array|."""
+    config = configured(name="lamb", schedule="constant", weight_decay=0.0)
+    transform = optimizer.make_optimizer(config, 10)
+    params = {"large": jnp.array([30.0, 40.0]), "small": jnp.array([0.3, 0.4])}
+    gradients = {"large": jnp.array([1.0, -5.0]), "small": jnp.array([7.0, 1.0])}
+    updates, _ = transform.update(gradients, transform.init(params), params)
+    half = 0.5**0.5
+    np.testing.assert_allclose(updates["large"], [-5 * half, 5 * half], rtol=1e-4)
+    np.testing.assert_allclose(updates["small"], [-0.05 * half, -0.05 * half], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(optimizer.OPTIMIZERS))
+def test_the_backbone_has_a_learning_rate_of_its_own(name):
+    params = {"backbone": {"kernel": jnp.ones((2, 2))}, "head": {"kernel": jnp.ones((2, 2))}}
+    gradients = {"backbone": {"kernel": jnp.full((2, 2), 3.0)}, "head": {"kernel": jnp.full((2, 2), 3.0)}}
+    transform = optimizer.make_optimizer(
+        configured(name=name, schedule="constant", weight_decay=0.5, backbone_factor=0.1), 10
+    )
+    updates, _ = transform.update(gradients, transform.init(params), params)
+    np.testing.assert_allclose(updates["backbone"]["kernel"], 0.1 * updates["head"]["kernel"], rtol=1e-5)
+    with pytest.raises(ValueError, match=r"backbone_factor is not 1, but the model has no backbone"):
+        transform.init({"head": params["head"]})

@@ -42,7 +42,12 @@ def batch_norm(train: bool, name: str, dtype: jnp.dtype, axis: int | Sequence[in
       axis: the axis or axes that keep their own statistics.
     """
     return nn.BatchNorm(
-        use_running_average=not train, axis=axis, momentum=0.9, epsilon=BATCH_NORM_EPSILON, dtype=dtype, name=name
+        use_running_average=not train,
+        axis=axis,
+        momentum=0.9,
+        epsilon=BATCH_NORM_EPSILON,
+        dtype=dtype,
+        name=name,
     )
 
 

@@ -108,7 +108,9 @@ class LOTR(nn.Module):
     @nn.nowrap
     def _features(self, images: jax.Array, train: bool) -> jax.Array:
         """[batch, S, S, 3] -> [batch, height, width, dim]; the map's side is S / 32, doubled by each up-sampling."""
-        x = BACKBONES[self.backbone](frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(images, train)
+        x = BACKBONES[self.backbone](frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(
+            images, train
+        )
         x = nn.Dense(self.dim, dtype=self.dtype, kernel_init=HE, name="project")(x)
         for i in range(1, self.upsamplings + 1):
             x = TransposedConv(self.dim, HE, dtype=self.dtype, name=f"upsample_{i}")(x)

@@ -154,7 +154,13 @@ class EncoderLayer(nn.Module):
     def __call__(self, x: jax.Array, position: jax.Array, train: bool) -> jax.Array:
         """[batch, tokens, dim] and [tokens, dim] -> [batch, tokens, dim]."""
         placed = x + position
-        x = _add(self, "attention", x, Attention(self.heads, self.dtype, name="attention")(placed, placed, x), train)
+        x = _add(
+            self,
+            "attention",
+            x,
+            Attention(self.heads, self.dtype, name="attention")(placed, placed, x),
+            train,
+        )
         feed_forward = FeedForward(self.width, self.dropout, self.dtype, name="feed_forward")
         return _add(self, "feed_forward", x, feed_forward(x, train), train)
 
@@ -177,14 +183,22 @@ class DecoderLayer(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, memory: jax.Array, position: jax.Array, train: bool) -> jax.Array:
         """Queries [batch, queries, dim], encoded image [batch, tokens, dim], [tokens, dim] -> queries."""
-        x = _add(self, "self_attention", x, Attention(self.heads, self.dtype, name="self_attention")(x, x, x), train)
+        x = _add(
+            self,
+            "self_attention",
+            x,
+            Attention(self.heads, self.dtype, name="self_attention")(x, x, x),
+            train,
+        )
         cross_attention = Attention(self.heads, self.dtype, name="cross_attention")
         x = _add(self, "cross_attention", x, cross_attention(x, memory + position, memory), train)
         feed_forward = FeedForward(self.width, self.dropout, self.dtype, name="feed_forward")
         return _add(self, "feed_forward", x, feed_forward(x, train), train)
 
 
-def _add(layer: EncoderLayer | DecoderLayer, name: str, x: jax.Array, change: jax.Array, train: bool) -> jax.Array:
+def _add(
+    layer: EncoderLayer | DecoderLayer, name: str, x: jax.Array, change: jax.Array, train: bool
+) -> jax.Array:
     """The normalised sum of a layer's input and what one of its parts makes of it."""
     change = nn.Dropout(layer.dropout, deterministic=not train)(change)
     return nn.LayerNorm(LAYER_NORM_EPSILON, dtype=layer.dtype, name=f"{name}_norm")(x + change)

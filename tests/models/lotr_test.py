@@ -88,7 +88,9 @@ def test_frozen_normalisation_reaches_the_backbone_only(images):
     _, new = jax.jit(functools.partial(model.apply, train=True, mutable=["batch_stats"]))(
         variables, images, rngs=keys
     )
-    moved = jax.tree.map(lambda old, now: bool((old != now).any()), variables["batch_stats"], dict(new["batch_stats"]))
+    moved = jax.tree.map(
+        lambda old, now: bool((old != now).any()), variables["batch_stats"], dict(new["batch_stats"])
+    )
     assert not any(jax.tree.leaves(moved["backbone"]))
     assert all(jax.tree.leaves(moved["upsample_norm_1"]))
 

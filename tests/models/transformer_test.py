@@ -130,7 +130,9 @@ def test_dropout_acts_in_training_only():
     x, position = tokens(0, 6), tokens(1, 6)[0]
     module = EncoderLayer(HEADS, WIDTH, dropout=0.5)
     variables = module.init(jax.random.key(3), x, position, False)
-    one, other = (module.apply(variables, x, position, True, rngs={"dropout": jax.random.key(i)}) for i in (0, 1))
+    one, other = (
+        module.apply(variables, x, position, True, rngs={"dropout": jax.random.key(i)}) for i in (0, 1)
+    )
     assert jnp.abs(one - other).max() > 0.1
     without = EncoderLayer(HEADS, WIDTH).apply(variables, x, position, True)
     np.testing.assert_allclose(module.apply(variables, x, position, False), without)

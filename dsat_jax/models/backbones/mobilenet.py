@@ -44,9 +44,9 @@ class InvertedResidual(nn.Module):
         inner = self.expansion * x.shape[-1]
         if self.expansion > 1:
             x = ConvNorm(inner, activation=nn.relu6, **common, name="expand")(x, train)
-        x = ConvNorm(
-            inner, 3, self.stride, depthwise=True, activation=nn.relu6, **common, name="depthwise"
-        )(x, train)
+        x = ConvNorm(inner, 3, self.stride, depthwise=True, activation=nn.relu6, **common, name="depthwise")(
+            x, train
+        )
         x = ConvNorm(self.features, activation=None, **common, name="project")(x, train)
         return x + shortcut if x.shape == shortcut.shape else x
 

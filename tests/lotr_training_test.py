@@ -1,0 +1,137 @@
+"""A tiny LOTR goes the whole way that DSAT goes: from a pretrained backbone to landmarks of a picture."""
+
+import functools
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+from flax import traverse_util
+
+from configs import synthetic
+from dsat_jax import (
+    checkpoints,
+    config as run_config,
+    evaluate,
+    geometry,
+    mesh as meshes,
+    models,
+    optimizer,
+    pictures,
+    predict,
+    torch_names,
+    train,
+)
+from dsat_jax.models.backbones.mobilenet import MobileNetV2
+from dsat_jax.recorder import METRICS_LOG
+from dsat_jax.torch_import import torch_entries
+from tfds_builders.synthetic_faces.drawing import draw_face
+
+TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
+
+
+@pytest.fixture(scope="module")
+def backbone() -> dict:
+    """Variables of a MobileNetV2, by path."""
+    images = np.zeros((1, 32, 32, 3), np.float32)
+    init = jax.jit(functools.partial(MobileNetV2().init, train=False))
+    return traverse_util.flatten_dict(init(jax.random.key(7), images))
+
+
+@pytest.fixture(scope="module")
+def weights_file(backbone, tmp_path_factory) -> pathlib.Path:
+    """The same under torchvision's names, in its layouts."""
+    tensors = {}
+    for path, leaf in backbone.items():
+        ((name, _),) = torch_entries(path, leaf.shape, torch_names.BACKBONES["mobilenet_v2"])
+        array = np.asarray(leaf)
+        if array.ndim == 3:  # depthwise [3, 3, channels] -> [channels, 1, 3, 3]
+            tensors[name] = np.moveaxis(array, 2, 0)[:, None].copy()
+        else:
+            tensors[name] = np.ascontiguousarray(array.transpose(TO_TORCH[array.ndim]))
+        if array.ndim == 2:  # a matrix [inputs, outputs] -> [outputs, inputs, 1, 1]
+            tensors[name] = tensors[name][:, :, None, None]
+    path = tmp_path_factory.mktemp("weights") / "mobilenet_v2.safetensors"
+    safetensors.numpy.save_file(tensors, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(tiny_dataset, weights_file):
+    config = synthetic.get_config("lotr-m")
+    config.data.update(
+        dataset="synthetic_faces/tiny", data_dir=tiny_dataset, train="train[:48]", validation="train[48:]"
+    )
+    config.input.size = 32
+    config.model.update(dim=16, heads=2, feed_forward=32, head_width=16, freeze_norm=True)
+    config.model.backbone_weights = str(weights_file)
+    config.loss.auxiliary = 0.5
+    # So small a learning rate that the pretrained weights can be told from any others after two steps.
+    config.optimizer.update(name="lamb", learning_rate=1e-6, backbone_factor=0.1, warmup_steps=0, ema=0.0)
+    config.train.update(batch_size=8, steps=2, log_every=1, evaluate_every=2)
+    config.evaluate.update(batch_size=16)
+    return config
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory) -> tuple[pathlib.Path, dict]:
+    """The folder and the final summaries of a run."""
+    workdir = tmp_path_factory.mktemp("runs") / "lotr"
+    return workdir, train.train_and_evaluate(config, workdir)
+
+
+def test_it_trains_and_is_evaluated(run):
+    workdir, summaries = run
+    lines = [json.loads(line) for line in (workdir / METRICS_LOG).read_text().splitlines()]
+    for line in lines[:2]:
+        assert line["loss"] == pytest.approx(
+            line["loss_coordinates"] + 0.5 * line["loss_auxiliary"], rel=1e-5
+        )
+    assert summaries["test"]["faces"] == 16
+    assert np.isfinite(summaries["test"]["nme"])
+
+
+def test_the_backbone_starts_from_the_file(run, config, backbone):
+    workdir, _ = run
+    model, mesh = models.build_for(config), meshes.make_mesh()
+    trained = traverse_util.flatten_dict(evaluate.restore_best(config, model, mesh, workdir))
+    moved = 0
+    for path, leaf in backbone.items():
+        found = trained[path[0], "backbone", *path[1:]]
+        np.testing.assert_allclose(found, leaf, atol=1e-5, err_msg="/".join(path))
+        moved += not np.array_equal(found, leaf)
+    # The 52 kernels have been trained; the frozen normalisations have not.
+    assert moved == sum(path[-1] == "kernel" for path in backbone) == 52
+
+
+def test_the_log_says_where_the_weights_come_from(config, weights_file):
+    assert train._beginning(config.model) == f"the mobilenet_v2 of {weights_file}, the rest from scratch"
+    assert train._beginning(models.default_lotr()) == "scratch"
+    assert train._beginning(models.default_dsat()) == "scratch"
+
+
+def test_weights_of_another_backbone_are_refused_before_training(config, tmp_path):
+    other = run_config.ConfigDict(config.to_dict())
+    other.model.backbone_weights = str(tmp_path / "none.safetensors")
+    model, mesh = models.build_for(other), meshes.make_mesh()
+    transform = optimizer.make_optimizer(other.optimizer, other.train.steps)
+    saved = checkpoints.Checkpoints(tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*none\.safetensors"):
+        train._newest_state(saved, other, model, transform, mesh)
+    saved.close()
+
+
+def test_prediction_knows_no_confidence(run, tmp_path):
+    workdir, _ = run
+    drawing = draw_face(seed=0, split=1, index=0)
+    pictures.write_image(tmp_path / "one.png", drawing.image)
+    boxes = {"one.png": [geometry.box_of_points(drawing.points).tolist()]}
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    predict.predict_files(
+        workdir, [f"{tmp_path}/*.png"], tmp_path / "out", boxes_file=str(tmp_path / "boxes.json")
+    )
+    (face,) = json.loads((tmp_path / "out" / "one.json").read_text())["faces"]
+    assert np.shape(face["landmarks"]) == (98, 2)
+    assert face["confidence"] is None
