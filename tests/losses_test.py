@@ -9,7 +9,6 @@ import pytest
 
 from dsat_jax import losses
 
-
 # The edges are t = 0.01 and w = 10; `around` is a point on either side of each, where slopes are one-sided.
 AROUND = [0.0099, 0.0101, 9.99, 10.01]
 

@@ -57,7 +57,10 @@ def test_attention_against_numpy():
     module = Attention(HEADS)
     variables = randomised(module.init(jax.random.key(3), query, key, value))
     found = module.apply(variables, query, key, value)
-    expected = [attention(variables["params"], *face) for face in zip(*map(np.asarray, (query, key, value)))]
+    expected = [
+        attention(variables["params"], *face)
+        for face in zip(*map(np.asarray, (query, key, value)), strict=True)
+    ]
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
