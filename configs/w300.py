@@ -1,4 +1,4 @@
-"""DSAT on 300W: 68 points, NME by the distance of the outer eye corners, FR and AUC at 8 %.
+"""DSAT and LOTR on 300W: 68 points, NME by the distance of the outer eye corners, FR and AUC at 8 %.
 
 python -m tfds_builders.build w300 --manual_dir=DIR
 python run.py --config=configs/w300.py                  dsat: 185.7 M parameters, ours; not yet trained by us
@@ -8,9 +8,11 @@ python run.py --config=configs/w300.py:small            NME 3.93 % on helen_test
 The figure of `small` comes from 1,911 training faces (95 % of afw, 870 of helen and 805 of lfpw), AMD EPYC, jax 0.10.2.
 """
 
+import functools
+
 from ml_collections import ConfigDict
 
-from dsat_jax.config import default, use_lotr, use_small_dsat, use_small_lotr
+from dsat_jax.config import default, use_long_lotr, use_small_dsat, use_small_lotr
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
@@ -68,35 +70,10 @@ def _lotr_m(config: ConfigDict) -> None:
     config.train.update(steps=6_000, evaluate_every=1_000)
 
 
-def _lotr_m_plus(config: ConfigDict) -> None:
-    _full_lotr(config, "mobilenet_v2")
-
-
-def _lotr_r_plus(config: ConfigDict) -> None:
-    _full_lotr(config, "resnet50")
-
-
-def _lotr_hr_plus(config: ConfigDict) -> None:
-    _full_lotr(config, "hrnet_w32")
-    config.input.size = 256
-
-
-def _full_lotr(config: ConfigDict, backbone: str) -> None:
-    """A LOTR of the paper's size. AdamW instead of LAMB: 98 steps an epoch are few, see `use_small_lotr`.
-
-    Meant for `--config.model.backbone_weights=FILE`; a backbone that starts from scratch wants more steps.
-    """
-    use_lotr(config, backbone, upsamplings=2)
-    config.optimizer.update(name="adamw", learning_rate=3e-4, schedule="cosine", warmup_steps=500, ema=0.999)
-    config.train.update(batch_size=32, steps=30_000)
-
-
 VARIANTS = {
     "dsat": _dsat,
     "dsat-released": _released,
     "small": _small,
     "lotr-m": _lotr_m,
-    "lotr-m+": _lotr_m_plus,
-    "lotr-r+": _lotr_r_plus,
-    "lotr-hr+": _lotr_hr_plus,
+    **{name: functools.partial(use_long_lotr, variant=name) for name in ("lotr-m+", "lotr-r+", "lotr-hr+")},
 }

@@ -13,6 +13,13 @@ from ml_collections import ConfigDict, config_dict
 from dsat_jax import models
 
 FILE_NAME = "config.json"
+# The paper's models: backbone, up-samplings, side of the input.
+LOTR_VARIANTS = {
+    "lotr-m": ("mobilenet_v2", 0, 192),
+    "lotr-m+": ("mobilenet_v2", 2, 192),
+    "lotr-r+": ("resnet50", 2, 192),
+    "lotr-hr+": ("hrnet_w32", 2, 256),
+}
 MACHINE_FIELDS = ("data.data_dir", "train.reader_threads")  # may change from one part of a run to the next
 
 
@@ -40,30 +47,41 @@ def use_small_dsat(config: ConfigDict) -> None:
     config.train.batch_size = 16
 
 
-def use_lotr(config: ConfigDict, backbone: str, upsamplings: int) -> None:
+def use_lotr(config: ConfigDict, variant: str) -> None:
     """Changes a configuration to a LOTR as the paper trains it: smooth-Wing on coordinates, LAMB, two drops.
 
     Args:
       config: what to change.
-      backbone: a key of `models.backbones.BACKBONES`.
-      upsamplings: 2 for the models that the paper names with a "+", else 0.
+      variant: a key of `LOTR_VARIANTS`.
     """
+    backbone, upsamplings, size = LOTR_VARIANTS[variant]
     config.model = models.default("lotr")
     config.model.update(backbone=backbone, upsamplings=upsamplings)
     # ImageNet's, which pretrained backbones expect.
-    config.input.update(size=192, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    config.input.update(size=size, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     config.loss.update(heatmap=0.0, coordinates=1.0, penalty="smooth_wing")
     config.optimizer.update(name="lamb", learning_rate=1e-3, schedule="step", warmup_steps=0, ema=0.0)
     config.optimizer.update(step_at=(0.5, 0.75), step_factor=0.1)
 
 
-def use_small_lotr(config: ConfigDict) -> None:
-    """Changes a configuration to a LOTR-M for two CPU cores: a narrow Transformer, trained our way.
+def use_long_lotr(config: ConfigDict, variant: str) -> None:
+    """Changes a configuration to a LOTR of the paper's size, trained with AdamW for 30,000 steps.
 
-    LAMB's steps are as small as the array that they change, and the queries start at 1e-4: on a short run the
-    landmarks do not come apart. AdamW's do. The backbone, which starts from scratch here, learns thirty times faster.
+    Meant for a pretrained backbone (`--config.model.backbone_weights=FILE`). For the arguments see `use_lotr`.
     """
-    use_lotr(config, "mobilenet_v2", upsamplings=0)
+    use_lotr(config, variant)
+    config.optimizer.update(name="adamw", learning_rate=3e-4, schedule="cosine", warmup_steps=500, ema=0.999)
+    config.train.update(batch_size=32, steps=30_000)
+
+
+def use_small_lotr(config: ConfigDict) -> None:
+    """Changes a configuration to a LOTR-M for two CPU cores: a narrow Transformer, and AdamW.
+
+    LAMB's steps are proportional to the array that they change, and the queries start at 1e-4: on 600 steps of LAMB
+    at a rate of 0.01 the landmarks stayed in one place. The backbone starts from scratch, at thirty times the rate of
+    the rest; with pretrained weights set `--config.optimizer.backbone_factor=1` or less.
+    """
+    use_lotr(config, "lotr-m")
     config.model.update(dim=96, heads=4, feed_forward=384, head_width=192, dropout=0.0)
     config.optimizer.update(name="adamw", learning_rate=3e-4, backbone_factor=30.0)
     config.optimizer.update(schedule="cosine", warmup_steps=100, ema=0.997)
@@ -127,10 +145,8 @@ def _optimizer() -> ConfigDict:
     optimizer.clip_norm = 0.0  # of the global gradient; 0 does not clip
     optimizer.schedule = "cosine"  # cosine to zero, step, or constant
     optimizer.warmup_steps = 500
-    optimizer.step_at = (
-        0.4,
-        0.8,
-    )  # schedule "step": learning rate x step_factor at these shares of the run's steps
+    # Schedule "step": learning rate x step_factor at each of these shares of the run's steps.
+    optimizer.step_at = (0.4, 0.8)
     optimizer.step_factor = 0.5
     optimizer.backbone_factor = 1.0  # the backbone's learning rate as a multiple of the others'
     optimizer.ema = 0.999  # decay of the averaged parameters that are evaluated; 0 evaluates the last ones

@@ -26,6 +26,7 @@ from dsat_jax import (
     pictures,
     state,
 )
+from dsat_jax.choices import choose
 from dsat_jax.forward import Landmarks, make_forward
 from dsat_jax.optimizer import make_optimizer
 from dsat_jax.schemes import SCHEMES
@@ -53,6 +54,7 @@ class SplitResult:
 
 def make_evaluation_step(model: nn.Module, config: ConfigDict, mesh: Mesh) -> Forward:
     """The jitted forward pass on a mesh, its results replicated so that every process sees all faces."""
+    choose(metrics.NORMALISERS, config.evaluate.normaliser, "normaliser")  # now, not after hours of training
     forward = make_forward(model, config, SCHEMES[config.data.scheme])
     return jax.jit(
         forward,
@@ -107,7 +109,7 @@ def _measure(rows: dict[str, Any], config: ConfigDict, sample: dict[str, np.ndar
     labels = geometry.transform_points(to_original, rows["points"].astype(np.float64))
     known = rows["weights"] > 0
     labels = np.where(known[..., None], labels, np.nan)
-    normaliser = metrics.NORMALISERS[config.evaluate.normaliser](labels, scheme)
+    normaliser = choose(metrics.NORMALISERS, config.evaluate.normaliser, "normaliser")(labels, scheme)
     errors = metrics.point_errors(predicted, labels, normaliser)
     if not np.isfinite(normaliser).all():
         count = (~np.isfinite(normaliser)).sum()

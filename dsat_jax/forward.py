@@ -9,6 +9,7 @@ from flax import linen as nn, struct
 from ml_collections import ConfigDict
 
 from dsat_jax import augment, decode, geometry
+from dsat_jax.choices import choose
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.schemes import Scheme
 
@@ -43,6 +44,7 @@ def make_forward(
     Returns:
       A function of variables and images (uint8 [batch, size, size, 3]).
     """
+    decoder = choose(decode.DECODERS, config.evaluate.decoder, "decoder")
 
     def forward(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:
         inputs = augment.normalise(augment.to_unit_range(images), config.input.mean, config.input.std)
@@ -55,7 +57,7 @@ def make_forward(
             return Landmarks(prediction.points, None, prediction.gates)
         heatmaps = prediction.heatmaps[..., : scheme.num_points]
         stride = config.input.size / heatmaps.shape[1]
-        points = decode.to_input_pixels(decode.DECODERS[config.evaluate.decoder](heatmaps), stride)
+        points = decode.to_input_pixels(decoder(heatmaps), stride)
         return Landmarks(points, decode.peak_values(heatmaps), prediction.gates)
 
     return forward

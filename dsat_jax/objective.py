@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from dsat_jax import losses, targets
+from dsat_jax.choices import choose
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.schemes import Scheme
 
@@ -33,7 +34,7 @@ def total_loss(
     if config.loss.heatmap > 0:
         parts["heatmap"] = _heatmap_part(prediction, points, weights, config, scheme)
     if config.loss.coordinates > 0:
-        penalty = losses.PENALTIES[config.loss.penalty]
+        penalty = choose(losses.PENALTIES, config.loss.penalty, "penalty")
         parts["coordinates"] = losses.coordinate_loss(prediction.points, points, weights, penalty)
     if config.loss.auxiliary > 0:
         parts["auxiliary"] = _auxiliary_part(prediction, points, weights, config)
@@ -54,7 +55,7 @@ def _auxiliary_part(
         raise ValueError(
             "config.loss.auxiliary is positive, but no layer before the model's last predicts points"
         )
-    penalty = losses.PENALTIES[config.loss.penalty]
+    penalty = choose(losses.PENALTIES, config.loss.penalty, "penalty")
     layers = jnp.moveaxis(prediction.auxiliary_points, 1, 0)  # [layers, batch, points, 2]
     return sum(losses.coordinate_loss(layer, points, weights, penalty) for layer in layers)
 

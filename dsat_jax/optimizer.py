@@ -4,14 +4,18 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
+from dsat_jax.choices import choose
+
 
 def _cosine(config: ConfigDict, steps: int) -> optax.Schedule:
     return optax.cosine_decay_schedule(config.learning_rate, max(steps - config.warmup_steps, 1))
 
 
 def _step(config: ConfigDict, steps: int) -> optax.Schedule:
-    changes = {round(share * steps): config.step_factor for share in config.step_at}
-    return optax.piecewise_constant_schedule(config.learning_rate, changes)
+    # The warm-up, where there is one, comes first and is part of the run.
+    changes = [max(round(share * steps) - config.warmup_steps, 0) for share in config.step_at]
+    factors = {step: config.step_factor ** changes.count(step) for step in changes}
+    return optax.piecewise_constant_schedule(config.learning_rate, factors)
 
 
 def _constant(config: ConfigDict, steps: int) -> optax.Schedule:
@@ -35,7 +39,7 @@ def _lamb(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransfo
 
 
 def _matrices(params: optax.Params) -> optax.Params:
-    """Marks what decays: kernels and projections, not biases, scales or other vectors."""
+    """Marks what decays: kernels, and whatever else is no vector (queries, position encodings)."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
@@ -52,7 +56,7 @@ def make_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
     Returns:
       A function of the step.
     """
-    schedule = SCHEDULES[config.schedule](config, steps)
+    schedule = choose(SCHEDULES, config.schedule, "schedule")(config, steps)
     if config.warmup_steps == 0:
         return schedule
     warmup = optax.linear_schedule(0.0, config.learning_rate, config.warmup_steps)
@@ -69,7 +73,7 @@ def make_optimizer(config: ConfigDict, steps: int) -> optax.GradientTransformati
       config: `config.optimizer`.
       steps: of the whole run.
     """
-    parts = [OPTIMIZERS[config.name](config, make_schedule(config, steps))]
+    parts = [choose(OPTIMIZERS, config.name, "optimizer")(config, make_schedule(config, steps))]
     if config.clip_norm > 0:
         parts.insert(0, optax.clip_by_global_norm(config.clip_norm))
     if config.backbone_factor != 1:
@@ -86,4 +90,4 @@ def _backbone(params: optax.Params) -> optax.Params:
     """
     if "backbone" not in params:
         raise ValueError("config.optimizer.backbone_factor is not 1, but the model has no backbone")
-    return {name: jax.tree.map(lambda _: name == "backbone", part) for name, part in params.items()}  # noqa: B023
+    return jax.tree.map_with_path(lambda path, _: path[0].key == "backbone", params)

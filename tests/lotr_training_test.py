@@ -12,13 +12,10 @@ from flax import traverse_util
 
 from configs import synthetic
 from dsat_jax import (
-    checkpoints,
-    config as run_config,
     evaluate,
     geometry,
     mesh as meshes,
     models,
-    optimizer,
     pictures,
     predict,
     torch_names,
@@ -106,21 +103,30 @@ def test_the_backbone_starts_from_the_file(run, config, backbone):
     assert moved == sum(path[-1] == "kernel" for path in backbone) == 52
 
 
-def test_the_log_says_where_the_weights_come_from(config, weights_file):
-    assert train._beginning(config.model) == f"the mobilenet_v2 of {weights_file}, the rest from scratch"
-    assert train._beginning(models.default_lotr()) == "scratch"
-    assert train._beginning(models.default_dsat()) == "scratch"
+def test_the_log_says_where_the_weights_come_from(config, weights_file, tmp_path, capsys):
+    train.train(config, tmp_path / "run", should_stop=lambda step: True)
+    assert (
+        f"starting from the mobilenet_v2 of {weights_file}, the rest from scratch" in capsys.readouterr().out
+    )
 
 
-def test_weights_of_another_backbone_are_refused_before_training(config, tmp_path):
-    other = run_config.ConfigDict(config.to_dict())
-    other.model.backbone_weights = str(tmp_path / "none.safetensors")
-    model, mesh = models.build_for(other), meshes.make_mesh()
-    transform = optimizer.make_optimizer(other.optimizer, other.train.steps)
-    saved = checkpoints.Checkpoints(tmp_path / "run")
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*none\.safetensors"):
-        train._newest_state(saved, other, model, transform, mesh)
-    saved.close()
+@pytest.mark.parametrize(
+    ("name", "file", "message"),
+    [
+        ("mobilenet_v2", "none.safetensors", r"no checkpoint .*none\.safetensors"),
+        (
+            "resnet50",
+            None,
+            r"(?s)mobilenet_v2\.safetensors does not fit the network:.* missing: conv1\.weight",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_before_training(config, tmp_path, name, file, message):
+    other = config.copy_and_resolve_references()
+    other.model.backbone = name
+    other.model.backbone_weights = file or config.model.backbone_weights
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        train.train(other, tmp_path / "run")
 
 
 def test_prediction_knows_no_confidence(run, tmp_path):

@@ -1,9 +1,11 @@
 """The weighted sum that training minimises, on predictions small enough to work out by hand."""
 
+import jax
 import jax.numpy as jnp
 import pytest
 
 from dsat_jax import config as run_config, objective
+from dsat_jax.models.dsat import DSAT
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.schemes import SCHEMES
 
@@ -32,14 +34,23 @@ def test_the_points_of_earlier_layers_count_with_a_weight_of_their_own():
     assert loss == pytest.approx(10 * 68 + 0.5 * 68 * 5)
 
 
-def test_dsat_trains_on_coordinates_alone():
-    """Smooth-Wing on the points that its heatmaps decode to needs no heatmap loss."""
+def test_heatmaps_learn_from_coordinates_alone():
+    """Smooth-Wing on the points that a DSAT's heatmaps decode to reaches the heatmaps of landmarks, and only those."""
+    model = DSAT(num_points=68, num_boundaries=13, width=8, stacks=0, gate="none", upsample=False)
+    images = jax.random.normal(jax.random.key(0), (1, 32, 32, 3))
+    variables = model.init(jax.random.key(1), images, train=False)
     config = configured()
     config.loss.update(coordinates=1.0, penalty="smooth_wing")
-    prediction = Prediction(points=shifted(12.0)[:, 0], heatmaps=jnp.zeros((1, 8, 8, 81)))
-    loss, parts = objective.total_loss(prediction, LABELS, KNOWN, config, SCHEME)
-    assert set(parts) == {"coordinates"}
-    assert loss == pytest.approx(68 * 23.47111388)  # see the values of smooth-Wing in losses_test.py
+
+    def loss(params: dict) -> jax.Array:
+        prediction = model.apply(variables | {"params": params}, images, train=False)
+        return objective.total_loss(prediction, LABELS, KNOWN, config, SCHEME)[0]
+
+    kernel = jax.grad(loss)(variables["params"])["head_conv"][
+        "kernel"
+    ]  # [3, 3, channels, landmarks + boundaries]
+    assert (jnp.abs(kernel).max(axis=(0, 1, 2))[:68] > 0).all()
+    assert (kernel[..., 68:] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +65,19 @@ def test_a_weight_on_what_the_model_lacks_is_refused(weights, message):
     prediction = Prediction(points=LABELS, auxiliary_points=jnp.zeros((1, 0, 68, 2)))
     with pytest.raises(ValueError, match=message):
         objective.total_loss(prediction, LABELS, KNOWN, configured(**weights), SCHEME)
-    config = configured(**weights)
+
+
+def test_a_heatmap_loss_without_heatmaps_is_refused():
+    prediction, config = Prediction(points=LABELS), configured()
     config.loss.heatmap = 1.0
     with pytest.raises(ValueError, match="the model predicts no heatmaps"):
         objective.total_loss(prediction, LABELS, KNOWN, config, SCHEME)
+
+
+def test_an_unknown_penalty_is_refused_with_the_known_ones():
+    config = configured()
+    config.loss.update(coordinates=1.0, penalty="L1")
+    with pytest.raises(
+        ValueError, match="unknown penalty 'L1'; there are l1, l2, smooth_l1, wing, smooth_wing"
+    ):
+        objective.total_loss(Prediction(points=LABELS), LABELS, KNOWN, config, SCHEME)

@@ -27,6 +27,25 @@ def test_step_schedule_of_lotr_divides_by_ten_at_half_and_three_quarters():
     )
 
 
+def test_the_warm_up_is_part_of_the_run():
+    config = configured(schedule="step", step_at=(0.5, 0.75), step_factor=0.1)
+    config.warmup_steps = 100
+    schedule = optimizer.make_schedule(config, 1000)
+    found = [float(schedule(step)) for step in (50, 100, 499, 500, 750)]
+    np.testing.assert_allclose(found, [0.05, 0.1, 0.1, 0.01, 0.001], rtol=1e-5)
+
+
+def test_drops_that_fall_on_one_step_all_count():
+    config = configured(schedule="step", step_at=(0.5, 0.501), step_factor=0.1)
+    assert float(optimizer.make_schedule(config, 10)(5)) == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize("field", ["name", "schedule"])
+def test_an_unknown_name_is_refused_with_the_known_ones(field):
+    with pytest.raises(ValueError, match=r"unknown \w+ 'sgd'; there are"):
+        optimizer.make_optimizer(configured(**{field: "sgd"}), 10)
+
+
 def test_cosine_ends_at_zero_after_its_warm_up():
     config = configured(schedule="cosine")
     config.warmup_steps = 10

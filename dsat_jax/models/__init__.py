@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from ml_collections import ConfigDict, config_dict
 
+from dsat_jax.choices import choose
 from dsat_jax.models.dsat import DSAT
 from dsat_jax.models.lotr import LOTR
 from dsat_jax.schemes import SCHEMES
@@ -96,18 +97,14 @@ def build(config: ConfigDict, num_points: int, num_boundaries: int) -> nn.Module
     Raises:
       ValueError: if the name or the dtype is unknown.
     """
-    if config.name not in MODELS:
-        raise ValueError(f"unknown model {config.name!r}; there are {', '.join(MODELS)}")
-    return MODELS[config.name].build(config, num_points, num_boundaries)
+    return choose(MODELS, config.name, "model").build(config, num_points, num_boundaries)
 
 
 def _attributes(config: ConfigDict) -> dict:
     """The attributes of a module: a config without its name, the dtype as JAX's own."""
     attributes = config.to_dict()
     del attributes["name"]
-    if config.dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {config.dtype!r}; there are {', '.join(DTYPES)}")
-    return attributes | {"dtype": DTYPES[config.dtype]}
+    return attributes | {"dtype": choose(DTYPES, config.dtype, "dtype")}
 
 
 def build_for(config: ConfigDict) -> nn.Module:

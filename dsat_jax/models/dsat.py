@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from dsat_jax.choices import choose
 from dsat_jax.decode import soft_argmax, to_input_pixels
 from dsat_jax.models.cross_scale import ChannelTransformer
 from dsat_jax.models.gate import GATES
@@ -100,8 +101,7 @@ class DSAT(nn.Module):
         for name, smallest in (("stacks", 0), ("transformer_layers", 0), ("heads", 1)):
             if getattr(self, name) < smallest:
                 raise ValueError(f"DSAT needs {name} of at least {smallest}, got {getattr(self, name)}")
-        if self.gate not in ("none", *GATES):
-            raise ValueError(f"unknown gate {self.gate!r}; there are {', '.join(['none', *GATES])}")
+        choose({"none": None, **GATES}, self.gate, "gate")
 
     @nn.nowrap
     def _stem(self, x: jax.Array, train: bool) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The layers that DSAT is built of: normalisation, convolutions, the pre-activation bottleneck.
+"""Layers that several networks are built of: normalisation, convolutions, pooling, the pre-activation bottleneck.
 
 Images are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is
 what the products are computed in.

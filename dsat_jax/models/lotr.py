@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from dsat_jax.choices import choose
 from dsat_jax.models.backbones import BACKBONES
+from dsat_jax.models.backbones.blocks import STRIDE
 from dsat_jax.models.layers import TransposedConv, batch_norm
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.models.transformer import HE, POSITIONS, DecoderLayer, EncoderLayer
 
-STRIDE = 32  # of every backbone
 QUERY_STD = 1e-4
 
 
@@ -73,7 +74,9 @@ class LOTR(nn.Module):
         self._check(images)
         features = self._features(images.astype(self.dtype), train)
         batch, height, width, _ = features.shape
-        position = POSITIONS[self.position](self, height, width, self.dim).astype(self.dtype)
+        position = choose(POSITIONS, self.position, "position")(self, height, width, self.dim).astype(
+            self.dtype
+        )
         layer = {"width": self.feed_forward, "dropout": self.dropout, "dtype": self.dtype}
         memory = features.reshape(batch, height * width, self.dim)
         for i in range(self.encoder_layers):
@@ -101,16 +104,12 @@ class LOTR(nn.Module):
         for name, smallest in (("upsamplings", 0), ("encoder_layers", 0), ("decoder_layers", 1)):
             if getattr(self, name) < smallest:
                 raise ValueError(f"LOTR needs {name} of at least {smallest}, got {getattr(self, name)}")
-        for name, known in (("backbone", BACKBONES), ("position", POSITIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}; there are {', '.join(known)}")
 
     @nn.nowrap
     def _features(self, images: jax.Array, train: bool) -> jax.Array:
         """[batch, S, S, 3] -> [batch, height, width, dim]; the map's side is S / 32, doubled by each up-sampling."""
-        x = BACKBONES[self.backbone](frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(
-            images, train
-        )
+        backbone = choose(BACKBONES, self.backbone, "backbone")
+        x = backbone(frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(images, train)
         x = nn.Dense(self.dim, dtype=self.dtype, kernel_init=HE, name="project")(x)
         for i in range(1, self.upsamplings + 1):
             x = TransposedConv(self.dim, HE, dtype=self.dtype, name=f"upsample_{i}")(x)

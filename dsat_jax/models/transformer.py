@@ -10,6 +10,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.extend.backend import get_backend
 
 LAYER_NORM_EPSILON = 1e-5  # PyTorch's
 SINE_PERIOD = 10_000.0  # DETR's
@@ -98,7 +99,7 @@ class Attention(nn.Module):
         )
         if self.is_mutable_collection("intermediates"):
             self.sow("intermediates", "weights", _attention_weights(query, key))
-        out = jax.nn.dot_product_attention(query, key, value, implementation=_implementation(self.dtype))
+        out = jax.nn.dot_product_attention(query, key, value, implementation=_implementation(query))
         # [batch, queries, heads, dim / heads] -> [batch, queries, dim]
         return nn.Dense(dim, dtype=self.dtype, kernel_init=HE, name="out")(out.reshape(*out.shape[:2], dim))
 
@@ -109,9 +110,16 @@ def _attention_weights(query: jax.Array, key: jax.Array) -> jax.Array:
     return nn.softmax(scores / query.shape[-1] ** 0.5)
 
 
-def _implementation(dtype: jnp.dtype) -> str | None:
-    """cuDNN's fused attention, which knows half precision only; elsewhere XLA's."""
-    return "cudnn" if jax.default_backend() == "gpu" and dtype in (jnp.bfloat16, jnp.float16) else None
+def _implementation(query: jax.Array) -> str | None:
+    """cuDNN's fused attention where it knows the query [..., depth]: half precision, up to 128 channels a head.
+
+    On several devices it wants query, key and value sharded alike, which those of a decoder are not: there, and on
+    every other platform, XLA's implementation serves.
+    """
+    on_cuda = "cuda" in get_backend().platform_version.lower() and jax.device_count() == 1
+    depth = query.shape[-1]
+    known = query.dtype == jnp.bfloat16 and depth % 8 == 0 and depth <= 128
+    return "cudnn" if on_cuda and known else None
 
 
 class FeedForward(nn.Module):

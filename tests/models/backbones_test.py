@@ -9,6 +9,7 @@ from flax import linen as nn
 
 from dsat_jax.models.backbones import BACKBONES, depthwise
 from dsat_jax.models.backbones.blocks import ConvNorm
+from dsat_jax.models.backbones.depthwise import DepthwiseConv
 from dsat_jax.models.backbones.hrnet import HighResolutionModule
 from dsat_jax.models.layers import FrozenBatchNorm
 
@@ -42,17 +43,20 @@ def test_published_number_of_parameters_and_features_at_a_32nd_of_the_size(name,
 @pytest.mark.parametrize("frozen", [False, True])
 def test_every_part_freezes_and_computes_as_it_is_told(name, frozen):
     """One layer that were not told would train on, or compute in float32."""
-    norms = []
+    norms, products = [], []
 
     def record(call, args, kwargs, context):
         if isinstance(context.module, nn.BatchNorm | FrozenBatchNorm):
             norms.append(context.module)
+        if isinstance(context.module, nn.Conv | nn.Dense | DepthwiseConv):
+            products.append(context.module)
         return call(*args, **kwargs)
 
     with nn.intercept_methods(record):
         features, variables = shapes(name, 64, frozen, jnp.bfloat16)
     assert {type(norm) for norm in norms} == {FrozenBatchNorm if frozen else nn.BatchNorm}
-    assert {norm.dtype for norm in norms} == {jnp.bfloat16}
+    assert len(products) == len(norms)
+    assert {layer.dtype for layer in norms + products} == {jnp.bfloat16}
     assert features.dtype == jnp.bfloat16
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype(jnp.float32)}
 

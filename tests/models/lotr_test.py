@@ -56,6 +56,13 @@ def test_the_first_layers_points_are_those_of_a_network_that_ends_there(variable
     assert first.auxiliary_points.shape == (2, 0, 5, 2)
 
 
+def test_bfloat16_is_close_to_float32(variables, images, prediction):
+    found = jax.jit(functools.partial(TINY.clone(dtype=jnp.bfloat16).apply, train=False))(variables, images)
+    assert found.points.dtype == jnp.float32
+    spread = float(prediction.points.std())
+    assert 0 < float(jnp.abs(found.points - prediction.points).mean()) < 0.02 * spread
+
+
 def test_relative_coordinates_span_the_whole_input():
     corners = jnp.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
     np.testing.assert_allclose(lotr.from_relative(corners, 64), [[-0.5, -0.5], [31.5, 31.5], [63.5, 63.5]])

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dsat_jax.models.backbones.depthwise import DepthwiseConv
 from dsat_jax.models.layers import FrozenBatchNorm, batch_norm
 
 Activation = Callable[[jax.Array], jax.Array]
 
+STRIDE = 32  # of every backbone's map
 HE_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -39,10 +39,9 @@ class ConvNorm(nn.Module):
     convolution is a matrix product over the channels, which XLA runs 2.5 times faster on a CPU.
 
     Attributes:
-      features: channels of the output; of a depthwise convolution also those of its input.
+      features: channels of the output.
       size: of the square kernel; odd.
       stride: of the convolution.
-      depthwise: whether every channel has a kernel of its own (3x3).
       use_bias: whether the convolution has a bias, not for depthwise ones. BatchNorm takes it away again, but
         some published networks have it.
       activation: applied last; None for none.
@@ -53,7 +52,6 @@ class ConvNorm(nn.Module):
     features: int
     size: int = 1
     stride: int = 1
-    depthwise: bool = False
     use_bias: bool = False
     activation: Activation | None = nn.relu
     frozen: bool = False
@@ -68,8 +66,6 @@ class ConvNorm(nn.Module):
 
     @nn.nowrap
     def _convolution(self) -> Callable[[jax.Array], jax.Array]:
-        if self.depthwise:
-            return DepthwiseConv(self.stride, self.dtype, name="conv")
         if self.size == 1:
             product = nn.Dense(
                 self.features, use_bias=self.use_bias, dtype=self.dtype, kernel_init=HE_FAN_OUT, name="conv"

@@ -48,9 +48,14 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     return lax.platform_dependent(
         x,
         kernel,
-        cpu=lambda x, kernel: _by_taps(x, kernel, stride),
+        cpu=lambda x, kernel: _by_taps(*map(_in_float32, (x, kernel)), stride).astype(x.dtype),
         default=lambda x, kernel: _by_convolution(x, kernel, stride),
     )
+
+
+def _in_float32(x: jax.Array) -> jax.Array:
+    """Sums of products are float32, as inside a convolution."""
+    return x.astype(jnp.float32)
 
 
 def _by_convolution(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
@@ -107,12 +112,11 @@ def _input_gradient(
     gradient: jax.Array, kernel: jax.Array, stride: int, height: int, width: int
 ) -> jax.Array:
     """The same sum over the gradient, spread to the input's pixels, with the kernel turned round."""
-    zero = jnp.zeros((), gradient.dtype)
     rows, columns = (
         (1, 1 + side - (stride * (count - 1) + 1), stride - 1)
         for side, count in zip((height, width), gradient.shape[1:3], strict=True)
     )
-    spread = lax.pad(gradient, zero, ((0, 0, 0), rows, columns, (0, 0, 0)))
+    spread = lax.pad(gradient, 0.0, ((0, 0, 0), rows, columns, (0, 0, 0)))
     return _sum_of_taps(spread, kernel[::-1, ::-1], 1, height, width)
 
 
@@ -127,7 +131,7 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array, stride: int) -> jax.Arra
         taps = _taps(rows, stride, 1, width)
         return tuple(total + tap * factor for total, tap in zip(sums, taps, strict=True))
 
-    zeros = jnp.zeros((batch, 1, width, channels), jnp.float32)
+    zeros = jnp.zeros((batch, 1, width, channels))
     sums = lax.fori_loop(0, height, add_row, (zeros,) * 9)
     totals = jnp.stack([total.sum(axis=(0, 1, 2)) for total in sums])  # [tap, channels]
-    return totals.reshape(3, 3, channels).astype(x.dtype)
+    return totals.reshape(3, 3, channels)

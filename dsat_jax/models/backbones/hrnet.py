@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dsat_jax.models.backbones.blocks import ConvNorm
+from dsat_jax.models.backbones.blocks import STRIDE, ConvNorm
 from dsat_jax.models.backbones.resnet import Bottleneck
 
 STEM_CHANNELS = 64
@@ -19,7 +19,6 @@ MODULES = (1, 4, 3)  # of the stages 2, 3 and 4, which have as many branches as 
 BLOCKS = 4  # of each branch of a module
 HEAD_INNER_CHANNELS = (32, 64, 128, 256)  # of the bottleneck that widens each branch to four times as many
 LAST_CHANNELS = 2048
-STRIDE = 32
 
 
 class BasicBlock(nn.Module):
@@ -96,7 +95,9 @@ class HRNet(nn.Module):
     """The features of HRNet: 19,250,004 parameters at width 18, 39,183,680 at width 32.
 
     The branches are fused as the published classification networks do it: starting from the stride-4 output,
-    on the way down to stride 32, every coarser branch is added to what comes from the finer ones.
+    on the way down to stride 32, every coarser branch is added to what comes from the finer ones. So all ImageNet
+    weights but the classifier's are used, and the map is small enough for a Transformer; what the fine branches
+    know of places must pass through its 2048 channels.
 
     Attributes:
       width: channels of the stride-4 branch; each coarser branch has twice as many as the one before.

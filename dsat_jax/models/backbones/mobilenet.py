@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dsat_jax.models.backbones.blocks import ConvNorm
+from dsat_jax.models.backbones.blocks import ConvNorm, normalisation
+from dsat_jax.models.backbones.depthwise import DepthwiseConv
 
 # Table 2 of the paper: expansion, channels, number of blocks, stride of the first of them.
 GROUPS = (
@@ -18,6 +19,26 @@ GROUPS = (
 )
 STEM_CHANNELS = 32
 LAST_CHANNELS = 1280
+
+
+class DepthwiseNorm(nn.Module):
+    """A 3x3 convolution of every channel alone, BatchNorm, ReLU6.
+
+    Attributes:
+      stride: of the convolution.
+      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      dtype: compute dtype.
+    """
+
+    stride: int
+    frozen: bool = False
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, height, width, channels] -> [batch, height / stride, width / stride, channels], rounded up."""
+        x = DepthwiseConv(self.stride, self.dtype, name="conv")(x)
+        return nn.relu6(normalisation(train, self.frozen, "norm", self.dtype)(x))
 
 
 class InvertedResidual(nn.Module):
@@ -44,9 +65,7 @@ class InvertedResidual(nn.Module):
         inner = self.expansion * x.shape[-1]
         if self.expansion > 1:
             x = ConvNorm(inner, activation=nn.relu6, **common, name="expand")(x, train)
-        x = ConvNorm(inner, 3, self.stride, depthwise=True, activation=nn.relu6, **common, name="depthwise")(
-            x, train
-        )
+        x = DepthwiseNorm(self.stride, **common, name="depthwise")(x, train)
         x = ConvNorm(self.features, activation=None, **common, name="project")(x, train)
         return x + shortcut if x.shape == shortcut.shape else x
 
