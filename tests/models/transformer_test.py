@@ -141,6 +141,17 @@ def test_dropout_acts_in_training_only():
     np.testing.assert_allclose(module.apply(variables, x, position, False), without)
 
 
+def test_bfloat16_is_close_to_float32():
+    """Normalised outputs of size 1 after some ten roundings of at most 2^-9 each."""
+    x, memory, position = tokens(0, 4), tokens(1, 6), tokens(2, 6)[0]
+    module = DecoderLayer(HEADS, WIDTH)
+    variables = module.init(jax.random.key(3), x, memory, position, False)
+    expected = module.apply(variables, x, memory, position, False)
+    found = module.clone(dtype=jnp.bfloat16).apply(variables, x, memory, position, False)
+    assert found.dtype == jnp.bfloat16
+    assert 0 < float(jnp.abs(found - expected).mean()) < 10 * 2**-9
+
+
 def test_sine_position_by_hand():
     position = transformer.sine_position(nn.Module(), height=2, width=4, dim=8)
     assert position.shape == (8, 8)
