@@ -143,11 +143,11 @@ class FeedForward(nn.Module):
         return nn.Dense(x.shape[-1], dtype=self.dtype, kernel_init=HE, name="out")(hidden)
 
 
-class EncoderLayer(nn.Module):
-    """Self-attention, then a feed-forward network; each is added to its input and the sum normalised.
+class ResidualLayer(nn.Module):
+    """What encoder and decoder layers share: each part is added to its input and the sum normalised.
 
     Attributes:
-      heads: of the attention.
+      heads: of every attention.
       width: of the feed-forward network's hidden layer.
       dropout: rate on what each part adds, and on the hidden layer.
       dtype: compute dtype.
@@ -157,56 +157,43 @@ class EncoderLayer(nn.Module):
     width: int
     dropout: float = 0.0
     dtype: jnp.dtype = jnp.float32
+
+    @nn.nowrap
+    def _attend(
+        self, name: str, x: jax.Array, train: bool, query: jax.Array, key: jax.Array, value: jax.Array
+    ) -> jax.Array:
+        """Adds an attention's result to x [batch, tokens, dim]."""
+        return self._add(name, x, Attention(self.heads, self.dtype, name=name)(query, key, value), train)
+
+    @nn.nowrap
+    def _feed_forward(self, x: jax.Array, train: bool) -> jax.Array:
+        """Adds the feed-forward network's result to x [batch, tokens, dim]."""
+        network = FeedForward(self.width, self.dropout, self.dtype, name="feed_forward")
+        return self._add("feed_forward", x, network(x, train), train)
+
+    @nn.nowrap
+    def _add(self, name: str, x: jax.Array, change: jax.Array, train: bool) -> jax.Array:
+        change = nn.Dropout(self.dropout, deterministic=not train)(change)
+        return nn.LayerNorm(LAYER_NORM_EPSILON, dtype=self.dtype, name=f"{name}_norm")(x + change)
+
+
+class EncoderLayer(ResidualLayer):
+    """Self-attention, then a feed-forward network. For the attributes see `ResidualLayer`."""
 
     @nn.compact
     def __call__(self, x: jax.Array, position: jax.Array, train: bool) -> jax.Array:
         """[batch, tokens, dim] and [tokens, dim] -> [batch, tokens, dim]."""
         placed = x + position
-        x = _add(
-            self,
-            "attention",
-            x,
-            Attention(self.heads, self.dtype, name="attention")(placed, placed, x),
-            train,
-        )
-        feed_forward = FeedForward(self.width, self.dropout, self.dtype, name="feed_forward")
-        return _add(self, "feed_forward", x, feed_forward(x, train), train)
+        x = self._attend("attention", x, train, query=placed, key=placed, value=x)
+        return self._feed_forward(x, train)
 
 
-class DecoderLayer(nn.Module):
-    """Self-attention of the queries, attention to the image, feed-forward network; residual sums normalised.
-
-    Attributes:
-      heads: of both attentions.
-      width: of the feed-forward network's hidden layer.
-      dropout: rate on what each part adds, and on the hidden layer.
-      dtype: compute dtype.
-    """
-
-    heads: int
-    width: int
-    dropout: float = 0.0
-    dtype: jnp.dtype = jnp.float32
+class DecoderLayer(ResidualLayer):
+    """Self-attention of the queries, attention to the image, feed-forward network. See `ResidualLayer`."""
 
     @nn.compact
     def __call__(self, x: jax.Array, memory: jax.Array, position: jax.Array, train: bool) -> jax.Array:
         """Queries [batch, queries, dim], encoded image [batch, tokens, dim], [tokens, dim] -> queries."""
-        x = _add(
-            self,
-            "self_attention",
-            x,
-            Attention(self.heads, self.dtype, name="self_attention")(x, x, x),
-            train,
-        )
-        cross_attention = Attention(self.heads, self.dtype, name="cross_attention")
-        x = _add(self, "cross_attention", x, cross_attention(x, memory + position, memory), train)
-        feed_forward = FeedForward(self.width, self.dropout, self.dtype, name="feed_forward")
-        return _add(self, "feed_forward", x, feed_forward(x, train), train)
-
-
-def _add(
-    layer: EncoderLayer | DecoderLayer, name: str, x: jax.Array, change: jax.Array, train: bool
-) -> jax.Array:
-    """The normalised sum of a layer's input and what one of its parts makes of it."""
-    change = nn.Dropout(layer.dropout, deterministic=not train)(change)
-    return nn.LayerNorm(LAYER_NORM_EPSILON, dtype=layer.dtype, name=f"{name}_norm")(x + change)
+        x = self._attend("self_attention", x, train, query=x, key=x, value=x)
+        x = self._attend("cross_attention", x, train, query=x, key=memory + position, value=memory)
+        return self._feed_forward(x, train)
