@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from dsat_jax import augment, decode, geometry
 from dsat_jax.choices import choose
 from dsat_jax.models.prediction import Prediction
-from dsat_jax.schemes import Scheme
+from dsat_jax.schemes import Scheme, conversion_indices
 
 
 class Landmarks(struct.PyTreeNode):
@@ -28,9 +28,10 @@ class Landmarks(struct.PyTreeNode):
     gates: jax.Array | None
 
 
-def make_forward(
-    model: nn.Module, config: ConfigDict, scheme: Scheme
-) -> Callable[[Mapping[str, Any], jax.Array], Landmarks]:
+Forward = Callable[[Mapping[str, Any], jax.Array], Landmarks]
+
+
+def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forward:
     """The function from uint8 crops to landmarks, ready for jit.
 
     With `config.evaluate.mirror` the prediction is averaged with that of the mirrored crops: their heatmaps (landmark
@@ -61,6 +62,27 @@ def make_forward(
         return Landmarks(points, decode.peak_values(heatmaps), prediction.gates)
 
     return forward
+
+
+def in_scheme(forward: Forward, source: Scheme, target: Scheme) -> Forward:
+    """A forward pass whose landmarks are converted to another scheme.
+
+    Args:
+      forward: from `make_forward`.
+      source: scheme of its landmarks.
+      target: scheme to convert them to.
+
+    Raises:
+      ValueError: if the source cannot be converted to the target.
+    """
+    indices = conversion_indices(source, target)
+
+    def converted(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:
+        found = forward(variables, images)
+        confidence = None if found.confidence is None else found.confidence[:, indices]
+        return found.replace(points=found.points[:, indices], confidence=confidence)
+
+    return converted
 
 
 def _average_mirrored(both: Prediction, size: int, scheme: Scheme) -> Prediction:

@@ -6,7 +6,7 @@ import pytest
 
 from dsat_jax import forward, geometry, targets
 from dsat_jax.models.prediction import Prediction
-from dsat_jax.schemes import SCHEMES
+from dsat_jax.schemes import AFLW_19, SCHEMES, W300_68, WFLW_98, convert
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
@@ -32,3 +32,22 @@ def test_points_without_heatmaps_are_averaged_with_the_mirrored_ones(scheme):
     averaged = forward._average_mirrored(Prediction(points=both), 32, scheme)
     np.testing.assert_allclose(averaged.points, points + np.array([1.5, 0]), atol=1e-4)
     assert averaged.heatmaps is None
+
+
+@pytest.mark.parametrize("has_confidence", [True, False])
+def test_landmarks_are_converted_with_their_confidence(has_confidence):
+    points = jnp.asarray(np.random.default_rng(0).uniform(0, 31, (2, 98, 2)))
+    confidence = points[..., 0] if has_confidence else None
+    found = forward.Landmarks(points, confidence, jnp.eye(2))
+    converted = forward.in_scheme(lambda variables, images: found, WFLW_98, W300_68)({}, None)
+    np.testing.assert_array_equal(converted.points, convert(points, WFLW_98, W300_68))
+    np.testing.assert_array_equal(converted.gates, np.eye(2))
+    if has_confidence:
+        np.testing.assert_array_equal(converted.confidence, converted.points[..., 0])
+    else:
+        assert converted.confidence is None
+
+
+def test_a_conversion_that_does_not_exist_is_refused_before_anything_runs():
+    with pytest.raises(ValueError, match="aflw_19 cannot be converted to w300_68"):
+        forward.in_scheme(lambda variables, images: None, AFLW_19, W300_68)

@@ -66,12 +66,12 @@ def test_crop_equals_the_original_on_recorded_faces(recorded):
 def test_nme_equals_the_original_on_recorded_faces(recorded):
     crop = recorded("targets.npz")
     truth, predicted = crop["crop/keypoints"], crop["crop/predictions"]
-    known = np.ones(truth.shape[:2], bool)
+    known, boxes = np.ones(truth.shape[:2], bool), geometry.box_of_points(truth)
     for name, expected in (
         ("inter_pupil", crop["crop/nme_interpupil"]),
         ("inter_ocular", crop["crop/nme_interocular"]),
     ):
-        errors = metrics.point_errors(predicted, truth, metrics.NORMALISERS[name](truth, W300_68))
+        errors = metrics.point_errors(predicted, truth, metrics.NORMALISERS[name](truth, boxes, W300_68))
         np.testing.assert_allclose(metrics.nme(errors, known), expected, atol=1e-4)
 
 

@@ -1,11 +1,45 @@
-"""The tables of landmark schemes."""
+"""The tables of landmark schemes: mirrors, boundaries, and the way from one scheme to another."""
 
+import dataclasses
+import itertools
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dsat_jax.schemes import BOUNDARY_NAMES, SCHEMES, W300_68, WFLW_98
+from dsat_jax import geometry, schemes
+from dsat_jax.schemes import AFLW_19, BOUNDARY_NAMES, COFW_29, JD_106, SCHEMES, W300_68, WFLW_98
+from tfds_builders.synthetic_faces.expression import Expression
+from tfds_builders.synthetic_faces.head import build_head
+from tfds_builders.synthetic_faces.other_schemes import landmarks_in
+from tfds_builders.synthetic_faces.pose import Pose, landmarks
+from tfds_builders.synthetic_faces.template import Shape
 
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+SIZE = 257  # of a picture whose middle column is 128
+ALONE = {"cofw_29": {28}, "aflw_19": {18}, "jd_106": {74, 83}}  # chins and centres of eyes, on no line
+
+# The released code numbers the landmarks of COFW and AFLW in an order of its own; its numbers, official ones by place.
+RELEASED_ORDER = {
+    "cofw_29": "28 0 4 2 5 3 6 1 7 20 18 21 19 8 12 10 13 11 14 9 15 22 24 23 27 25 26 16 17",
+    "aflw_19": "18 0 1 2 3 4 5 13 12 14 6 7 8 9 10 11 15 16 17",
+}
+RELEASED_BOUNDARIES = {
+    "cofw_29": "0|1 2 3|5 6 7|9|10 11 12|13 14 15|15 16 13|17 18 19|19 20 17|21 22 23|25|26|23 24 21",
+    "aflw_19": "0|1 2 3|4 5 6|7|8 9|10 11 12|10 11 12|13 14 15|13 14 15|16 17 18|16 17 18|16 17 18|16 17 18",
+}
+
+
+@pytest.fixture(scope="module")
+def face() -> np.ndarray:
+    """The 98 landmarks of the mean face, seen from the front: float64 [98, 2]."""
+    return landmarks(build_head(Shape(), Expression()), Pose(centre=(128.0, 128.0)))
+
+
+def official(scheme: str, released: str) -> tuple[int, ...]:
+    """The official numbers of landmarks in the released code's order."""
+    order = RELEASED_ORDER[scheme].split()
+    return tuple(int(order[int(index)]) for index in released.split())
 
 
 @ALL
@@ -16,6 +50,14 @@ def test_mirrors_are_involutions(scheme):
         scheme.channel_mirror_permutation,
     ):
         np.testing.assert_array_equal(permutation[permutation], np.arange(len(permutation)))
+        assert sorted(permutation) == list(range(len(permutation)))
+
+
+def test_a_scheme_may_have_no_boundaries():
+    scheme = dataclasses.replace(W300_68, boundaries=())
+    assert scheme.boundary_mirror_permutation.shape == (0,)
+    np.testing.assert_array_equal(scheme.channel_mirror_permutation, W300_68.mirror_permutation)
+    assert scheme.channel_mirror_permutation.dtype == np.int32
 
 
 @ALL
@@ -31,11 +73,62 @@ def test_a_mirror_swaps_the_sides_of_every_named_part(scheme):
 
 
 @ALL
+def test_a_mirror_lays_boundaries_on_boundaries_and_lines_on_lines(scheme):
+    """As polylines, whichever end is first: the same landmarks in another order would be another shape."""
+    point = scheme.mirror_permutation
+    for boundary, partner in zip(scheme.boundaries, scheme.boundary_mirror_permutation, strict=True):
+        mirrored = tuple(point[list(boundary)].tolist())
+        assert scheme.boundaries[partner] in (mirrored, mirrored[::-1])
+    segments = {frozenset(pair) for line in scheme.lines for pair in itertools.pairwise(line)}
+    assert {frozenset(point[list(pair)].tolist()) for pair in segments} == segments
+
+
+@ALL
+def test_a_symmetric_face_is_its_own_mirror_image(scheme, face):
+    points = landmarks_in(face, scheme)
+    assert points.shape == (scheme.num_points, 2)
+    mirrored = geometry.mirror_points(points, SIZE, scheme.mirror_permutation)
+    np.testing.assert_allclose(mirrored, points, atol=1e-9)
+    apart = np.linalg.norm(points[:, None] - points[None], axis=-1) + 9 * np.eye(scheme.num_points)
+    assert apart.min() > 0.5  # so no other permutation would do
+
+
+@ALL
+def test_parts_lie_where_their_names_say(scheme, face):
+    points = landmarks_in(face, scheme)
+    names = zip(BOUNDARY_NAMES, scheme.boundaries, strict=True)
+    centre = {name: points[list(boundary)].mean(axis=0) for name, boundary in names}
+    x = {name: float(position[0]) for name, position in centre.items()}
+    y = {name: float(position[1]) for name, position in centre.items()}
+    for part in ("brow", "eye_upper", "eye_lower"):
+        assert x[f"left_{part}"] < 128 - 10
+        assert x[f"right_{part}"] == pytest.approx(256 - x[f"left_{part}"])
+    for name in set(BOUNDARY_NAMES) - {name for name in BOUNDARY_NAMES if name.startswith(("left", "right"))}:
+        assert x[name] == pytest.approx(128)
+    downwards = ["left_brow", "left_eye_upper", "left_eye_lower", "lower_nose"]
+    downwards += ["upper_lip_upper", "upper_lip_lower", "lower_lip_upper", "lower_lip_lower"]
+    heights = [y[name] for name in downwards]
+    assert heights == sorted(heights)
+    assert y["left_brow"] < y["nose_bridge"] < y["lower_nose"]
+    assert points[:, 1].max() == points[list(scheme.boundaries[0]), 1].max()  # the chin is lowest
+    corners, pupils = points[list(scheme.eye_corners)], [points[list(p)].mean(axis=0) for p in scheme.pupils]
+    assert corners[0, 0] < pupils[0][0] < 128 < pupils[1][0] < corners[1, 0]
+
+
+@ALL
 def test_every_landmark_is_drawn_or_a_pupil_and_every_index_exists(scheme):
-    drawn = {i for line in scheme.lines for i in line}
-    assert drawn | {i for group in scheme.pupils for i in group} == set(range(scheme.num_points))
+    drawn = {i for line in scheme.lines for i in line} | {i for group in scheme.pupils for i in group}
+    alone = ALONE.get(scheme.name, set())
+    assert drawn | alone == set(range(scheme.num_points))
+    assert not drawn & alone
     assert max(i for boundary in scheme.boundaries for i in boundary) < scheme.num_points
     assert len(scheme.boundaries) == 13
+
+
+@pytest.mark.parametrize("scheme", [COFW_29, AFLW_19], ids=["cofw_29", "aflw_19"])
+def test_boundaries_are_the_released_ones_in_official_numbers(scheme):
+    released = RELEASED_BOUNDARIES[scheme.name].split("|")
+    assert scheme.boundaries == tuple(official(scheme.name, boundary) for boundary in released)
 
 
 def test_mirror_pairs_equal_those_of_the_released_code(recorded):
@@ -49,3 +142,61 @@ def test_mirror_pairs_equal_those_of_the_released_code(recorded):
             assert permutation[a] == b
         moved = {tuple(row) for row in relation.tolist()}
         assert all((i, int(permutation[i])) in moved for i in range(scheme.num_points))
+
+
+@pytest.mark.parametrize("scheme", [COFW_29, AFLW_19], ids=["cofw_29", "aflw_19"])
+def test_mirror_pairs_are_the_released_ones_in_official_numbers(scheme, recorded):
+    relation = recorded("targets.npz")[f"flip/relation_{scheme.name[:4].upper()}"]
+    pairs = [official(scheme.name, f"{a} {b}") for a, b in relation]
+    assert sorted(pairs) == list(enumerate(scheme.mirror_permutation))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            WFLW_98,
+            "0-0 1-2 8-16 16-32 17-33 21-37 22-42 26-46 27-51 30-54 31-55 33-57 35-59 36-60 37-61 38-63 39-64 40-65 "
+            "41-67 42-68 43-69 44-71 45-72 46-73 47-75 48-76 51-79 54-82 57-85 59-87 60-88 62-90 64-92 67-95",
+        ),
+        (
+            JD_106,
+            "0-0 1-2 8-16 16-32 17-33 21-37 22-42 26-46 27-51 30-54 31-58 33-60 35-62 36-66 37-67 38-69 39-70 40-71 "
+            "41-73 42-75 43-76 44-78 45-79 46-80 47-82 48-84 51-87 54-90 57-93 59-95 60-96 62-98 64-100 67-103",
+        ),
+    ],
+    ids=["wflw_98", "jd_106"],
+)
+def test_conversion_to_68_by_hand(source, expected):
+    points = np.stack([np.arange(source.num_points), -np.arange(source.num_points)], axis=-1)[None]
+    found = schemes.convert(points, source, W300_68)
+    assert found.shape == (1, 68, 2)
+    for pair in expected.split():
+        target, index = (int(number) for number in pair.split("-"))
+        np.testing.assert_array_equal(found[0, target], [index, -index])
+    np.testing.assert_array_equal(schemes.convert(jnp.asarray(points), source, W300_68), found)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), schemes.CONVERSIONS, ids=[" to ".join(names) for names in schemes.CONVERSIONS]
+)
+def test_conversion_keeps_mirrors_parts_and_normalisers(source, target):
+    source, target = SCHEMES[source], SCHEMES[target]
+    indices = schemes.conversion_indices(source, target)
+    assert len(set(indices.tolist())) == target.num_points
+    np.testing.assert_array_equal(
+        source.mirror_permutation[indices], indices[target.mirror_permutation]
+    )  # to mirror and convert is to convert and mirror
+    for ours, theirs in zip(target.boundaries, source.boundaries, strict=True):
+        assert set(indices[list(ours)].tolist()) <= set(theirs)
+        assert (indices[ours[0]], indices[ours[-1]]) == (theirs[0], theirs[-1])
+    assert tuple(indices[list(target.eye_corners)]) == source.eye_corners
+
+
+def test_conversion_to_the_same_scheme_changes_nothing_and_to_an_unrelated_one_is_refused():
+    points = np.random.default_rng(0).normal(size=(2, 29, 2))
+    np.testing.assert_array_equal(schemes.convert(points, COFW_29, COFW_29), points)
+    with pytest.raises(
+        ValueError, match="landmarks of cofw_29 cannot be converted to w300_68; there are wflw_98"
+    ):
+        schemes.convert(points, COFW_29, W300_68)

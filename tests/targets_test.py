@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dsat_jax import decode, targets
+from dsat_jax import decode, geometry, targets
 from dsat_jax.schemes import SCHEMES, W300_68
 
 
@@ -58,6 +58,18 @@ def test_one_point_boundary_is_a_disc_of_radius_two():
     ours = targets.boundary_heatmaps(jnp.array([[[5.0, 6.0]]]), ((0,),), 12, 3.0)[0, ..., 0]
     y, x = np.mgrid[:12, :12]
     np.testing.assert_allclose(ours, np.where(np.hypot(x - 5, y - 6) <= 2, 1.0, 0.001))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+def test_boundaries_of_a_mirrored_face_are_the_mirrored_boundaries(scheme):
+    """Boundaries of one point, and those that share their points, included."""
+    points = np.random.default_rng(0).uniform(4, 27, (1, scheme.num_points, 2)).astype(np.float32)
+    mirrored = geometry.mirror_points(points, 32, scheme.mirror_permutation).astype(np.float32)
+    maps, of_mirrored = (
+        targets.boundary_heatmaps(jnp.asarray(p), scheme.boundaries, 32, 1.5) for p in (points, mirrored)
+    )
+    expected = maps[:, :, ::-1][..., scheme.boundary_mirror_permutation]
+    np.testing.assert_allclose(of_mirrored, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)

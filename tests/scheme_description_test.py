@@ -1,0 +1,86 @@
+"""Descriptions of schemes, whole and senseless."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from dsat_jax import schemes
+from dsat_jax.schemes import SCHEMES
+from dsat_jax.schemes.description import describe, parse_description
+
+FIVE = {
+    "name": "five",
+    "num_points": 5,
+    "mirror_pairs": [[0, 1], [3, 4]],
+    "normaliser_points": [0, 1],
+    "lines": [[0, 1], [3, 4]],
+    "boundaries": [[0, 2], [1, 2], [3, 4]],
+}
+
+
+def test_reads_a_description():
+    scheme = parse_description(FIVE, "here")
+    np.testing.assert_array_equal(scheme.channel_mirror_permutation, [1, 0, 2, 4, 3, 6, 5, 7])
+    assert scheme.eye_corners == (0, 1)
+    assert scheme.pupils == ((0,), (1,))
+    assert scheme.lines == ((0, 1), (3, 4))
+    assert describe(scheme) == FIVE
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_describes_schemes_of_ours(name: str):
+    again = parse_description(json.loads(json.dumps(describe(SCHEMES[name]))), "here")
+    np.testing.assert_array_equal(again.channel_mirror_permutation, SCHEMES[name].channel_mirror_permutation)
+    assert dataclasses.replace(again, pupils=SCHEMES[name].pupils) == SCHEMES[name]
+
+
+def test_a_scheme_is_found_again_by_its_text():
+    mine = parse_description(FIVE, "here")
+    assert schemes.find(schemes.as_text(mine)) == mine
+    assert schemes.as_text(schemes.JD_106) == "jd_106"
+    assert schemes.find("jd_106") is schemes.JD_106
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("jd_107", "there is no scheme 'jd_107'; there are wflw_98"),
+        ("{five", "config.data.scheme: not JSON"),
+        ('{"name": "five"}', "missing mirror_pairs, normaliser_points, num_points"),
+        (json.dumps(FIVE | {"name": "w300_68"}), "name is 'w300_68', which is a scheme of ours"),
+    ],
+)
+def test_a_text_that_means_no_scheme_is_refused(text: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        schemes.find(text)
+
+
+def test_lines_and_boundaries_may_be_left_out():
+    needed = {key: value for key, value in FIVE.items() if key not in ("lines", "boundaries")}
+    scheme = parse_description(needed, "here")
+    assert scheme.lines == scheme.boundaries == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colour": 1}, "here: unknown colour, missing nothing; a scheme has name, num_points"),
+        ({"num_points": 2.0}, "here: num_points is 2.0, expected a whole number from 2 on"),
+        ({"name": ""}, "here: name is '', expected some text"),
+        ({"mirror_pairs": [[0, 1, 2]]}, "here: mirror_pairs has [0, 1, 2], expected two points"),
+        ({"mirror_pairs": [[0, 1], [1, 2]]}, "here: mirror_pairs names point 1 more than once"),
+        ({"mirror_pairs": 3}, "here: mirror_pairs: found 3, expected a list of lists of points"),
+        ({"mirror_pairs": [3]}, "here: mirror_pairs: found 3, expected a list of points"),
+        ({"mirror_pairs": [[True, 2]]}, "here: mirror_pairs: found the point True, expected 0 to 4"),
+        ({"normaliser_points": [2, 2]}, "here: normaliser_points is [2, 2], expected two different points"),
+        ({"boundaries": [[0, 2], [3, 4]]}, "here: boundaries: one of them has no mirror image among them"),
+        ({"lines": [[]]}, "here: lines: found [], expected a list of points"),
+        ({"lines": [[0, 5]]}, "here: lines: found the point 5, expected 0 to 4"),
+    ],
+)
+def test_a_scheme_that_makes_no_sense_is_refused(change: dict[str, object], message: str):
+    with pytest.raises(ValueError, match="here") as error:
+        parse_description(FIVE | change, "here")
+    assert str(error.value).startswith(message)
