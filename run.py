@@ -23,9 +23,13 @@ _MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict"], "Wh
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; runs/<name of the configuration> by default."
 )
-_DATASET = flags.DEFINE_string("dataset", None, "evaluate: another dataset with the same landmarks.")
+_DATASET = flags.DEFINE_string(
+    "dataset",
+    None,
+    "evaluate: another dataset, if need be with landmarks converted.",
+)
 _SPLIT = flags.DEFINE_list(
-    "split", [], "evaluate: TFDS splits, separated by commas; the run's test splits by default."
+    "split", [], "evaluate: TFDS splits, separated by commas; the test splits by default."
 )
 _IMAGES = flags.DEFINE_list("images", [], "predict: picture files, folders or patterns, separated by commas.")
 _OUT = flags.DEFINE_string("out", "predictions", "predict: folder of the results.")
@@ -48,11 +52,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _train() -> int:
-    from dsat_jax import inputs, train
+    from dsat_jax import datasets, train
 
     if _CONFIG.value is None:
         raise ValueError("--mode=train needs --config, for example --config=configs/synthetic.py")
-    inputs.build_if_generated(_CONFIG.value)
+    datasets.build_if_generated(_CONFIG.value)
     stop = _stop_on_signals()
     workdir = pathlib.Path(_WORKDIR.value or f"runs/{_CONFIG.value.name}")
     summaries = train.train_and_evaluate(_CONFIG.value, workdir, lambda step: stop.is_set())

@@ -39,12 +39,21 @@ def default() -> ConfigDict:
     return config
 
 
-def use_small_dsat(config: ConfigDict) -> None:
-    """Changes a configuration to a DSAT for two CPU cores: 32 channels, one hourglass, heatmaps of half the size."""
+def use_small_dsat(config: ConfigDict, steps: int, evaluate_every: int) -> None:
+    """Changes a configuration to a DSAT for two CPU cores: 96 pixels, 32 channels, one hourglass, smaller heatmaps.
+
+    Args:
+      config: what to change.
+      steps: of the training.
+      evaluate_every: steps.
+    """
+    config.input.size = 96
     config.model.update(width=32, stacks=1, transformer_layers=1, upsample=False)
     config.model.update(embedding_dropout=0.0, attention_dropout=0.0)
     config.loss.sigma = 1.5
-    config.train.batch_size = 16
+    config.augment.update(rotation=20.0, scale=(0.92, 1.1), shift=0.06, low_resolution=0.1, occlusion=0.2)
+    config.optimizer.update(learning_rate=6e-3, warmup_steps=100, ema=0.998)
+    config.train.update(batch_size=16, steps=steps, evaluate_every=evaluate_every)
 
 
 def use_lotr(config: ConfigDict, variant: str) -> None:
@@ -74,28 +83,33 @@ def use_long_lotr(config: ConfigDict, variant: str) -> None:
     config.train.update(batch_size=32, steps=30_000)
 
 
-def use_small_lotr(config: ConfigDict) -> None:
-    """Changes a configuration to a LOTR-M for two CPU cores: a narrow Transformer, and AdamW.
+def use_small_lotr(config: ConfigDict, steps: int, evaluate_every: int) -> None:
+    """Changes a configuration to a LOTR-M for two CPU cores: 96 pixels, a narrow Transformer, and AdamW.
 
     LAMB's steps are proportional to the array that they change, and the queries start at 1e-4: on 600 steps of LAMB
     at a rate of 0.01 the landmarks stayed in one place. The backbone starts from scratch, at thirty times the rate of
-    the rest; with pretrained weights set `--config.optimizer.backbone_factor=1` or less.
+    the rest; with pretrained weights set `--config.optimizer.backbone_factor=1` or less. For the arguments see
+    `use_small_dsat`.
     """
     use_lotr(config, "lotr-m")
+    config.input.size = 96
+    config.augment.update(rotation=15.0, scale=(0.95, 1.05), shift=0.04, low_resolution=0.1, occlusion=0.1)
     config.model.update(dim=96, heads=4, feed_forward=384, head_width=192, dropout=0.0)
     config.optimizer.update(name="adamw", learning_rate=3e-4, backbone_factor=30.0)
     config.optimizer.update(schedule="cosine", warmup_steps=100, ema=0.997)
-    config.train.batch_size = 16
+    config.train.update(batch_size=16, steps=steps, evaluate_every=evaluate_every)
 
 
 def _data() -> ConfigDict:
     data = ConfigDict()
     data.dataset = "w300"  # a builder of tfds_builders/, with /config where it is not the default
     data.data_dir = config_dict.placeholder(str)  # where datasets lie; TFDS's own default if not given
-    data.scheme = "w300_68"
+    data.scheme = "w300_68"  # a key of schemes.SCHEMES, or a description as JSON; empty for the dataset's own
     data.train = "train[:95%]"  # TFDS split
     data.validation = "train[95%:]"  # chooses the best checkpoint; never a test split
-    data.test = ("helen_test",)  # TFDS splits, reported at the end of a run
+    data.test = (
+        "helen_test",
+    )  # TFDS splits, reported at the end of a run; none for all that are called test
     return data
 
 

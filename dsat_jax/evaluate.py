@@ -4,7 +4,7 @@ import dataclasses
 import json
 import pathlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,23 +18,23 @@ from ml_collections import ConfigDict
 from dsat_jax import (
     checkpoints,
     config as run_config,
+    datasets,
     geometry,
     inputs,
     mesh as meshes,
     metrics,
     models,
     pictures,
+    schemes,
     state,
 )
 from dsat_jax.choices import choose
-from dsat_jax.forward import Landmarks, make_forward
+from dsat_jax.forward import Forward, in_scheme, make_forward
 from dsat_jax.optimizer import make_optimizer
-from dsat_jax.schemes import SCHEMES
+from dsat_jax.schemes import Scheme
 
 METRICS_FILE = "metrics.json"
 CED_FILE = "ced.png"
-
-Forward = Callable[[Mapping[str, Any], jax.Array], Landmarks]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,18 +44,36 @@ class SplitResult:
     Attributes:
       nme: [faces]; NaN for a face whose normaliser is unknown.
       attributes: bool [faces] for each attribute of the dataset.
+      point_groups: NME [faces] over the visible and over the occluded landmarks alone, NaN for a face without any;
+        empty where the dataset marks none as occluded.
       sample: the first batch's crops, with `predicted` points in input pixels, for a picture.
     """
 
     nme: np.ndarray
     attributes: dict[str, np.ndarray]
+    point_groups: dict[str, np.ndarray]
     sample: dict[str, np.ndarray]
 
 
-def make_evaluation_step(model: nn.Module, config: ConfigDict, mesh: Mesh) -> Forward:
-    """The jitted forward pass on a mesh, its results replicated so that every process sees all faces."""
+def make_evaluation_step(
+    model: nn.Module, config: ConfigDict, mesh: Mesh, target: Scheme | None = None
+) -> Forward:
+    """The jitted forward pass on a mesh, its results replicated so that every process sees all faces.
+
+    Args:
+      model: as made by `models.build_for`.
+      config: the run's configuration.
+      mesh: from `meshes.make_mesh`.
+      target: scheme to which the landmarks are converted; None leaves them in the run's own.
+
+    Raises:
+      ValueError: if the configuration's normaliser does not exist, or the landmarks cannot be converted.
+    """
     choose(metrics.NORMALISERS, config.evaluate.normaliser, "normaliser")  # now, not after hours of training
-    forward = make_forward(model, config, SCHEMES[config.data.scheme])
+    scheme = schemes.find(config.data.scheme)
+    forward = make_forward(model, config, scheme)
+    if target is not None:
+        forward = in_scheme(forward, scheme, target)
     return jax.jit(
         forward,
         in_shardings=(meshes.replicated(mesh), meshes.split_batch(mesh)),
@@ -76,7 +94,7 @@ def evaluate_split(
       forward: from `make_evaluation_step`.
       variables: of the model.
       config: the run's configuration.
-      source: records from `inputs.read_split`.
+      source: records from `datasets.read_split`.
       mesh: from `meshes.make_mesh`.
     """
     batches, predictions, sample = [], [], {}
@@ -103,34 +121,52 @@ def evaluate_split(
 
 def _measure(rows: dict[str, Any], config: ConfigDict, sample: dict[str, np.ndarray]) -> SplitResult:
     """Errors in original pixels of faces in the order of their records."""
-    scheme = SCHEMES[config.data.scheme]
+    scheme = schemes.find(config.data.scheme)
     to_original = rows["to_original"]
     predicted = geometry.transform_points(to_original, rows["predicted"].astype(np.float64))
     labels = geometry.transform_points(to_original, rows["points"].astype(np.float64))
     known = rows["weights"] > 0
     labels = np.where(known[..., None], labels, np.nan)
-    normaliser = choose(metrics.NORMALISERS, config.evaluate.normaliser, "normaliser")(labels, scheme)
+    normalise = choose(metrics.NORMALISERS, config.evaluate.normaliser, "normaliser")
+    normaliser = normalise(labels, rows["box"], scheme)
     errors = metrics.point_errors(predicted, labels, normaliser)
     if not np.isfinite(normaliser).all():
         count = (~np.isfinite(normaliser)).sum()
         logging.warning("%d faces lack the landmarks of %s: not measured", count, config.evaluate.normaliser)
-    return SplitResult(metrics.nme(errors, known), rows.get("attributes", {}), sample)
+    occluded = rows["occluded"]
+    groups = {"visible points": known & ~occluded, "occluded points": occluded}
+    return SplitResult(
+        nme=metrics.nme(errors, known),
+        attributes=rows.get("attributes", {}),
+        point_groups={name: metrics.nme(errors, chosen) for name, chosen in groups.items() if occluded.any()},
+        sample=sample,
+    )
 
 
 def summarise(name: str, result: SplitResult, threshold: float) -> dict[str, dict[str, float]]:
-    """NME, FR and AUC of a split and of the faces that have each attribute: `{"test": ..., "test/pose": ...}`."""
-    summaries = {name: metrics.summary(result.nme, threshold)}
-    for attribute, chosen in result.attributes.items():
-        if not chosen.any():
-            continue
-        summaries[f"{name}/{attribute}"] = metrics.summary(result.nme[chosen], threshold)
-    return summaries
+    """NME, FR and AUC of a split and of the faces that have each attribute: `{"test": ..., "test/pose": ...}`.
+
+    An attribute that no face has, or every one, is left out. Where landmarks are marked as occluded, the figures over
+    the others and over them alone follow: `test/visible points`, `test/occluded points`.
+    """
+    subsets = {
+        attribute: result.nme[chosen]
+        for attribute, chosen in result.attributes.items()
+        if chosen.any() and not chosen.all()
+    }
+    return {
+        name: metrics.summary(result.nme, threshold),
+        **{
+            f"{name}/{subset}": metrics.summary(nme, threshold)
+            for subset, nme in (subsets | result.point_groups).items()
+        },
+    }
 
 
 def table(summaries: Mapping[str, Mapping[str, float]], config: ConfigDict) -> str:
     """The summaries as lines of text, the normaliser and the threshold named."""
     percent = f"{100 * config.evaluate.threshold:g}"
-    title = f"NME normalised by {config.evaluate.normaliser.replace('_', '-')} distance, all figures in %"
+    title = f"NME normalised by {config.evaluate.normaliser.replace('_', '-')}, all figures in %"
     width = max(len(name) for name in [*summaries, "subset"])
     lines = [title, f"{'subset':<{width}} {'faces':>6} {'NME':>7} {'FR@' + percent:>7} {'AUC@' + percent:>7}"]
     for name, row in summaries.items():
@@ -153,7 +189,7 @@ def evaluate_splits(
       forward: from `make_evaluation_step`.
       variables: of the model.
       config: the run's configuration.
-      splits: TFDS splits. One that this copy of the dataset lacks is named and left out.
+      splits: see `datasets.test_splits`.
       mesh: from `meshes.make_mesh`.
       workdir: folder of the files.
 
@@ -164,8 +200,10 @@ def evaluate_splits(
       ValueError: if the dataset has none of the splits.
     """
     results = {}
-    for split in inputs.existing_splits(config, splits):
-        results[split] = evaluate_split(forward, variables, config, inputs.read_split(config, split), mesh)
+    for split in datasets.test_splits(config, splits):
+        result = evaluate_split(forward, variables, config, datasets.read_split(config, split), mesh)
+        ordered = {name: result.attributes[name] for name in datasets.attribute_names(config)}
+        results[split] = dataclasses.replace(result, attributes=ordered)
     summaries = {}
     for split, result in results.items():
         summaries |= summarise(split, result, config.evaluate.threshold)
@@ -195,7 +233,7 @@ def _write_files(
         workdir / CED_FILE,
     )
     first = next(iter(results.values())).sample
-    pictures.draw_samples(first, SCHEMES[config.data.scheme], workdir / pictures.SAMPLES_FILE)
+    pictures.draw_samples(first, schemes.find(config.data.scheme), workdir / pictures.SAMPLES_FILE)
 
 
 def restore_best(config: ConfigDict, model: nn.Module, mesh: Mesh, workdir: pathlib.Path) -> dict[str, Any]:
@@ -218,18 +256,21 @@ def evaluate_run(
 ) -> dict[str, dict[str, float]]:
     """The story of `--mode=evaluate`: a finished run on its own test splits, or on others.
 
-    The run's own test splits are reported in its folder, others in evaluations/<dataset and splits> below it.
+    The run's own test splits are reported in its folder, others in evaluations/<dataset and splits> below it. On a
+    dataset with another landmark scheme its labels are converted to the run's, or the run's landmarks to the
+    dataset's, whichever `schemes.CONVERSIONS` can.
 
     Args:
       workdir: the run's folder.
-      dataset: another dataset with the same landmarks; None for the run's own.
-      splits: TFDS splits; empty for the run's test splits.
+      dataset: another dataset; None for the run's own.
+      splits: TFDS splits; empty for the run's test splits, or the other dataset's.
 
     Returns:
       The summaries by subset.
 
     Raises:
       FileNotFoundError: if the folder holds no run or no checkpoint, or the dataset has not been built.
+      ValueError: if the landmarks of the run and of the dataset cannot be compared.
     """
     config = run_config.load(workdir)
     meshes.check_batch_size("config.evaluate.batch_size", config.evaluate.batch_size)
@@ -241,7 +282,13 @@ def evaluate_run(
         out.mkdir(parents=True, exist_ok=True)
     model = models.build_for(config)
     mesh = meshes.make_mesh()
+    labels, found = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
+    common = found if schemes.can_convert(labels, found) else labels
+    forward = make_evaluation_step(model, config, mesh, common)
+    if common != found:
+        logging.warning("landmarks of %s are converted to %s", found.name, common.name)
+        config.data.scheme = schemes.as_text(common)
+    splits = splits or (() if dataset else config.data.test)
     variables = restore_best(config, model, mesh, workdir)
-    forward = make_evaluation_step(model, config, mesh)
     logging.info("evaluating %s on %s", workdir, config.data.dataset)
-    return evaluate_splits(forward, variables, config, splits or config.data.test, mesh, out)
+    return evaluate_splits(forward, variables, config, splits, mesh, out)

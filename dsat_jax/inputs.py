@@ -10,72 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 import cv2
 import grain.python as grain
 import numpy as np
-import tensorflow_datasets as tfds
-from absl import logging
 from ml_collections import ConfigDict
 
-from dsat_jax import geometry
-from dsat_jax.schemes import SCHEMES, Scheme
-from tfds_builders import build, load_builder, make_builder
-from tfds_builders.faces import UNKNOWN, DamagedRecord, decode_picture
+from dsat_jax import geometry, schemes
+from dsat_jax.schemes import Scheme
+from tfds_builders.faces import OCCLUDED, UNKNOWN, DamagedRecord, decode_picture
 
 Sample = dict[str, np.ndarray]
 _READ_AHEAD = 8  # batches
 
 cv2.setNumThreads(0)  # the reader's threads are the parallelism
-
-
-def build_if_generated(config: ConfigDict) -> None:
-    """Builds the run's dataset if it is one that draws its own pictures and has not been built yet."""
-    builder = make_builder(config.data.dataset, config.data.data_dir)
-    if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not builder.is_prepared():
-        build.build(config.data.dataset, data_dir=config.data.data_dir)
-
-
-def read_split(config: ConfigDict, split: str) -> Sequence[Mapping[str, np.ndarray]]:
-    """The records of a split, pictures still encoded, in random access.
-
-    Args:
-      config: the run's configuration.
-      split: a TFDS split, such as `train[:95%]`.
-
-    Raises:
-      FileNotFoundError: if the dataset has not been built.
-      ValueError: if the split does not exist or holds no record, or its points are not those of the scheme.
-    """
-    builder = load_builder(config.data.dataset, config.data.data_dir)
-    known = ", ".join(sorted(builder.info.splits))
-    try:
-        source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"{config.data.dataset} has no split {split!r}; it has {known}") from error
-    if len(source) == 0:
-        raise ValueError(f"split {split!r} of {config.data.dataset} holds no record; its splits are {known}")
-    found = builder.info.features["landmarks"].shape[0]
-    expected = SCHEMES[config.data.scheme].num_points
-    if found != expected:
-        raise ValueError(
-            f"{config.data.dataset} has {found} landmarks, but scheme {config.data.scheme} has {expected}"
-        )
-    return source
-
-
-def existing_splits(config: ConfigDict, splits: Sequence[str]) -> list[str]:
-    """Those of some test splits that this copy of the dataset has; the others are named in the log.
-
-    Raises:
-      ValueError: if it has none of them.
-    """
-    found = load_builder(config.data.dataset, config.data.data_dir).info.splits
-    existing = [split for split in splits if split.split("[")[0] in found]
-    missing = [split for split in splits if split not in existing]
-    if not existing:
-        raise ValueError(
-            f"{config.data.dataset} has none of the splits {', '.join(splits)}; it has {', '.join(sorted(found))}"
-        )
-    if missing:
-        logging.warning("this copy of %s has no %s: left out", config.data.dataset, ", ".join(missing))
-    return existing
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
@@ -136,14 +80,19 @@ class FaceReader:
             return self._damaged(index)
 
     def test_sample(self, index: int) -> Sample:
-        """One face in its plain crop.
+        """One face in its plain crop, with its box in original pixels, which landmarks are occluded, its attributes.
 
         Raises:
           DamagedRecord: if the picture cannot be decoded.
         """
+        record = self.source[index]
+        corners = record["box"].astype(np.float64).reshape(2, 2)
         sample = self._sample(index, geometry.IDENTITY, mirror=False)
-        attributes = self.source[index].get("attributes")
-        return sample if attributes is None else sample | {"attributes": attributes}
+        sample["box"] = geometry.transform_points(record["to_original"], corners).reshape(4)
+        sample["occluded"] = record["visibility"] == OCCLUDED
+        if "attributes" in record:
+            sample["attributes"] = record["attributes"]
+        return sample
 
     def _sample(self, index: int, jitter: np.ndarray, mirror: bool) -> Sample:
         record = self.source[index]
@@ -177,7 +126,7 @@ class FaceReader:
 
 
 def _reader(config: ConfigDict, source: Sequence[Mapping[str, np.ndarray]]) -> FaceReader:
-    return FaceReader(source, SCHEMES[config.data.scheme], config.input, config.augment)
+    return FaceReader(source, schemes.find(config.data.scheme), config.input, config.augment)
 
 
 def training_batches(
@@ -191,7 +140,7 @@ def training_batches(
 
     Args:
       config: the run's configuration.
-      source: records from `read_split`.
+      source: records from `datasets.read_split`.
       start_step: number of batches already seen; 0 at the start.
       process_index: of this process.
       process_count: each process gets its rows of the same global batches.
@@ -222,12 +171,14 @@ def evaluation_batches(
 
     Args:
       config: the run's configuration.
-      source: records from `read_split`.
+      source: records from `datasets.read_split`.
       process_index: of this process.
       process_count: each process gets its rows of the same global batches.
 
     Returns:
-      An iterator over batches as in `training_batches`, with mask bool [..], False where a row is filling.
+      An iterator over batches as in `training_batches`, with box float64 [.., 4], the face box in original pixels,
+      occluded bool [.., points], mask bool [..], False where a row is filling, and the dataset's attributes, bool [..]
+      each, if it has any.
     """
     reader = _reader(config, source)
     count, batch = len(source), config.evaluate.batch_size

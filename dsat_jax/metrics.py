@@ -9,43 +9,49 @@ import numpy as np
 from dsat_jax.schemes import Scheme
 
 
-def inter_ocular(points: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Distance of the outer eye corners: [faces, points, 2] -> [faces]."""
+def inter_ocular(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Distance of the outer eye corners; for the arguments see `NORMALISERS`."""
+    del boxes
     left, right = scheme.eye_corners
     return np.linalg.norm(points[:, left] - points[:, right], axis=-1)
 
 
-def inter_pupil(points: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Distance of the pupils, each the mean of its landmarks: [faces, points, 2] -> [faces]."""
+def inter_pupil(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Distance of the pupils, each the mean of its landmarks; for the arguments see `NORMALISERS`."""
+    del boxes
     left, right = (points[:, list(group)].mean(axis=1) for group in scheme.pupils)
     return np.linalg.norm(left - right, axis=-1)
 
 
-def box_diagonal(points: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Diagonal of the box around the known landmarks: [faces, points, 2] -> [faces]."""
-    del scheme
-    return np.linalg.norm(_box_sides(points), axis=-1)
+def box_diagonal(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Diagonal of the annotated face box; for the arguments see `NORMALISERS`."""
+    del points, scheme
+    return np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=-1)
 
 
-def box_size(points: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """sqrt(width * height) of the box around the known landmarks: [faces, points, 2] -> [faces]."""
-    del scheme
-    return np.sqrt(_box_sides(points).prod(axis=-1))
+def box_size(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """sqrt(width * height) of the annotated face box; for the arguments see `NORMALISERS`."""
+    del points, scheme
+    return np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=-1))
 
 
-def _box_sides(points: np.ndarray) -> np.ndarray:
-    """Width and height [faces, 2] of the box around the landmarks that are not NaN."""
+def landmark_box_size(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """sqrt(width * height) of the box around the known landmarks; for the arguments see `NORMALISERS`."""
+    del boxes, scheme
     known = ~np.isnan(points)
     high = np.where(known, points, -np.inf).max(axis=1)
     low = np.where(known, points, np.inf).min(axis=1)
-    return high - low
+    return np.sqrt((high - low).prod(axis=-1))
 
 
+# Functions of labels [faces, points, 2], annotated face boxes [faces, 4] (x_min, y_min, x_max, y_max), both in original
+# pixels, and the landmarks' scheme; they return [faces]. A dataset without boxes of its own has those of its landmarks.
 NORMALISERS = {
     "inter_ocular": inter_ocular,
     "inter_pupil": inter_pupil,
     "box_diagonal": box_diagonal,
     "box_size": box_size,
+    "landmark_box_size": landmark_box_size,
 }
 
 
@@ -58,10 +64,12 @@ def point_errors(predicted: np.ndarray, labels: np.ndarray, normaliser: np.ndarr
       normaliser: [faces], original pixels.
 
     Returns:
-      float64 [faces, points].
+      float64 [faces, points]; infinite where a prediction is no number, so that the face counts as failed.
     """
-    difference = np.asarray(predicted, np.float64) - np.asarray(labels, np.float64)
-    return np.linalg.norm(difference, axis=-1) / np.asarray(normaliser, np.float64)[:, None]
+    predicted = np.asarray(predicted, np.float64)
+    distance = np.linalg.norm(predicted - np.asarray(labels, np.float64), axis=-1)
+    distance = np.where(np.isfinite(predicted).all(axis=-1), distance, np.inf)
+    return distance / np.asarray(normaliser, np.float64)[:, None]
 
 
 def nme(errors: np.ndarray, known: np.ndarray) -> np.ndarray:

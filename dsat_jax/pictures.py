@@ -1,4 +1,4 @@
-"""Pictures of what a run does: landmarks on crops, and cumulative error curves."""
+"""Pictures of what a run does: landmarks on crops, and cumulative error curves; and of the schemes."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dsat_jax import metrics
-from dsat_jax.schemes import Scheme
+from dsat_jax import geometry, metrics
+from dsat_jax.schemes import SCHEMES, Scheme
 
 SAMPLES_FILE = "samples.png"
 TRUTH = (80, 255, 80)  # RGB
@@ -17,6 +17,7 @@ PREDICTED = (255, 60, 60)
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 _TILE = 256
 _COLUMNS = 6
+LEFT, MIDLINE, RIGHT = (80, 255, 80), (255, 255, 255), (255, 60, 60)
 
 
 def draw_landmarks(
@@ -31,13 +32,59 @@ def draw_landmarks(
       colour: RGB.
       thickness: of the lines in pixels; a dot's radius is 1 more.
     """
-    fixed = np.round(np.clip(points, -10_000, 10_000) * (1 << _SHIFT)).astype(np.int32)
+    fixed = _fixed(points)
     for line in scheme.lines:
         vertices = fixed[list(line)].reshape(-1, 1, 2)
         cv2.polylines(image, [vertices], False, colour, thickness, cv2.LINE_AA, _SHIFT)
-    for x, y in fixed.tolist():
-        radius = int((thickness + 0.5) * (1 << _SHIFT))
+    _draw_dots(image, fixed, [colour] * len(fixed), thickness)
+
+
+def _fixed(points: np.ndarray) -> np.ndarray:
+    """Points [points, 2] as int32 with `_SHIFT` fractional bits, for OpenCV."""
+    return np.round(np.clip(points, -10_000, 10_000) * (1 << _SHIFT)).astype(np.int32)
+
+
+def _draw_dots(
+    image: np.ndarray, fixed: np.ndarray, colours: Sequence[Sequence[int]], thickness: int
+) -> None:
+    """Draws dots of given colours at int32 [points, 2], pixels with `_SHIFT` fractional bits."""
+    radius = int((thickness + 0.5) * (1 << _SHIFT))
+    for (x, y), colour in zip(fixed.tolist(), colours, strict=True):
         cv2.circle(image, (x, y), radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+def draw_schemes(
+    image: np.ndarray, landmarks: Mapping[str, np.ndarray], path: pathlib.Path, side: int = 400
+) -> None:
+    """Writes a picture of a face in several schemes side by side, and below each its mirror image.
+
+    Landmarks of the left half of the face are green, of the right half red. The mirror image takes colours and lines by
+    index from its own, mirrored landmarks: a wrong mirror table shows as a wrong colour or a tangled line.
+
+    Args:
+      image: uint8 [size, size, 3] RGB.
+      landmarks: [points, 2] in pixels of `image`, by name of the scheme.
+      path: of the picture.
+      side: of one face in pixels.
+    """
+    size = image.shape[1]
+    resized = geometry.resize_matrix(side / size)
+    columns = []
+    for name, points in landmarks.items():
+        scheme = SCHEMES[name]
+        mirrored = geometry.mirror_points(points, size, scheme.mirror_permutation)
+        to_partner = np.sign(points[scheme.mirror_permutation, 0] - points[:, 0]).astype(int)
+        colours = [(MIDLINE, LEFT, RIGHT)[direction] for direction in to_partner]
+        tiles = []
+        for picture, shown in ((image, points), (image[:, ::-1], mirrored)):
+            tile = (cv2.resize(picture, (side, side)) * 0.6).astype(np.uint8)
+            shown = geometry.transform_points(resized, shown)
+            draw_landmarks(tile, shown, scheme, MIDLINE)
+            _draw_dots(tile, _fixed(shown), colours, thickness=2)
+            tiles.append(tile)
+        cv2.putText(tiles[0], name, (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, MIDLINE, 1, cv2.LINE_AA)
+        columns.append(np.concatenate(tiles))
+    write_image(path, np.concatenate(columns, axis=1))
 
 
 def sample_grid(sample: Mapping[str, np.ndarray], scheme: Scheme, rows: int = 3) -> np.ndarray:

@@ -10,9 +10,17 @@ import jax
 import numpy as np
 import tqdm
 
-from dsat_jax import config as run_config, evaluate, geometry, inputs, landmark_files, mesh as meshes, models
+from dsat_jax import (
+    config as run_config,
+    evaluate,
+    geometry,
+    inputs,
+    landmark_files,
+    mesh as meshes,
+    models,
+    schemes,
+)
 from dsat_jax.detect import FaceDetector
-from dsat_jax.schemes import SCHEMES
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _FACES_AT_ONCE = 8  # every batch is filled up to this size, so that one compiled shape serves any picture
@@ -36,7 +44,7 @@ class Landmarker:
 
     def __init__(self, workdir: pathlib.Path):
         config = run_config.load(workdir)
-        self.scheme = SCHEMES[config.data.scheme]
+        self.scheme = schemes.find(config.data.scheme)
         self.enlarge = config.input.enlarge
         self._size = config.input.size
         model = models.build_for(config)
@@ -49,7 +57,7 @@ class Landmarker:
         """Landmarks of each face.
 
         The network sees each face twice: in the given box, then in the box around the landmarks that it found there,
-        which is how it was trained. So a sloppy box does little harm.
+        which is how it was trained where the dataset has no boxes of its own. So a sloppy box does little harm.
 
         Args:
           image: uint8 [height, width, 3] RGB.

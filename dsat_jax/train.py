@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from dsat_jax import (
     augment,
     config as run_config,
+    datasets,
     evaluate,
     inputs,
     mesh as meshes,
@@ -23,13 +24,13 @@ from dsat_jax import (
     objective,
     optimizer,
     pictures,
+    schemes,
     state,
     torch_import,
 )
 from dsat_jax.checkpoints import Checkpoints
 from dsat_jax.meter import Meter, TrainingDivergedError
 from dsat_jax.recorder import Recorder
-from dsat_jax.schemes import SCHEMES
 
 Batch = Mapping[str, jax.Array]
 TrainingStep = Callable[[state.TrainState, Batch], tuple[state.TrainState, dict[str, jax.Array]]]
@@ -53,7 +54,7 @@ def make_training_step(
       float32 scalars: loss and its parts, pixel_error (mean distance in input pixels), gradient_norm,
       learning_rate, damaged (number of faces) and gate_openness where the model has a gate.
     """
-    scheme = SCHEMES[config.data.scheme]
+    scheme = schemes.find(config.data.scheme)
     schedule = optimizer.make_schedule(config.optimizer, config.train.steps)
 
     def loss_of(params: Any, batch_stats: Any, batch: Batch, images: jax.Array, key: jax.Array) -> Any:
@@ -119,10 +120,12 @@ def train(
       ValueError: if the folder holds a run of another configuration.
       TrainingDivergedError: if a loss, a gradient or the validation's NME is no longer finite.
     """
+    config = datasets.with_scheme(config)
     for name in ("train", "evaluate"):
         meshes.check_batch_size(f"config.{name}.batch_size", config[name].batch_size)
     mesh = meshes.make_mesh()
-    sources = [inputs.read_split(config, split) for split in (config.data.train, config.data.validation)]
+    datasets.test_splits(config, config.data.test)  # now, not after hours of training
+    sources = [datasets.read_split(config, split) for split in (config.data.train, config.data.validation)]
     model = models.build_for(config)
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     saved = Checkpoints(workdir)
@@ -228,8 +231,8 @@ def _make_validation(
         if not np.isfinite(nme):
             raise TrainingDivergedError(f"the validation NME of step {step} is {nme}; it was not saved")
         recorder.scalars(step, {"validation_nme": nme})
-        recorder.message(f"step {step}: validation NME {nme:.2f} % ({normaliser} distance)")
-        grid = pictures.sample_grid(result.sample, SCHEMES[config.data.scheme])
+        recorder.message(f"step {step}: validation NME {nme:.2f} % ({normaliser})")
+        grid = pictures.sample_grid(result.sample, schemes.find(config.data.scheme))
         recorder.image(step, "validation", grid)
         if jax.process_index() == 0:
             pictures.write_image(workdir / pictures.SAMPLES_FILE, grid)

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from dsat_jax import config as run_config, geometry, inputs
+from dsat_jax import config as run_config, datasets, geometry, inputs
 from dsat_jax.schemes import WFLW_98
 from tfds_builders import load_builder
-from tfds_builders.faces import DamagedRecord, decode_picture
+from tfds_builders.faces import OCCLUDED, DamagedRecord, decode_picture
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def config(tiny_dataset):
 
 @pytest.fixture
 def source(config):
-    return inputs.read_split(config, "train")
+    return datasets.read_split(config, "train")
 
 
 def first_batches(config, source, count, **arguments):
@@ -129,7 +129,7 @@ def test_an_epoch_shows_every_face_once_and_the_next_in_another_order(config, so
 
 
 def test_evaluation_counts_every_face_once_with_its_attributes(config):
-    source = inputs.read_split(config, "test")
+    source = datasets.read_split(config, "test")
     batches = list(inputs.evaluation_batches(config, source))
     assert [len(batch["record"]) for batch in batches] == [6, 6, 6]
     records = np.concatenate([batch["record"][batch["mask"]] for batch in batches])
@@ -142,6 +142,29 @@ def test_evaluation_counts_every_face_once_with_its_attributes(config):
         "occlusion",
         "blur",
     }
+
+
+def test_evaluation_carries_each_faces_box_in_original_pixels(config):
+    source = datasets.read_split(config, "test")
+    boxes = np.concatenate([batch["box"] for batch in inputs.evaluation_batches(config, source)])
+    assert boxes.dtype == np.float64
+    for box, record in zip(boxes[:16], source, strict=True):
+        labels = geometry.transform_points(record["to_original"], record["landmarks"].astype(np.float64))
+        # The builder has no boxes of its own, so it stores those of the landmarks.
+        np.testing.assert_allclose(box, geometry.box_of_points(labels), atol=1e-3)
+
+
+def test_evaluation_says_which_landmarks_are_occluded(config):
+    source = datasets.read_split(config, "test")
+    occluded = np.concatenate([batch["occluded"] for batch in inputs.evaluation_batches(config, source)])
+    expected = [record["visibility"] == OCCLUDED for record in source]
+    np.testing.assert_array_equal(occluded[:16], expected)
+    assert 0 < np.mean(expected) < 0.5
+
+
+def test_a_dataset_knows_its_scheme_and_its_test_splits(config):
+    assert datasets.dataset_scheme(config) is WFLW_98
+    assert datasets.test_splits(config, ()) == ["test"]
 
 
 def test_a_damaged_picture_is_masked_in_training_and_refused_in_evaluation(config, source):
@@ -166,12 +189,12 @@ def test_a_large_picture_is_averaged_down_and_stays_in_place():
 
 def test_wrong_names_are_refused_with_what_there_is(config, tmp_path):
     with pytest.raises(ValueError, match="no split 'dev'; it has test, train"):
-        inputs.read_split(config, "dev")
+        datasets.read_split(config, "dev")
     with pytest.raises(ValueError, match="none of the splits a, b; it has test, train"):
-        inputs.existing_splits(config, ("a", "b"))
-    assert inputs.existing_splits(config, ("a", "test")) == ["test"]
-    config.data.scheme = "w300_68"
-    with pytest.raises(ValueError, match="has 98 landmarks, but scheme w300_68 has 68"):
-        inputs.read_split(config, "train")
+        datasets.test_splits(config, ("a", "b"))
+    assert datasets.test_splits(config, ("a", "test", "test[:3]")) == ["test", "test[:3]"]
+    config.data.scheme = "cofw_29"
+    with pytest.raises(ValueError, match="landmarks of wflw_98 cannot be converted to cofw_29"):
+        datasets.read_split(config, "train")
     with pytest.raises(FileNotFoundError, match=r"python -m tfds_builders\.build w300 --manual_dir=DIR"):
         load_builder("w300", tmp_path)

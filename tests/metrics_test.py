@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dsat_jax import metrics
-from dsat_jax.schemes import W300_68, WFLW_98
+from dsat_jax import geometry, metrics
+from dsat_jax.schemes import SCHEMES, W300_68, WFLW_98
 
 
 def square_face() -> np.ndarray:
@@ -16,25 +16,50 @@ def square_face() -> np.ndarray:
     return points
 
 
+BOX = np.array([[5.0, 10.0, 35.0, 50.0]])  # 30 x 40
+
+
 def test_normalisers():
     points = square_face()
-    assert metrics.inter_ocular(points, W300_68) == pytest.approx(50)
-    assert metrics.inter_pupil(points, W300_68) == pytest.approx(50)
-    assert metrics.box_diagonal(points, W300_68) == pytest.approx(np.hypot(40, 100))
-    assert metrics.box_size(points, W300_68) == pytest.approx(np.sqrt(40 * 100))
+    assert metrics.inter_ocular(points, BOX, W300_68) == pytest.approx(50)
+    assert metrics.inter_pupil(points, BOX, W300_68) == pytest.approx(50)
+    assert metrics.box_diagonal(points, BOX, W300_68) == pytest.approx(50)
+    assert metrics.box_size(points, BOX, W300_68) == pytest.approx(np.sqrt(30 * 40))
+    assert metrics.landmark_box_size(points, BOX, W300_68) == pytest.approx(np.sqrt(40 * 100))
     wflw = np.zeros((1, 98, 2))
     wflw[0, 72], wflw[0, 97] = (3, 4), (6, 8)
-    assert metrics.inter_ocular(wflw, WFLW_98) == pytest.approx(5)
-    assert metrics.inter_pupil(wflw, WFLW_98) == pytest.approx(10)
+    assert metrics.inter_ocular(wflw, BOX, WFLW_98) == pytest.approx(5)
+    assert metrics.inter_pupil(wflw, BOX, WFLW_98) == pytest.approx(10)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+@pytest.mark.parametrize("name", metrics.NORMALISERS)
+def test_every_normaliser_grows_with_the_face(name, scheme):
+    points = np.random.default_rng(0).uniform(0, 100, (3, scheme.num_points, 2))
+    boxes = geometry.box_of_points(points)
+    small, large = (metrics.NORMALISERS[name](scale * points, scale * boxes, scheme) for scale in (1, 3))
+    assert small.shape == (3,)
+    np.testing.assert_allclose(large, 3 * small)
 
 
 def test_unknown_labels_leave_their_normaliser_or_make_it_unknown():
     points = square_face()
     points[0, 8] = np.nan
-    assert metrics.box_diagonal(points, W300_68) == pytest.approx(np.hypot(40, 60))
+    assert metrics.landmark_box_size(points, BOX, W300_68) == pytest.approx(np.sqrt(40 * 60))
     points[0, 36] = np.nan
-    assert np.isnan(metrics.inter_ocular(points, W300_68))
+    assert np.isnan(metrics.inter_ocular(points, BOX, W300_68))
+    assert metrics.box_diagonal(points, BOX, W300_68) == pytest.approx(50)
     assert metrics.summary(np.array([0.02, np.nan]), 0.1)["faces"] == 1
+
+
+def test_a_prediction_that_is_no_number_has_failed():
+    predicted = np.array([[[0.0, 0.0], [0.0, 1.0]], [[0.0, np.nan], [0.0, 0.0]]])
+    errors = metrics.point_errors(predicted, np.zeros((2, 2, 2)), normaliser=np.array([50.0, 50.0]))
+    found = metrics.nme(errors, np.ones((2, 2), bool))
+    np.testing.assert_array_equal(found, [0.01, np.inf])
+    row = metrics.summary(found, 0.1)
+    assert (row["faces"], row["fr"]) == (2, 50.0)
+    assert row["auc"] == pytest.approx(45.0)  # (0.9 + 0) / 2
 
 
 def test_nme_is_the_mean_over_known_points():

@@ -9,8 +9,8 @@ import pytest
 from dsat_jax import geometry, landmark_files, predict
 from dsat_jax.detect import FaceDetector
 from dsat_jax.schemes import W300_68
+from tfds_builders import pts
 from tfds_builders.synthetic_faces.drawing import draw_face
-from tfds_builders.w300 import pts
 
 
 @pytest.fixture

@@ -26,7 +26,10 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     ("arguments", "message"),
     [
         (["--config=configs/synthetic.py", "--config.train.epochs=3"], "train.epochs"),
-        (["--config=configs/synthetic.py:huge"], "configs/synthetic.py has no variant 'huge'; it has dsat"),
+        (
+            ["--config=configs/synthetic.py:huge"],
+            "unknown variant of configs/synthetic.py 'huge'; there are dsat",
+        ),
         (["--config=configs/absent.py"], "configs/absent.py"),
         ([], "--mode=train needs --config"),
         (["--mode=evaluate", "--workdir=absent"], "absent holds no run"),

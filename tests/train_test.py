@@ -20,11 +20,11 @@ from dsat_jax import (
     optimizer,
     pictures,
     predict,
+    schemes,
     state,
     train,
 )
 from dsat_jax.recorder import METRICS_LOG
-from dsat_jax.schemes import SCHEMES
 from tfds_builders.synthetic_faces.drawing import draw_face
 
 STEPS = 6
@@ -70,9 +70,9 @@ def test_a_run_leaves_what_it_promises(run, config):
     assert contents["normaliser"] == "inter_ocular"
     assert contents["subsets"] == summaries
     assert summaries["test"]["faces"] == 16
-    assert set(summaries) == {"test"} | {
-        f"test/{name}" for name in ("pose", "expression", "illumination", "makeup", "occlusion", "blur")
-    }
+    attributes = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")
+    subsets = [f"test/{name}" for name in (*attributes, "visible points", "occluded points")]
+    assert list(summaries) == ["test", *subsets]
     lines = logged(workdir)
     assert [line["step"] for line in lines if "loss" in line] == [2, 4, 6]
     assert [line["step"] for line in lines if "validation_nme" in line] == [3, 6]
@@ -177,7 +177,7 @@ def test_prediction_of_a_mirrored_crop_is_the_mirrored_prediction(run, config):
     images = np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
     found = np.asarray(forward(variables, images).points)
     mirrored = np.asarray(forward(variables, images[:, :, ::-1]).points)
-    permutation = SCHEMES[config.data.scheme].mirror_permutation
+    permutation = schemes.find(config.data.scheme).mirror_permutation
     np.testing.assert_allclose(geometry.mirror_points(mirrored, 32, permutation), found, atol=1e-3)
 
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from ml_collections import ConfigDict, config_dict
 
+from dsat_jax import schemes
 from dsat_jax.choices import choose
 from dsat_jax.models.dsat import DSAT
 from dsat_jax.models.lotr import LOTR
-from dsat_jax.schemes import SCHEMES
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -109,5 +109,5 @@ def _attributes(config: ConfigDict) -> dict:
 
 def build_for(config: ConfigDict) -> nn.Module:
     """The model of a run, from the run's whole configuration: `config.model` on `config.data.scheme`."""
-    scheme = SCHEMES[config.data.scheme]
+    scheme = schemes.find(config.data.scheme)
     return build(config.model, scheme.num_points, len(scheme.boundaries))

@@ -1,0 +1,79 @@
+"""A user's own pictures and landmarks the whole way: built, trained on, evaluated, predicted."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from configs import folder
+from dsat_jax import config as run_config, evaluate, pictures, predict, schemes, train
+from tfds_builders import build
+from tfds_builders.synthetic_faces.drawing import draw_face
+
+FIVE = {
+    "name": "five",
+    "num_points": 5,
+    "mirror_pairs": [[0, 1], [3, 4]],
+    "normaliser_points": [0, 1],
+    "lines": [[0, 2, 1], [3, 4]],
+}
+OF_98 = [96, 97, 54, 76, 82]  # pupils, tip of the nose, corners of the mouth
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory) -> pathlib.Path:
+    """A folder of ten pictures, their five landmarks in points.json, and landmarks.json."""
+    root = tmp_path_factory.mktemp("mine")
+    points = {}
+    for index in range(10):
+        drawing = draw_face(seed=3, split=0, index=index)
+        pictures.write_image(root / f"{index}.png", drawing.image)
+        points[f"{index}.png"] = drawing.points[OF_98].tolist()
+    (root / "points.json").write_text(json.dumps(points))
+    (root / "train.txt").write_text("\n".join(f"{index}.png" for index in range(8)))
+    (root / "landmarks.json").write_text(json.dumps({"scheme": FIVE, "train": "train.txt"}))
+    return root
+
+
+@pytest.fixture(scope="module")
+def config(raw, tmp_path_factory):
+    config = folder.get_config("small")
+    config.data.data_dir = str(tmp_path_factory.mktemp("data"))
+    build.build("landmark_folder", raw, config.data.data_dir)
+    config.data.update(train="train[:6]", validation="train[6:]")
+    config.input.size = 32
+    config.model.update(width=8, heads=2)
+    config.train.update(batch_size=2, steps=2, evaluate_every=2)
+    config.evaluate.batch_size = 2
+    return config
+
+
+def test_from_a_folder_to_landmarks(raw, config, tmp_path):
+    workdir = tmp_path / "run"
+    summaries = train.train_and_evaluate(config, workdir)
+    assert summaries["test"]["faces"] == 2
+    assert np.isfinite(summaries["test"]["nme"])
+    assert schemes.find(run_config.load(workdir).data.scheme) == schemes.read_scheme(FIVE, "here")
+    assert config.data.scheme == ""  # the caller's stays as it was
+    assert train.train(config, workdir) is not None  # the same command again: the folder's own run
+
+    count = predict.predict_files(workdir, [str(raw / "0.png")], tmp_path / "out", whole_image=True)
+    assert count == 1
+    (face,) = json.loads((tmp_path / "out" / "0.json").read_text())["faces"]
+    assert np.array(face["landmarks"]).shape == (5, 2)
+
+
+def test_a_run_of_another_scheme_is_refused(config):
+    other = config.copy_and_resolve_references()
+    other.data.scheme = "w300_68"
+    with pytest.raises(ValueError, match="landmarks of five cannot be converted to w300_68"):
+        train.train(other, pathlib.Path("never-made"))
+
+
+def test_a_folder_that_was_not_built_has_no_scheme_yet(config, tmp_path):
+    other = config.copy_and_resolve_references()
+    other.data.data_dir = str(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no landmark_folder has been built there"):
+        train.train(other, tmp_path / "run")
+    assert evaluate.METRICS_FILE not in {path.name for path in tmp_path.iterdir()}

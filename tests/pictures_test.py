@@ -1,0 +1,27 @@
+"""Pictures of schemes: the mirror tables, made visible."""
+
+import cv2
+import numpy as np
+
+from dsat_jax import pictures
+from dsat_jax.schemes import SCHEMES
+from tfds_builders.synthetic_faces.drawing import draw_face
+from tfds_builders.synthetic_faces.other_schemes import landmarks_in
+
+
+def test_both_faces_of_every_scheme_are_green_on_the_left_and_red_on_the_right(tmp_path):
+    drawing = draw_face(seed=0, split=1, index=0)
+    landmarks = {name: landmarks_in(drawing.points, scheme) for name, scheme in SCHEMES.items()}
+    pictures.draw_schemes(drawing.image, landmarks, tmp_path / "schemes.png", side=512)
+    sheet = cv2.imread(str(tmp_path / "schemes.png"), cv2.IMREAD_COLOR_RGB)
+    assert sheet.shape == (2 * 512, len(SCHEMES) * 512, 3)
+    for column, (name, points) in enumerate(landmarks.items()):
+        left, right = points[list(SCHEMES[name].eye_corners)] * 2 + 0.5  # 256 pixels became 512
+        for (x, y), colour in (
+            (left, pictures.LEFT),
+            (right, pictures.RIGHT),
+            ((511 - right[0], 512 + right[1]), pictures.LEFT),
+            ((511 - left[0], 512 + left[1]), pictures.RIGHT),
+        ):
+            found = sheet[round(float(y)), column * 512 + round(float(x))]
+            np.testing.assert_array_equal(found, colour, err_msg=name)
