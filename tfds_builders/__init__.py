@@ -49,7 +49,7 @@ def load_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
       data_dir: as in `make_builder`.
 
     Raises:
-      BuildError: if there is no such dataset or configuration.
+      BuildError: if there is no such dataset or configuration, or it was built without random access.
       FileNotFoundError: if the dataset has not been built; the message gives the command.
     """
     builder = make_builder(name, data_dir)
@@ -59,5 +59,9 @@ def load_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
         command += f" --data_dir={os.fspath(data_dir)}" if data_dir else ""
         raise FileNotFoundError(
             f"{builder.data_dir}: {name} has not been built there; build it with `{command}`"
+        )
+    if builder.info.file_format.value != "array_record":
+        raise BuildError(
+            f"{builder.data_dir}: {name} was built as {builder.info.file_format.value}, expected array_record"
         )
     return builder

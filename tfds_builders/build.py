@@ -2,34 +2,43 @@
 
 import argparse
 import contextlib
+import fcntl
+import importlib.util
 import io
 import os
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tensorflow_datasets as tfds
+from etils import epath
 
 import tfds_builders
 from tfds_builders import BuildError, face_builder
 
 LOG_FILE = "skipped.txt"
+FILE_FORMATS = ("array_record", "tfrecord")
 
 
 def build(
     name: str,
     manual_dir: str | os.PathLike | None = None,
     data_dir: str | os.PathLike | None = None,
-    max_damaged: float = 0.01,
+    max_skipped: float = 0.01,
+    file_format: str = FILE_FORMATS[0],
 ) -> tuple[face_builder.FaceBuilder, bool]:
-    """Builds a dataset as ArrayRecord files, unless it lies there already.
+    """Builds a dataset, unless it lies there already.
+
+    Of several processes that build the same dataset in the same folder one does, and the others wait for it. What a
+    killed build has left behind is removed.
 
     Args:
       name: as in `tfds_builders.make_builder`.
       manual_dir: folder of the raw dataset; datasets that are generated need none.
       data_dir: as in `tfds_builders.make_builder`.
-      max_damaged: the largest share of damaged records that a split may have.
+      max_skipped: the largest share of damaged records that a split may have.
+      file_format: one of `FILE_FORMATS`. TFRecord, for tf.data, needs TensorFlow; training here reads ArrayRecord.
 
     Returns:
       The builder, and whether it had to build. Its `log` has what it skipped, and so has skipped.txt beside
@@ -44,15 +53,41 @@ def build(
         return builder, False
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         _check_manual_dir(builder, manual_dir)
-    builder.log.max_damaged = max_damaged
+    if file_format == "tfrecord" and importlib.util.find_spec("tensorflow") is None:
+        raise BuildError("TFRecord is written by TensorFlow, which is not installed: pip install tensorflow")
+    with _locked(builder.data_path.parent):
+        if builder.data_path.exists():  # by another process, meanwhile
+            return tfds_builders.make_builder(name, data_dir), False
+        for left in builder.data_path.parent.glob(f"incomplete.*_{builder.data_path.name}"):
+            left.rmtree()
+        builder.log.max_skipped = max_skipped
+        _build(builder, manual_dir, file_format)
+    return builder, True
+
+
+def _build(builder: face_builder.FaceBuilder, manual_dir: str | os.PathLike | None, file_format: str) -> None:
     tfds.disable_progress_bar()  # the builder shows its own
     # TFDS announces on stdout that it downloads something, which it does not.
     with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir), file_format="array_record"
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir), file_format=file_format
         )
     (builder.data_path / LOG_FILE).write_text(builder.log.text())
-    return builder, True
+
+
+@contextlib.contextmanager
+def _locked(folder: epath.Path) -> Iterator[None]:
+    """Makes a folder and holds its lock, which the system frees however the process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if "://" in os.fspath(folder):  # an object store, which has no locks
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _check_manual_dir(builder: face_builder.FaceBuilder, manual_dir: str | os.PathLike | None) -> None:
@@ -77,12 +112,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--data_dir", help="where to build; TFDS_DATA_DIR or ~/tensorflow_datasets by default"
     )
     parser.add_argument(
-        "--max_damaged", type=float, default=0.01, help="largest share of damaged records per split (0.01)"
+        "--max_skipped", type=float, default=0.01, help="largest share of damaged records per split (0.01)"
+    )
+    parser.add_argument(
+        "--file_format", choices=FILE_FORMATS, default=FILE_FORMATS[0], help="tfrecord needs TensorFlow"
     )
     options = parser.parse_args(arguments)
     start = time.monotonic()
     try:
-        builder, built = build(options.name, options.manual_dir, options.data_dir, options.max_damaged)
+        builder, built = build(
+            options.name, options.manual_dir, options.data_dir, options.max_skipped, options.file_format
+        )
     except (BuildError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

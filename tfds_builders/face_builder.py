@@ -2,18 +2,28 @@
 
 import collections
 import dataclasses
+import functools
+import hashlib
+import itertools
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent import futures
 from typing import TypeVar
 
+import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
+from dsat_jax.schemes import Scheme
 from tfds_builders import BuildError, faces
 
 Sample = TypeVar("Sample")
+Records = Iterator[tuple[str, dict[str, object]]]
+Shards = list[Callable[[], Records]]
 
 SHOWN = 10  # how many skipped records a message lists
+LARGEST_SHARD = 256  # records; TFDS holds those of one shard in memory
 
 
 @dataclasses.dataclass
@@ -21,13 +31,13 @@ class BuildLog:
     """What a build has to say: notes on the whole, and the records it left out, each with its reason.
 
     Attributes:
-      max_damaged: the largest share of damaged records that a split may have.
+      max_skipped: the largest share of damaged records that a split may have.
       notes: lines on the whole, for example on a missing folder.
       incomplete: reason -> splits; samples of which a part was never there. They do not count as damage.
-      damaged: reason -> splits; samples that are all there but unreadable or senseless.
+      damaged: reason -> splits, one for each record; samples that are all there but unreadable or senseless.
     """
 
-    max_damaged: float = 0.01
+    max_skipped: float = 0.01
     notes: list[str] = dataclasses.field(default_factory=list)
     incomplete: dict[str, list[str]] = dataclasses.field(
         default_factory=lambda: collections.defaultdict(list)
@@ -39,12 +49,20 @@ class BuildLog:
         self.notes.append(line)
         tqdm.tqdm.write(line, file=sys.stderr)
 
-    def check_damage(self, split: str, num_records: int) -> None:
-        """Raises BuildError if more than `max_damaged` of a split's records are damaged, or all of them."""
-        reasons = [reason for reason, splits in self.damaged.items() if split in splits]
-        if len(reasons) > self.max_damaged * num_records or len(reasons) == num_records:
-            count = f"{split}: {len(reasons)} of {num_records} records are damaged"
-            raise BuildError(f"{count}, at most {self.max_damaged:.2%} may be:\n{_listing(reasons)}")
+    def check_damage(self, split: str, num_samples: int, num_records: int | None = None) -> None:
+        """Raises BuildError if too many of a split's samples are damaged.
+
+        Args:
+          split: name of the split.
+          num_samples: that were read; not all of them may be damaged.
+          num_records: of which a share of `max_skipped` may be damaged; num_samples if not given.
+        """
+        damaged = sum(splits.count(split) for splits in self.damaged.values())
+        num_records = num_samples if num_records is None or damaged == num_samples else num_records
+        if damaged == num_samples or damaged > self.max_skipped * num_records:
+            reasons = [reason for reason, splits in self.damaged.items() if split in splits]
+            count = f"{split}: {damaged} of {num_records} records are damaged"
+            raise BuildError(f"{count}, at most {self.max_skipped:.2%} may be:\n{_listing(reasons)}")
 
     def summary(self) -> str:
         """One line that counts what was skipped, and the first of it."""
@@ -61,15 +79,21 @@ class BuildLog:
         return "\n".join(lines or ["Nothing was skipped."]) + "\n"
 
 
-class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     """A dataset of faces with landmarks, in the configurations `faces` and `original`.
 
-    A builder sets `_info` with `faces.features`, and in `_split_generators` gives each split
-    `self._generate_examples(split, samples, read)`.
+    A builder has a `scheme`, sets `_info` with `faces.features`, and in `_shard_iterators_per_split` gives each split
+    `self._shards(split, samples, key, read)`.
+
+    It writes shard after shard, so that no more than one is in memory, and needs no TensorFlow. (TFDS's shuffling
+    builder holds a gigabyte and goes on with TensorFlow's files.)
 
     Attributes:
+      scheme: of the landmarks.
       log: the BuildLog of this builder's `download_and_prepare`.
     """
+
+    scheme: Scheme
 
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = faces.CONFIGS
@@ -78,31 +102,131 @@ class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.log = BuildLog()
         super().__init__(**kwargs)
 
-    def _generate_examples(
-        self, split: str, samples: Sequence[Sample], read: Callable[[Sample], Mapping[str, object]]
-    ) -> Iterator[tuple[str, dict[str, object]]]:
-        """Makes the records of a split one at a time; damaged ones are logged and left out.
+    def _shards(
+        self,
+        split: str,
+        samples: Iterable[Sample],
+        key: Callable[[Sample], str],
+        read: Callable[[Sample], Mapping[str, object]],
+        num_records: int | None = None,
+    ) -> Shards:
+        """The shards of a split, each a function that makes its records; damaged ones are logged and left out.
 
         Args:
           split: name of the split.
           samples: what `read` needs to find each face.
-          read: gives the arguments of `faces.make_record` except the configuration.
-
-        Yields:
-          A key, which is unique within the split, and the record.
+          key: gives the text that tells a sample from all others of the split.
+          read: gives the arguments of `faces.make_record` except the configuration; called in the order of the
+            records, see `shuffle`, in the thread of the build.
+          num_records: of the split, for the share of damaged ones; that of the samples if not given.
 
         Raises:
-          BuildError: at the end, if more of the split is damaged than `log.max_damaged` allows.
+          BuildError: if two samples have the same key; the last shard's function, at its end, if all of the split
+            is damaged, or more than `log.max_skipped` allows.
         """
-        bar = tqdm.tqdm(samples, desc=f"{self.name} {split}", unit=" faces", leave=False, disable=None)
-        for sample in bar:
-            try:
-                record = faces.make_record(self.builder_config, **read(sample))
-            except faces.DamagedRecord as damage:
-                self.log.damaged[str(damage)].append(split)
-            else:
-                yield f"{record['name']}#{record['face']}", record
-        self.log.check_damage(split, len(samples))
+        ordered = shuffle(split, samples, key)
+        bounds = np.linspace(0, len(ordered), -(-len(ordered) // LARGEST_SHARD) + 1).astype(int)
+
+        def make(first: int, end: int) -> Records:
+            settings = {"initial": first, "total": len(ordered), "unit": " faces", "leave": False}
+            bar = tqdm.tqdm(ordered[first:end], f"{self.name} {split}", disable=None, **settings)
+            yield from self._make_records(split, bar, key, read)
+            if end == len(ordered):
+                self.log.check_damage(split, len(ordered), num_records)
+
+        return [functools.partial(make, *part) for part in itertools.pairwise(bounds.tolist())]
+
+    def _shards_by_split(
+        self,
+        found: Mapping[str, Sequence[Sample]],
+        key: Callable[[Sample], str],
+        read: Callable[[Sample], Mapping[str, object]],
+        sources: Mapping[str, str],
+    ) -> dict[str, Shards]:
+        """`_shards` of every split that has samples; the others are noted as left out.
+
+        Args:
+          found: the samples by split.
+          key: see `_shards`.
+          read: see `_shards`.
+          sources: what of the raw dataset each split is made from.
+        """
+        for split, samples in found.items():
+            if not samples:
+                self.log.note(f"{split}: left out, no faces in {sources[split]}.")
+        return {split: self._shards(split, samples, key, read) for split, samples in found.items() if samples}
+
+    def _make_records(
+        self,
+        split: str,
+        samples: Iterable[Sample],
+        key: Callable[[Sample], str],
+        read: Callable[[Sample], Mapping[str, object]],
+    ) -> Records:
+        """The records of some samples, in their order, decoded, cut and encoded on several threads."""
+        threads = os.cpu_count() or 1
+        waiting: collections.deque[tuple[str, futures.Future]] = collections.deque()
+        # Threads, because OpenCV's work, which is nearly all, lets the others run.
+        with futures.ThreadPoolExecutor(threads) as pool:
+            for sample in samples:
+                waiting.append((key(sample), _submit(pool, self.builder_config, read, sample)))
+                if len(waiting) > 2 * threads:
+                    yield from self._take(split, *waiting.popleft())
+            for left in waiting:
+                yield from self._take(split, *left)
+
+    def _take(self, split: str, key: str, future: futures.Future) -> Records:
+        """The record of a sample, or none if it is damaged."""
+        try:
+            record = future.result()
+        except faces.DamagedRecord as damage:
+            self.log.damaged[str(damage)].append(split)
+        else:
+            yield key, record
+
+    def _note_count(self, where: str, found: int, official: int) -> None:
+        """Notes a number of faces that is not that of the official dataset."""
+        if found != official:
+            self.log.note(f"{where}: found {found} faces, the official set has {official}.")
+
+
+def shuffle(split: str, samples: Iterable[Sample], key: Callable[[Sample], str]) -> list[Sample]:
+    """The samples of a split in the order of their keys' hashes, which is that of TFDS's shuffling builder.
+
+    A sample's place does not depend on the order in which it was found, and hardly on the other samples.
+
+    Raises:
+      BuildError: if two samples have the same key.
+    """
+    by_key = {}
+    for sample in samples:
+        text = key(sample)
+        if text in by_key:
+            raise BuildError(f"{split}: {text} stands there twice")
+        by_key[text] = sample
+    salt = hashlib.md5(split.encode())
+
+    def digest(text: str) -> bytes:
+        salted = salt.copy()
+        salted.update(text.encode())
+        return salted.digest()
+
+    return [by_key[text] for text in sorted(by_key, key=digest)]
+
+
+def _submit(
+    pool: futures.Executor,
+    config: faces.FacesConfig,
+    read: Callable[[Sample], Mapping[str, object]],
+    sample: Sample,
+) -> futures.Future:
+    """The future of a record; what is found damaged while it is read is raised when its turn comes."""
+    try:
+        return pool.submit(faces.make_record, config, **read(sample))
+    except faces.DamagedRecord as damage:
+        future = futures.Future()
+        future.set_exception(damage)
+        return future
 
 
 def _listing(reasons: Sequence[str]) -> str:

@@ -55,11 +55,11 @@ CONFIGS = [
 ]
 
 
-def features(num_points: int, attributes: Sequence[str] = ()) -> tfds.features.FeaturesDict:
+def features(num_points: int | None, attributes: Sequence[str] = ()) -> tfds.features.FeaturesDict:
     """The features of a record, the same for every builder.
 
     Args:
-      num_points: number of landmarks N of the dataset's scheme.
+      num_points: number of landmarks N of the dataset's scheme; None where the data alone tell it.
       attributes: names of the true-or-false properties that the dataset gives each face; without any, the
         record has no key `attributes`.
 
@@ -119,24 +119,26 @@ def make_record(
       The values of `features`: landmarks and box in pixels of the stored image.
 
     Raises:
-      DamagedRecord: if the picture is unreadable, a landmark or the box is not finite, a box has no area, or
-        the face lies outside the picture.
+      DamagedRecord: if the picture is unreadable, a landmark or the box is not finite, the box has no area, or
+        landmarks, box and picture do not lie together.
     """
     label = f"{name}, face {face}" if face else name
     landmarks = np.asarray(landmarks, np.float64)
     visibility = np.full(len(landmarks), VISIBLE) if visibility is None else np.asarray(visibility)
     known = visibility != UNKNOWN
     landmark_box = _landmark_box(landmarks[known], label)
-    face_box = landmark_box if box is None else _checked_box(np.asarray(box, np.float64), label)
-    pixels = decode_picture(picture, label) if isinstance(picture, bytes) else picture
-    height, width = pixels.shape[:2]
-    if (landmark_box[2:] < 0).any() or (landmark_box[:2] > [width - 1, height - 1]).any():
+    face_box = landmark_box if box is None else np.asarray(box, np.float64)
+    if not _has_area(face_box):
         raise DamagedRecord(
-            f"{label}: landmarks within {landmark_box.tolist()}, outside the picture of {width} x {height} px"
+            f"{label}: the face box is {face_box.tolist()}, expected a finite box with an area"
         )
+    pixels = decode_picture(picture, label) if isinstance(picture, bytes) else picture
+    _check_positions(landmark_box, face_box, pixels.shape[1::-1], label)
 
     if config.cut:
-        image, to_original = cut_face(pixels, [landmark_box, face_box])
+        image, to_original = cut_face(
+            pixels, [face_box, *([landmark_box] if _has_area(landmark_box) else [])]
+        )
         encoded = _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     else:
         to_original = geometry.IDENTITY
@@ -218,17 +220,38 @@ def _view(box: np.ndarray) -> np.ndarray:
 
 def _landmark_box(landmarks: np.ndarray, name: str) -> np.ndarray:
     if not len(landmarks):
-        raise DamagedRecord(f"{name}: no landmark has a known position, expected at least two")
+        raise DamagedRecord(f"{name}: no landmark has a known position")
     if not np.isfinite(landmarks).all():
         count = int((~np.isfinite(landmarks)).any(axis=1).sum())
         raise DamagedRecord(f"{name}: {count} of {len(landmarks)} landmarks are not finite numbers")
-    return _checked_box(geometry.box_of_points(landmarks), name)
+    return geometry.box_of_points(landmarks)
 
 
-def _checked_box(box: np.ndarray, name: str) -> np.ndarray:
-    if not (np.isfinite(box).all() and (box[2:] > box[:2]).all()):
-        raise DamagedRecord(f"{name}: the face box is {box.tolist()}, expected a finite box with an area")
-    return box
+def _has_area(box: np.ndarray) -> bool:
+    return bool(np.isfinite(box).all() and (box[2:] > box[:2]).all())
+
+
+def _check_positions(landmarks: np.ndarray, face: np.ndarray, size: Sequence[int], name: str) -> None:
+    """Refuses landmarks and face boxes that are not where the face can be.
+
+    Landmarks of a face at the border lie outside the picture, but not farther than the picture is wide and high.
+
+    Args:
+      landmarks: the box [4] of the landmarks.
+      face: the face box [4].
+      size: width and height of the picture.
+      name: of the face.
+    """
+    picture = f"the picture of {size[0]} x {size[1]} px"
+    for what, box in (("landmarks", landmarks), ("the face box", face)):
+        if (box[:2] < np.negative(size)).any() or (box[2:] > np.multiply(size, 2)).any():
+            raise DamagedRecord(f"{name}: {what} within {box.tolist()}, far outside {picture}")
+    if (landmarks[2:] < 0).any() or (landmarks[:2] > np.subtract(size, 1)).any():
+        raise DamagedRecord(f"{name}: landmarks within {landmarks.tolist()}, outside {picture}")
+    if (face[2:] < landmarks[:2]).any() or (landmarks[2:] < face[:2]).any():
+        raise DamagedRecord(
+            f"{name}: landmarks within {landmarks.tolist()}, none of them in the face box {face.tolist()}"
+        )
 
 
 def _encode(extension: str, pixels: np.ndarray, parameters: Sequence[int] = ()) -> bytes:

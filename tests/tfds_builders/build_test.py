@@ -2,8 +2,10 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import tensorflow_datasets as tfds
@@ -53,12 +55,65 @@ def test_building_again_does_nothing(data_dir: pathlib.Path, capsys: pytest.Capt
     assert "  train                   3 faces\n" in out
 
 
+def records(data_dir: str | pathlib.Path) -> list[tuple]:
+    """All records of synthetic_faces/tiny, pictures undecoded, as tuples that can be compared."""
+    builder = tfds_builders.load_builder("synthetic_faces/tiny", data_dir)
+    sources = [
+        builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+        for split in ("train", "test")
+    ]
+    arrays = ("landmarks", "visibility", "box", "to_original")
+    return [
+        (record["name"], record["image"], *(record[name].tobytes() for name in arrays))
+        for source in sources
+        for record in source
+    ]
+
+
+def test_a_build_that_was_killed_leaves_nothing_and_the_next_is_as_if_it_had_not_been(
+    tiny_dataset: str, tmp_path: pathlib.Path
+):
+    command = [sys.executable, "-m", "tfds_builders.build", "synthetic_faces/tiny", f"--data_dir={tmp_path}"]
+    process = subprocess.Popen(command, cwd=ROOT.parent, stderr=subprocess.DEVNULL)
+    folder = tmp_path / "synthetic_faces" / "tiny"
+    while not any(path.stat().st_size for path in folder.glob("incomplete.*/*")) and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert [path.name.partition(".")[0] for path in folder.iterdir()] == ["incomplete"]
+    with pytest.raises(FileNotFoundError, match="has not been built"):
+        tfds_builders.load_builder("synthetic_faces/tiny", tmp_path)
+
+    assert build.main(["synthetic_faces/tiny", f"--data_dir={tmp_path}"]) == 0
+    assert [path.name for path in folder.iterdir()] == ["1.0.0"]
+    names = {path.name for path in (folder / "1.0.0").iterdir()}
+    assert names == {path.name for path in pathlib.Path(tiny_dataset, "synthetic_faces/tiny/1.0.0").iterdir()}
+    assert records(tmp_path) == records(tiny_dataset)
+
+
+def test_processes_that_want_the_same_dataset_build_it_once(tmp_path: pathlib.Path):
+    command = [sys.executable, "-m", "tfds_builders.build", "w300", f"--manual_dir={RAW}"]
+    processes = [
+        subprocess.Popen(
+            [*command, f"--data_dir={tmp_path}"], cwd=ROOT.parent, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    lines = sorted(process.communicate()[0].splitlines()[0] for process in processes)
+    assert lines[0].startswith("Built w300/faces/1.0.0 in ")
+    assert lines[1].startswith("w300/faces/1.0.0 is already built, nothing to do: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["w3000"], "error: no dataset is called 'w3000'; there are "),
         (["w300/cut"], "error: w300 has no configuration called 'cut'; there are faces, original"),
         (["w300"], "error: w300 needs --manual_dir=DIR."),
+        (
+            ["synthetic_faces/tiny", "--file_format=tfrecord"],
+            "error: TFRecord is written by TensorFlow, which is not",
+        ),
         (["w300", "--manual_dir=missing"], "error: missing: there is no such folder."),
         (["w300", "--manual_dir=empty"], "error: empty: the folder is empty."),
         (["w300", "--manual_dir=other"], "error: other: no faces of 300W here."),

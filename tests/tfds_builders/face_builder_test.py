@@ -1,8 +1,13 @@
 """The log of a build: what it counts, lists and refuses."""
 
-import pytest
+import os
 
-from tfds_builders import BuildError, face_builder
+import numpy as np
+import pytest
+from tensorflow_datasets.core import hashing
+
+import tfds_builders
+from tfds_builders import BuildError, face_builder, faces
 
 
 def test_one_percent_of_damage_passes_and_more_does_not():
@@ -16,6 +21,89 @@ def test_one_percent_of_damage_passes_and_more_does_not():
     assert str(error.value) == (
         "train: 2 of 199 records are damaged, at most 1.00% may be:\n  a.jpg: broken\n  b.jpg: broken"
     )
+
+
+def test_faces_that_are_lost_for_the_same_reason_all_count():
+    log = face_builder.BuildLog(max_skipped=0.02)
+    log.damaged["a.jpg: cannot be read"] += ["train", "train", "train", "test"]
+    log.check_damage("train", 150)
+    with pytest.raises(BuildError, match="train: 3 of 149 records are damaged"):
+        log.check_damage("train", 149)
+
+
+@pytest.fixture
+def builder(tmp_path) -> face_builder.FaceBuilder:
+    return tfds_builders.make_builder("w300", tmp_path)
+
+
+def read(sample: int) -> dict[str, object]:
+    """A drawn face; every fifth is damaged in its annotation, the one after in its picture."""
+    if sample % 5 == 3:
+        raise faces.DamagedRecord(f"{sample}: broken annotation")
+    picture = np.zeros((60, 60, 3), np.uint8)
+    landmarks = np.random.default_rng(sample).uniform(5, 55, (68, 2))
+    return {"picture": b"" if sample % 5 == 4 else picture, "landmarks": landmarks, "name": str(sample)}
+
+
+def records(builder: face_builder.FaceBuilder, samples, **arguments) -> list[tuple[str, dict[str, object]]]:
+    """What all shards of the split `train` hold."""
+    shards = builder._shards("train", samples, str, read, **arguments)
+    return [record for shard in shards for record in shard()]
+
+
+def test_records_come_in_the_order_of_their_keys_without_the_damaged(builder):
+    builder.log.max_skipped = 0.5
+    keys = [key for key, _ in records(builder, range(40))]
+    assert keys == [
+        sample for sample in face_builder.shuffle("train", map(str, range(40)), str) if int(sample) % 5 < 3
+    ]
+    assert len(builder.log.damaged) == 16
+    assert "3: broken annotation" in builder.log.damaged
+    assert "4: 0 bytes that do not decode as an image" in builder.log.damaged
+
+
+def test_damage_is_a_share_of_the_whole_split(builder):
+    builder.log.max_skipped = 0.2
+    assert len(records(builder, range(5), num_records=10)) == 3
+    builder.log.damaged.clear()
+    with pytest.raises(BuildError, match="train: 2 of 9 records are damaged, at most 20"):
+        records(builder, range(5), num_records=9)
+
+
+def test_a_split_of_which_nothing_is_left_stops_the_build(builder):
+    builder.log.max_skipped = 1.0
+    with pytest.raises(BuildError, match="train: 1 of 1 records are damaged"):
+        records(builder, [3], num_records=100)
+
+
+def test_few_pictures_are_in_memory(builder):
+    taken = []
+
+    def counting(sample: int) -> dict[str, object]:
+        taken.append(sample)
+        return read(5 * sample)
+
+    shards = builder._shards("train", range(1000), str, counting)
+    assert len(shards) == 4
+    number = 0
+    for shard in shards:
+        for _ in shard():
+            number += 1
+            assert len(taken) - number <= 2 * os.cpu_count()
+        assert len(taken) == number == len(set(taken)) <= 256 * len(shards)
+    assert number == 1000
+
+
+def test_a_sample_stands_where_tfds_would_have_put_it():
+    keys = [f"a/{i}.jpg#0" for i in range(50)]
+    hasher = hashing.Hasher("train")
+    assert face_builder.shuffle("train", keys, str) == sorted(keys, key=hasher.hash_key)
+    assert face_builder.shuffle("test", keys, str) != face_builder.shuffle("train", keys, str)
+
+
+def test_two_samples_of_one_key_are_refused(builder):
+    with pytest.raises(BuildError, match="train: 7 stands there twice"):
+        builder._shards("train", [1, 7, 3, 7], str, read)
 
 
 def test_incomplete_samples_are_no_damage():

@@ -135,6 +135,27 @@ def test_dataset_box_inside_the_landmarks_does_not_narrow_the_cut():
     assert with_box["image"].getvalue() == without["image"].getvalue()
 
 
+def test_one_known_landmark_is_enough_where_the_dataset_has_a_box():
+    box = np.array([20.0, 30.0, 110.0, 130.0])
+    visibility = np.array([faces.UNKNOWN, faces.VISIBLE, faces.UNKNOWN])
+    arguments = {
+        "picture": gradient(1000, 800),
+        "landmarks": LANDMARKS,
+        "visibility": visibility,
+        "name": "a",
+    }
+    record = faces.make_record(FACES, box=box, **arguments)
+    cut, _ = faces.cut_face(gradient(1000, 800), [box])
+    assert faces.decode_picture(record["image"].getvalue(), "a").shape == cut.shape
+    with pytest.raises(faces.DamagedRecord, match=r"the face box is \[50.0, 42.0, 50.0, 42.0\]"):
+        faces.make_record(FACES, **arguments)
+
+
+def test_landmarks_a_little_outside_the_picture_are_kept():
+    record = faces.make_record(ORIGINAL, picture=gradient(60, 50), landmarks=LANDMARKS, name="a")
+    np.testing.assert_array_equal(record["landmarks"], LANDMARKS.astype(np.float32))
+
+
 def test_unknown_landmarks_are_ignored_and_stored_as_zero():
     landmarks = np.concatenate([LANDMARKS, [[-1.0, -1.0], [np.nan, np.nan]]])
     visibility = np.array([faces.VISIBLE, faces.OCCLUDED, faces.VISIBLE, faces.UNKNOWN, faces.UNKNOWN])
@@ -180,7 +201,20 @@ def test_grey_pictures_become_rgb():
         ({"visibility": np.zeros(3)}, "a.jpg: no landmark has a known position"),
         ({"box": np.array([3, 4, 3, 9])}, "a.jpg: the face box is [3.0, 4.0, 3.0, 9.0], expected"),
         ({"box": np.array([9, 4, 3, 9])}, "a.jpg: the face box is [9.0, 4.0, 3.0, 9.0], expected"),
-        ({"landmarks": LANDMARKS + 100}, "a.jpg: landmarks within [130.0, 140.0, 150.0, 170.5], outside"),
+        ({"landmarks": LANDMARKS + 90}, "a.jpg: landmarks within [120.0, 130.0, 140.0, 160.5], outside"),
+        (
+            {"landmarks": LANDMARKS * [1, 1e4]},
+            "a.jpg: landmarks within [30.0, 400000.0, 50.0, 705000.0], far",
+        ),
+        (
+            {"landmarks": LANDMARKS * [[1], [-4], [1]]},
+            "a.jpg: landmarks within [-200.0, -168.0, 41.0, 70.5], far",
+        ),
+        ({"box": np.array([-101, 4, 3, 9])}, "a.jpg: the face box within [-101.0, 4.0, 3.0, 9.0], far"),
+        (
+            {"box": np.array([3, 4, 29, 90])},
+            "a.jpg: landmarks within [30.0, 40.0, 50.0, 70.5], none of them in",
+        ),
         ({"landmarks": LANDMARKS - 60}, "a.jpg: landmarks within [-30.0, -20.0, -10.0, 10.5], outside"),
         ({"picture": b"hello", "face": 2}, "a.jpg, face 2: 5 bytes that do not decode as an image"),
         ({"box": np.array([1, 1, np.inf, 9])}, "a.jpg: the face box is [1.0, 1.0, inf, 9.0], expected"),

@@ -1,14 +1,16 @@
 """A sheet of synthetic faces: `python -m tfds_builders.synthetic_faces.contact_sheet --out=FILE`."""
 
 import argparse
+import pathlib
 import sys
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from dsat_jax import geometry, schemes
-from tfds_builders.synthetic_faces.drawing import VISIBLE, Drawing
+from dsat_jax import geometry, pictures, schemes
+from tfds_builders.synthetic_faces.drawing import VISIBLE, Drawing, draw_face
+from tfds_builders.synthetic_faces.other_schemes import landmarks_in
 from tfds_builders.synthetic_faces.workers import draw_faces
 
 _SCALE = 2.0  # landmarks are drawn on an enlarged face
@@ -50,6 +52,12 @@ def draw_landmarks(drawing: Drawing) -> np.ndarray:
     return image
 
 
+def write_schemes(drawing: Drawing, path: pathlib.Path, side: int) -> None:
+    """Writes a picture of a face in every scheme, as `pictures.draw_schemes` shows them."""
+    landmarks = {scheme.name: landmarks_in(drawing.points, scheme) for scheme in schemes.SCHEMES.values()}
+    pictures.draw_schemes(drawing.image, landmarks, path, side)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(description="Draws a sheet of synthetic faces.")
@@ -61,8 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--annotated", type=int, default=3, help="mark the landmarks of every n-th face; 0: none"
     )
+    parser.add_argument(
+        "--schemes",
+        action="store_true",
+        help="instead: one face in every landmark scheme, and its mirror image",
+    )
     options = parser.parse_args(arguments)
-    drawings = list(draw_faces(options.seed, 0, options.columns * options.rows))
+    if options.schemes:
+        write_schemes(draw_face(options.seed, split=0, index=0), pathlib.Path(options.out), options.side)
+        return 0
+    drawings = list(draw_faces(options.seed, 0, range(options.columns * options.rows)))
     sheet = contact_sheet(drawings, options.columns, options.annotated, options.side)
     if not cv2.imwrite(options.out, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
         print(f"error: {options.out}: cannot be written", file=sys.stderr)

@@ -1,7 +1,6 @@
 """synthetic_faces, see README.md beside this file."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
@@ -10,7 +9,7 @@ from tfds_builders import face_builder, faces
 from tfds_builders.synthetic_faces.parameters import ATTRIBUTES
 from tfds_builders.synthetic_faces.workers import draw_faces
 
-SCHEME = schemes.SCHEMES["wflw_98"]
+SCHEME = schemes.WFLW_98
 SPLITS = ("train", "test")  # a split's position is the number of its random stream
 
 
@@ -39,6 +38,8 @@ class Builder(face_builder.FaceBuilder):
     `Builder(config=SyntheticFacesConfig(name="mine", num_train=100, num_test=20, seed=1))`.
     """
 
+    scheme = SCHEME
+
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS's form)
         *(
             SyntheticFacesConfig(config.name, description=config.description, cut=config.cut)
@@ -55,7 +56,9 @@ class Builder(face_builder.FaceBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(features=faces.features(SCHEME.num_points, ATTRIBUTES))
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, object]:
+    def _shard_iterators_per_split(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, face_builder.Shards]:
         del dl_manager  # nothing is downloaded
         config = self.builder_config
         return {
@@ -63,19 +66,27 @@ class Builder(face_builder.FaceBuilder):
             for split, size in zip(SPLITS, (config.num_train, config.num_test), strict=True)
         }
 
-    def _draw_split(self, split: str, size: int) -> Iterator[tuple[str, dict[str, object]]]:
+    def _draw_split(self, split: str, size: int) -> face_builder.Shards:
         config = self.builder_config
-        drawings = draw_faces(config.seed, SPLITS.index(split), size, config.processes)
+
+        def name(index: int) -> str:
+            return f"{split}/{index:06d}"
+
+        def key(index: int) -> str:
+            return f"{name(index)}#0"
+
+        order = face_builder.shuffle(split, range(size), key)
+        drawings = draw_faces(config.seed, SPLITS.index(split), order, config.processes)
 
         def read(index: int) -> dict[str, object]:
-            """The arguments of `faces.make_record` for a face; asked for in order."""
+            """The arguments of `faces.make_record` for a face; asked for in that order."""
             drawing = next(drawings)
             return {
                 "picture": drawing.image,
                 "landmarks": drawing.points,
                 "visibility": drawing.visibility,
-                "name": f"{split}/{index:06d}",
+                "name": name(index),
                 "attributes": drawing.attributes,
             }
 
-        return self._generate_examples(split, range(size), read)
+        return self._shards(split, order, key, read)

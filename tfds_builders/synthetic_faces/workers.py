@@ -1,16 +1,17 @@
-"""Draws many faces on all cores, in order.
+"""Draws many faces on all cores.
 
 The processes are plain `python -m tfds_builders.synthetic_faces.workers` children: nothing is forked, since
 the parent may run JAX's threads, and the parent's `__main__` is not imported again, as multiprocessing's
 spawn would.
 """
 
+import itertools
 import os
 import pathlib
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 
@@ -20,32 +21,34 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]  # the folder that holds the
 _WORTH_A_PROCESS = 100  # faces; fewer are drawn faster than a process starts
 
 
-def draw_faces(seed: int, split: int, count: int, processes: int | None = None) -> Iterator[Drawing]:
-    """Draws the faces 0 .. count - 1 of a split.
+def draw_faces(
+    seed: int, split: int, indices: Sequence[int], processes: int | None = None
+) -> Iterator[Drawing]:
+    """Draws faces of a split.
 
     Args:
       seed: of the dataset.
       split: number of the split.
-      count: number of faces.
+      indices: of the faces.
       processes: number of processes that draw; 0 draws in this one; None takes one per core, or 0 where there
         are few faces. The faces do not depend on it.
 
     Yields:
-      The drawings in order.
+      The drawings in the order of their indices.
 
     Raises:
       RuntimeError: if a drawing process ends early; its own message is on standard error.
     """
     if processes is None:
-        processes = min(os.cpu_count() or 1, count // _WORTH_A_PROCESS)
+        processes = min(os.cpu_count() or 1, len(indices) // _WORTH_A_PROCESS)
     if processes == 0:
-        for index in range(count):
+        for index in indices:
             yield draw_face(seed, split, index)
         return
-    workers = [_start(seed, split, first, count, processes) for first in range(processes)]
+    workers = [_start(seed, split, indices[first::processes]) for first in range(processes)]
     try:
-        for index in range(count):
-            yield _next_drawing(workers[index % processes], index)
+        for index, worker in zip(indices, itertools.cycle(workers), strict=False):
+            yield _next_drawing(worker, index)
     finally:
         for worker in workers:
             worker.stdout.close()
@@ -53,12 +56,16 @@ def draw_faces(seed: int, split: int, count: int, processes: int | None = None) 
             worker.wait()
 
 
-def _start(*arguments: int) -> subprocess.Popen:
+def _start(seed: int, split: int, indices: Sequence[int]) -> subprocess.Popen:
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "tfds_builders.synthetic_faces.workers", *map(str, arguments)]
+    command = [sys.executable, "-m", "tfds_builders.synthetic_faces.workers", str(seed), str(split)]
     # The processes are the parallelism: threads inside of NumPy's small products would only spin.
     settings = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | settings)
+    pipe = subprocess.PIPE
+    worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=os.environ | settings)
+    with worker.stdin:
+        pickle.dump(list(indices), worker.stdin)
+    return worker
 
 
 def _next_drawing(worker: subprocess.Popen, index: int) -> Drawing:
@@ -70,10 +77,10 @@ def _next_drawing(worker: subprocess.Popen, index: int) -> Drawing:
         ) from error
 
 
-def main(seed: int, split: int, first: int, count: int, step: int) -> None:
-    """Writes the drawings first, first + step, ... below count to standard output, pickled."""
+def main(seed: int, split: int) -> None:
+    """Reads indices of faces from standard input and writes their drawings to standard output, all pickled."""
     cv2.setNumThreads(0)
-    for index in range(first, count, step):
+    for index in pickle.load(sys.stdin.buffer):
         pickle.dump(draw_face(seed, split, index), sys.stdout.buffer, protocol=pickle.HIGHEST_PROTOCOL)
     sys.stdout.buffer.flush()
 

@@ -6,10 +6,10 @@ import pathlib
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
-from tfds_builders import BuildError, face_builder, faces
-from tfds_builders.w300 import pts
+from tfds_builders import BuildError, face_builder, faces, pts
+from tfds_builders.raw_files import PICTURE_SUFFIXES, list_files, read_file
 
-SCHEME = schemes.SCHEMES["w300_68"]
+SCHEME = schemes.W300_68
 
 # Faces of the official distribution, by folder.
 OFFICIAL = {
@@ -30,8 +30,6 @@ SPLITS = {
     "lfpw_test": ("lfpw/testset",),
 }
 
-PICTURE_SUFFIXES = (".jpg", ".png")
-
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
@@ -43,6 +41,8 @@ class Sample:
 
 class Builder(face_builder.FaceBuilder):
     """300W, 68 landmarks: afw, helen, lfpw and ibug in the layout of the official distribution."""
+
+    scheme = SCHEME
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 300W comes from https://ibug.doc.ic.ac.uk/resources/300-W/ (research use). Expected below manual_dir:
@@ -58,21 +58,21 @@ class Builder(face_builder.FaceBuilder):
             features=faces.features(SCHEME.num_points), homepage="https://ibug.doc.ic.ac.uk/resources/300-W/"
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, object]:
+    def _shard_iterators_per_split(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, face_builder.Shards]:
         root = pathlib.Path(dl_manager.manual_dir)
         found = {folder: self._list_folder(root, folder) for folder in OFFICIAL}
         if not any(found.values()):
             raise BuildError(f"{root}: no faces of 300W here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
-        generators = {}
-        for split, folders in SPLITS.items():
-            samples = [sample for folder in folders for sample in found[folder]]
-            if samples:
-                generators[split] = self._generate_examples(
-                    split, samples, lambda sample: _read(root, sample)
-                )
-            else:
-                self.log.note(f"{split}: left out, no faces in {' or '.join(folders)}.")
-        return generators
+        samples = {
+            split: [sample for folder in folders for sample in found[folder]]
+            for split, folders in SPLITS.items()
+        }
+        sources = {split: " or ".join(folders) for split, folders in SPLITS.items()}
+        return self._shards_by_split(
+            samples, lambda sample: f"{sample.picture}#0", lambda sample: _read(root, sample), sources
+        )
 
     def _list_folder(self, root: pathlib.Path, folder: str) -> list[Sample]:
         """The annotated faces of a folder, ordered by name; notes what differs from the official set."""
@@ -81,16 +81,13 @@ class Builder(face_builder.FaceBuilder):
         if not (root / folder).is_dir():
             self.log.note(f"{where}: the folder is missing, and with it {OFFICIAL[folder]} faces.")
             return []
-        # Hidden files are what macOS leaves in archives.
-        files = sorted(path for path in (root / folder).iterdir() if not path.name.startswith("."))
-        pictures = {path.stem: path for path in files if path.suffix.lower() in PICTURE_SUFFIXES}
-        landmarks = {path.stem: path for path in files if path.suffix.lower() == ".pts"}
+        pictures = {path.stem: path for path in list_files(root / folder, PICTURE_SUFFIXES)}
+        landmarks = {path.stem: path for path in list_files(root / folder, (".pts",))}
         for stem in sorted(pictures.keys() ^ landmarks.keys()):
             lonely, partner = (pictures, ".pts") if stem in pictures else (landmarks, "picture")
             self.log.incomplete[f"{folder}/{lonely[stem].name}: no {partner} beside it"] += splits
         stems = sorted(pictures.keys() & landmarks.keys())
-        if len(stems) != OFFICIAL[folder]:
-            self.log.note(f"{where}: found {len(stems)} faces, the official set has {OFFICIAL[folder]}.")
+        self._note_count(where, len(stems), OFFICIAL[folder])
         return [
             Sample(f"{folder}/{pictures[stem].name}", f"{folder}/{landmarks[stem].name}") for stem in stems
         ]
@@ -98,10 +95,10 @@ class Builder(face_builder.FaceBuilder):
 
 def _read(root: pathlib.Path, sample: Sample) -> dict[str, object]:
     """The arguments of `faces.make_record` for one face."""
-    data = (root / sample.landmarks).read_bytes()
+    data = read_file(root, sample.landmarks)
     points = pts.parse_pts(data, sample.landmarks, SCHEME.num_points)
     return {
-        "picture": (root / sample.picture).read_bytes(),
+        "picture": read_file(root, sample.picture),
         "landmarks": points - 1.0,  # the files count pixels from 1
         "name": sample.picture,
     }

@@ -174,7 +174,7 @@ def test_damage_is_skipped_and_named_up_to_the_limit(copy: pathlib.Path, tmp_pat
     assert str(error.value) == f"test_common: 1 of 3 records are damaged, at most 1.00% may be:\n  {reason}"
     assert not list((tmp_path / "built" / "w300" / "faces").iterdir())
 
-    builder, _ = build.build("w300", copy, tmp_path / "built", max_damaged=0.5)
+    builder, _ = build.build("w300", copy, tmp_path / "built", max_skipped=0.5)
     assert builder.info.splits["test_common"].num_examples == 2
     assert builder.info.splits["test_full"].num_examples == 3
     assert reason in builder.log.damaged

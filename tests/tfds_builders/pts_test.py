@@ -1,10 +1,11 @@
 """Reading .pts files, whole and broken."""
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
-from tfds_builders import faces
-from tfds_builders.w300 import pts
+from tfds_builders import faces, pts
 
 POINTS = np.array([[1.0, 2.5], [65.609, 108.623], [-3.25, 4e1]])
 LINES = "1 2.5\n65.609 108.623\n-3.25 4e1\n"
@@ -38,13 +39,18 @@ def test_reads_every_form_in_use(text: str):
         ("version: 1\nn_points: 3\n" + LINES, "a.pts: the header is broken"),
         ("version: 1\nn_points: three\n{\n" + LINES + "}", "a.pts: the header is broken"),
         ("version: 1\nn_points: 3\n{\n}\n", "a.pts: n_points says 3, but 0 landmarks follow"),
-        ("1 2\nnan 4\n5 6\n", "a.pts: found the landmark 'nan 4', expected finite numbers"),
-        ("1 2\n3 inf\n5 6\n", "a.pts: found the landmark '3 inf', expected finite numbers"),
-        ("1 2\n3 4 5\n5 6\n", "a.pts: found the line '3 4 5', expected two numbers `x y`"),
+        ("1 2\nnan 4\n5 6\n", "a.pts, line 2: found 'nan 4', expected 2 finite numbers `x y`"),
+        ("1 2\n3 inf\n5 6\n", "a.pts, line 2: found '3 inf', expected 2 finite numbers `x y`"),
+        ("\n1 2\n\n3 4 5\n5 6\n", "a.pts, line 4: found '3 4 5', expected 2 finite numbers `x y`"),
+        (
+            "version: 1\r\nn_points: 3\r\n{\r\n1 2\r\n3\r\n5 6\r\n}",
+            "a.pts, line 5: found '3', expected 2 finite numbers `x y`",
+        ),
         (
             "<html>not found</html>",
-            "a.pts: found the line '<html>not found</html>', expected two numbers `x y`",
+            "a.pts, line 1: found '<html>not found</html>', expected 2 finite numbers",
         ),
+        ("1 2\n" + "3 " * 40 + "\n5 6", f"a.pts, line 2: found '{'3 ' * 20}...', expected 2 finite numbers"),
     ],
 )
 def test_says_what_is_wrong_with_a_file(text: str, message: str):
@@ -55,5 +61,23 @@ def test_says_what_is_wrong_with_a_file(text: str, message: str):
 
 
 def test_refuses_bytes_that_are_no_text():
-    with pytest.raises(faces.DamagedRecord, match=r"^a\.pts: found the line"):
+    with pytest.raises(faces.DamagedRecord, match=r"^a\.pts, line 1: found"):
         pts.parse_pts(b"\xff\xd8\xff\xe0\x00\x10JFIF", "a.pts", 3)
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(
+    st.lists(st.lists(st.one_of(st.floats(), st.text("0123456789.-e_,x{}", max_size=4)), max_size=4))
+)
+def test_any_lines_are_either_read_whole_or_refused(rows: list[list[object]]):
+    lines = [" ".join(map(str, row)) for row in rows]
+    try:
+        points, reason = pts.parse_pts("\n".join(lines).encode(), "a.pts", 3), None
+    except faces.DamagedRecord as damage:
+        reason = str(damage)
+    if reason is None:
+        expected = [[float(field) for field in line.split()] for line in lines if line.strip()]
+        np.testing.assert_array_equal(points, expected)
+        assert np.isfinite(points).all()
+    else:
+        assert reason.startswith("a.pts")
