@@ -1,0 +1,1 @@
+"""COFW: 29 landmarks on occluded faces, and 68 on its test faces."""

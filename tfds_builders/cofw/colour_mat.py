@@ -1,0 +1,142 @@
+"""The files COFW_train_color.mat and COFW_test_color.mat: MATLAB 7.3, that is HDF5, every array transposed."""
+
+import dataclasses
+import pathlib
+
+import h5py
+import numpy as np
+
+from tfds_builders import BuildError, faces
+from tfds_builders.mat_files import check_numbers
+
+NUM_POINTS = 29
+# What h5py raises over references that lead nowhere, broken structures, data that does not unpack, types that NumPy
+# does not have, and absurd sizes.
+H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError)
+
+
+@dataclasses.dataclass(frozen=True)
+class ColourMat:
+    """One of the two files, and what its variables are called.
+
+    Attributes:
+      name: of the file.
+      suffix: of its variables: pictures Is + suffix, landmarks phis + suffix, boxes bboxes + suffix.
+    """
+
+    name: str
+    suffix: str
+
+
+TRAIN = ColourMat("COFW_train_color.mat", "Tr")
+TEST = ColourMat("COFW_test_color.mat", "T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotations:
+    """The numbers of a file, as they stand there.
+
+    Attributes:
+      landmarks: float64 [faces, 29, 2], (x, y) in pixels counted from 1.
+      flags: float64 [faces, 29], 1 where something hides the landmark.
+      boxes: float64 [faces, 4], left, top, width, height.
+    """
+
+    landmarks: np.ndarray
+    flags: np.ndarray
+    boxes: np.ndarray
+
+
+def open_mat(root: pathlib.Path, mat: ColourMat) -> h5py.File:
+    """Opens one of the files, to be closed by the caller.
+
+    Raises:
+      BuildError: if it is no HDF5 file, or stops short.
+    """
+    try:
+        return h5py.File(root / mat.name, "r")
+    except OSError as error:
+        raise BuildError(f"{mat.name}: not a readable MATLAB 7.3 (HDF5) file ({error})") from error
+
+
+def count_pictures(file: h5py.File, mat: ColourMat) -> int:
+    """How many pictures a file has.
+
+    Raises:
+      BuildError: if it has no cells of pictures.
+    """
+    cells = _dataset(file, mat, f"Is{mat.suffix}")
+    if cells.ndim != 2 or cells.shape[0] != 1 or h5py.check_ref_dtype(cells.dtype) is not h5py.Reference:
+        raise BuildError(
+            f"{mat.name}: Is{mat.suffix} is {cells.shape} {cells.dtype}, expected one row of references to pictures"
+        )
+    return cells.shape[1]
+
+
+def read_annotations(file: h5py.File, mat: ColourMat) -> Annotations:
+    """Reads everything but the pictures.
+
+    Raises:
+      BuildError: if the file is damaged, or its arrays do not fit the pictures.
+    """
+    count = count_pictures(file, mat)
+    # [87, faces]: 29 x, 29 y, 29 flags.
+    phis = _matrix(file, mat, f"phis{mat.suffix}", 3 * NUM_POINTS, count).reshape(3, NUM_POINTS, count)
+    boxes = _matrix(file, mat, f"bboxes{mat.suffix}", 4, count)
+    return Annotations(np.stack([phis[0].T, phis[1].T], axis=-1), phis[2].T, boxes.T)
+
+
+def read_picture(file: h5py.File, mat: ColourMat, index: int, label: str) -> np.ndarray:
+    """Reads one picture, and nothing else.
+
+    Args:
+      file: from `open_mat`.
+      mat: which file that is.
+      index: of the picture, from 0.
+      label: the picture's name, for errors.
+
+    Returns:
+      uint8 [height, width, 3] RGB; grey pictures have three equal channels.
+
+    Raises:
+      DamagedRecord: if the reference leads nowhere, the data is unreadable or is no picture.
+    """
+    try:
+        cell = file[file[f"Is{mat.suffix}"][0, index]]
+        pixels = cell[()].T if _holds_picture(cell) else None  # [3, width, height] -> [height, width, 3]
+    except H5_ERRORS as error:
+        raise faces.DamagedRecord(f"{label}: the picture is unreadable ({error})") from error
+    if pixels is None:
+        found = f"{cell.shape} {cell.dtype}" if isinstance(cell, h5py.Dataset) else "no array"
+        raise faces.DamagedRecord(
+            f"{label}: the picture is {found}, expected (3, width, height) or (width, height) uint8"
+        )
+    return np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else np.ascontiguousarray(pixels)
+
+
+def _holds_picture(cell: h5py.HLObject) -> bool:
+    if not isinstance(cell, h5py.Dataset) or cell.dtype != np.uint8 or not cell.size:
+        return False
+    return cell.ndim == 2 or (cell.ndim == 3 and cell.shape[0] == 3)
+
+
+def _dataset(file: h5py.File, mat: ColourMat, variable: str) -> h5py.Dataset:
+    try:
+        names = [str(name) for name in file]
+        found = file[variable] if variable in names else None
+        usable = isinstance(found, h5py.Dataset) and found.shape is not None and found.dtype is not None
+    except H5_ERRORS as error:
+        raise BuildError(f"{mat.name}: {variable} is unreadable ({error})") from error
+    if not usable:
+        others = ", ".join(name for name in names if not name.startswith("#")) or "nothing"
+        raise BuildError(f"{mat.name}: no variable {variable}; found {others}")
+    return found
+
+
+def _matrix(file: h5py.File, mat: ColourMat, variable: str, rows: int, columns: int) -> np.ndarray:
+    dataset = _dataset(file, mat, variable)
+    check_numbers(dataset.shape, dataset.dtype, (rows, columns), f"{mat.name}, {variable}", BuildError)
+    try:
+        return dataset[()].astype(np.float64)
+    except H5_ERRORS as error:
+        raise BuildError(f"{mat.name}: {variable} is unreadable ({error})") from error

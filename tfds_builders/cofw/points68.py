@@ -1,0 +1,59 @@
+"""COFW-68: the second annotation of COFW's test faces, one small MATLAB file for each face."""
+
+import pathlib
+import re
+
+import numpy as np
+
+from tfds_builders import BuildError, faces
+from tfds_builders.mat_files import check_numbers, read_mat
+
+NUM_POINTS = 68
+FOLDER = "COFW68_Data"  # what the archive of the annotation unpacks to
+ANNOTATIONS = "test_annotations"
+BOXES = "cofw68_test_bboxes.mat"
+_NAME = re.compile(r"(\d+)_points\.mat")
+
+
+def find_folder(root: pathlib.Path) -> pathlib.Path:
+    """Where the annotation lies below a dataset's folder: in COFW68_Data, or directly there."""
+    return root / FOLDER if (root / FOLDER).is_dir() else root
+
+
+def list_annotations(folder: pathlib.Path) -> dict[int, pathlib.Path]:
+    """The files of the faces by the number of their picture, which counts from 1."""
+    if not (folder / ANNOTATIONS).is_dir():
+        return {}
+    names = {file: _NAME.fullmatch(file.name) for file in (folder / ANNOTATIONS).iterdir()}
+    return {int(match[1]): file for file, match in names.items() if match}
+
+
+def read_boxes(folder: pathlib.Path, count: int) -> np.ndarray:
+    """The face boxes, float64 [count, 4] left, top, width, height.
+
+    Raises:
+      BuildError: if the file is missing or damaged, or has another number of boxes.
+    """
+    boxes = read_mat(folder / BOXES, BOXES, ["bboxes"], BuildError)["bboxes"]
+    check_numbers(boxes.shape, boxes.dtype, (count, 4), f"{BOXES}, bboxes", BuildError)
+    return boxes.astype(np.float64)
+
+
+def read_points(file: pathlib.Path, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the annotation of a face, as it stands there.
+
+    Args:
+      file: `<number>_points.mat`.
+      label: its name, for errors.
+
+    Returns:
+      float64 [68, 2], (x, y) in pixels counted from 1, and float64 [68], 1 where something hides the landmark.
+
+    Raises:
+      DamagedRecord: if the file is damaged, or its arrays have other shapes.
+    """
+    found = read_mat(file, label, ["Points", "Occ"], faces.DamagedRecord)
+    for variable, shape in (("Points", (NUM_POINTS, 2)), ("Occ", (1, NUM_POINTS))):
+        array = found[variable]
+        check_numbers(array.shape, array.dtype, shape, f"{label}, {variable}", faces.DamagedRecord)
+    return found["Points"].astype(np.float64), found["Occ"][0].astype(np.float64)

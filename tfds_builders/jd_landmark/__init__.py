@@ -1,0 +1,1 @@
+"""JD-landmark: 106 landmarks on faces in the wild."""

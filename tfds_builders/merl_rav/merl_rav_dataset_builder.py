@@ -1,0 +1,160 @@
+"""MERL-RAV, see README.md beside this file."""
+
+import dataclasses
+import pathlib
+import re
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from dsat_jax import schemes
+from tfds_builders import BuildError, face_builder, faces, pts
+from tfds_builders.raw_files import PICTURE_SUFFIXES, list_files, read_file
+
+SCHEME = schemes.W300_68
+HOMEPAGE = "https://github.com/abhi1kumar/MERL-RAV_dataset"
+
+SPLITS = {"train": "trainset", "test": "testset"}
+
+# Faces of the official distribution, by group of poses: train, test. 19,314 in all.
+OFFICIAL = {
+    "frontal": (8778, 2195),
+    "left": (2080, 521),
+    "lefthalf": (1180, 295),
+    "right": (2190, 548),
+    "righthalf": (1221, 306),
+}
+
+# Where AFLW's pictures may lie, the first that has a picture counts: as MERL-RAV's own script expects them, as
+# AFLW's archives unpack, and all in one folder.
+AFLW_FOLDERS = (
+    *(f"{parent}/{part}" for parent in ("aflw/flickr", "aflw/data/flickr", "flickr") for part in "023"),
+    "aflw",
+)
+
+# image00114_3.pts is the third face of image00114.jpg; a single face has no number.
+_NUMBERED = re.compile(r"(?P<picture>.+)_(?P<face>[1-9]\d*)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One annotated face.
+
+    Attributes:
+      picture: path of its picture, relative to the dataset's folder.
+      landmarks: path of its landmarks, relative to the dataset's folder.
+      face: which face of the picture, from 0.
+      group: key of `OFFICIAL`.
+    """
+
+    picture: str
+    landmarks: str
+    face: int
+    group: str
+
+
+class Builder(face_builder.FaceBuilder):
+    """MERL-RAV, 68 landmarks, each visible, occluded or without a position, on the pictures of AFLW."""
+
+    scheme = SCHEME
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
+MERL-RAV's landmarks come from {HOMEPAGE}, its pictures are AFLW's, from
+https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw/ (research use). Expected below manual_dir:
+  merl_rav_labels/{{frontal,left,lefthalf,right,righthalf}}/{{trainset,testset}}/labels/   19314 .pts
+  aflw/flickr/{{0,2,3}}/                                                                AFLW's pictures"""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=faces.features(SCHEME.num_points, tuple(OFFICIAL)), homepage=HOMEPAGE
+        )
+
+    def _shard_iterators_per_split(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, face_builder.Shards]:
+        root = pathlib.Path(dl_manager.manual_dir)
+        pictures = _find_pictures(root)
+        found = {split: self._list_split(root, split, pictures) for split in SPLITS}
+        if not any(found.values()):
+            missing = "no pictures of AFLW" if self.log.incomplete else "no landmarks of MERL-RAV"
+            raise BuildError(f"{root}: {missing} here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+        sources = {split: f"merl_rav_labels/*/{folder}/labels" for split, folder in SPLITS.items()}
+        return self._shards_by_split(
+            found,
+            lambda sample: f"{sample.picture}#{sample.face}",
+            lambda sample: self._read(root, sample),
+            sources,
+        )
+
+    def _list_split(self, root: pathlib.Path, split: str, pictures: dict[str, str]) -> list[Sample]:
+        """The annotated faces of a split, ordered by group and name; notes what differs from the official set."""
+        samples = {}
+        for group, counts in OFFICIAL.items():
+            folder = f"merl_rav_labels/{group}/{SPLITS[split]}/labels"
+            files = list_files(root / folder, (".pts",))
+            official = counts[list(SPLITS).index(split)]
+            self._note_count(folder, len(files), official)
+            for file in files:
+                sample = self._sample(f"{folder}/{file.name}", group, split, pictures)
+                if sample is None:
+                    continue
+                first = samples.setdefault((sample.picture, sample.face), sample)
+                if first is not sample:
+                    reason = f"{sample.landmarks}: the same face of {sample.picture} as {first.landmarks}"
+                    self.log.damaged[reason].append(split)
+        return list(samples.values())
+
+    def _sample(self, landmarks: str, group: str, split: str, pictures: dict[str, str]) -> Sample | None:
+        """Finds a face's picture; None if it is missing, which the log keeps."""
+        stem = pathlib.PurePath(landmarks).stem
+        numbered = _NUMBERED.fullmatch(stem)
+        key = numbered["picture"] if numbered else stem
+        if key not in pictures:
+            self.log.incomplete[f"{landmarks}: no picture {key}.jpg among AFLW's"].append(split)
+            return None
+        return Sample(pictures[key], landmarks, int(numbered["face"]) - 1 if numbered else 0, group)
+
+    def _read(self, root: pathlib.Path, sample: Sample) -> dict[str, object]:
+        """The arguments of `faces.make_record` for one face."""
+        numbers = pts.parse_pts(read_file(root, sample.landmarks), sample.landmarks, SCHEME.num_points)
+        landmarks, visibility = decode_signs(numbers)
+        for i in np.flatnonzero((numbers[:, 0] < 0) != (numbers[:, 1] < 0)):
+            found = f"{numbers[i, 0]:g} {numbers[i, 1]:g}"
+            self.log.note(
+                f"{sample.landmarks}: landmark {i} is {found}, signs that differ: taken as unknown."
+            )
+        return {
+            "picture": read_file(root, sample.picture),
+            "landmarks": landmarks,
+            "visibility": visibility,
+            "name": sample.picture,
+            "face": sample.face,
+            "attributes": {group: group == sample.group for group in OFFICIAL},
+        }
+
+
+def decode_signs(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The meaning of MERL-RAV's signs.
+
+    Args:
+      numbers: [landmarks, 2] as they stand in the file: (x, y) visible, (-x, -y) occluded by something else,
+        (-1, -1) occluded by the face itself and without a position. Signs that differ are none of these.
+
+    Returns:
+      Positions float64 [landmarks, 2] in pixels, and visibility uint8 [landmarks] of UNKNOWN, VISIBLE, OCCLUDED.
+      The positions are the absolute values as they are, not one less as in 300W: MERL-RAV's documents do not say
+      where its pixels count from, and the readers of its authors subtract nothing.
+    """
+    negative = numbers < 0
+    unknown = (numbers == -1).all(axis=1) | (negative[:, 0] != negative[:, 1])
+    visibility = np.where(unknown, faces.UNKNOWN, np.where(negative[:, 0], faces.OCCLUDED, faces.VISIBLE))
+    return np.abs(numbers), visibility.astype(np.uint8)
+
+
+def _find_pictures(root: pathlib.Path) -> dict[str, str]:
+    """The pictures of AFLW: stem -> path relative to the dataset's folder."""
+    pictures = {}
+    for folder in AFLW_FOLDERS:
+        for file in list_files(root / folder, PICTURE_SUFFIXES):
+            pictures.setdefault(file.stem, f"{folder}/{file.name}")
+    return pictures

@@ -1,0 +1,133 @@
+"""WFLW, see README.md beside this file."""
+
+import collections
+import functools
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import tensorflow_datasets as tfds
+
+from tfds_builders import BuildError, face_builder, faces
+from tfds_builders.raw_files import read_file
+from tfds_builders.wflw import face_lists
+from tfds_builders.wflw.face_lists import ATTRIBUTES, FULL_LISTS, SCHEME, SHORT_LISTS, FaceList, Sample
+
+
+class Builder(face_builder.FaceBuilder):
+    """WFLW, 98 landmarks and six attributes: pictures and lists in the layout of the official distribution."""
+
+    scheme = SCHEME
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
+WFLW comes from https://wywu.github.io/projects/LAB/WFLW.html. Expected below manual_dir:
+  {face_lists.PICTURES}/0--Parade/ ...   the pictures
+  {face_lists.FULL}_train.txt   7500 faces
+  {face_lists.FULL}_test.txt    2500
+or, instead of the latter, as many as there are of
+  {face_lists.SHORT}.txt
+  {face_lists.SHORT}_{{largepose,expression,illumination,makeup,occlusion,blur}}.txt"""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=faces.features(SCHEME.num_points, tuple(ATTRIBUTES)),
+            homepage="https://wywu.github.io/projects/LAB/WFLW.html",
+        )
+
+    def _shard_iterators_per_split(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, face_builder.Shards]:
+        root = pathlib.Path(dl_manager.manual_dir)
+        chosen = self._choose_lists(root)
+        found = face_lists.list_faces(root, chosen)
+        self._note_counts(chosen, found)
+        shards = {}
+        for split, samples in found.items():
+            if chosen[split].attribute and "test" in chosen:  # its faces stand in `test`, with this attribute
+                self._log_damage(split, samples)
+                continue
+            usable = self._with_pictures(root, split, samples)
+            if any(sample.annotation for sample in usable):
+                shards[split] = self._shards(
+                    split,
+                    usable,
+                    lambda sample: sample.key,
+                    functools.partial(_read, root),
+                    num_records=len(samples),
+                )
+            else:
+                self.log.note(f"{split}: left out, the list has no face whose picture is there.")
+                self._log_damage(split, samples)
+        if not shards:
+            raise BuildError(f"{root}: no faces of WFLW here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+        return shards
+
+    def _choose_lists(self, root: pathlib.Path) -> dict[str, FaceList]:
+        """The lists that are there, by split; short ones only where the full one of the test set is missing."""
+        chosen = self._existing(root, FULL_LISTS)
+        if "test" in chosen:
+            return chosen
+        short = self._existing(root, SHORT_LISTS)
+        if short:
+            unknown = set(ATTRIBUTES) - {face_list.attribute for face_list in short.values()}
+            self.log.note(
+                "The test lists here have neither box nor attributes: box is that of the landmarks, and a face has "
+                "the attributes of the lists that it stands in."
+                + "".join(f" No test face has {name}." for name in ATTRIBUTES if name in unknown)
+            )
+        return chosen | short
+
+    def _existing(self, root: pathlib.Path, lists: Mapping[str, FaceList]) -> dict[str, FaceList]:
+        there = {split: face_list for split, face_list in lists.items() if (root / face_list.file).is_file()}
+        for split, face_list in lists.items():
+            if split not in there:
+                self.log.note(
+                    f"{split}: {face_list.file} is missing, and with it {face_list.num_faces} faces."
+                )
+        return there
+
+    def _note_counts(self, chosen: Mapping[str, FaceList], found: Mapping[str, Sequence[Sample]]) -> None:
+        """Notes where the numbers of faces are not those of the official set."""
+        for split, face_list in chosen.items():
+            self._note_count(split, len(found[split]), face_list.num_faces)
+        if "test" in found:
+            counts = collections.Counter(name for sample in found["test"] for name in sample.attributes)
+            for name, official in ATTRIBUTES.items():
+                self._note_count(f"test, {name}", counts[name], official)
+
+    def _with_pictures(self, root: pathlib.Path, split: str, samples: Sequence[Sample]) -> list[Sample]:
+        """The samples without those whose picture is missing; logs these pictures."""
+        missing = dict.fromkeys(
+            sample.picture
+            for sample in samples
+            if sample.annotation and not os.path.isfile(root / sample.picture)
+        )
+        for picture in missing:
+            self.log.incomplete[f"{picture}: the picture is missing"].append(split)
+        usable = [sample for sample in samples if sample.picture not in missing]
+        if missing:
+            count = f"{len(samples) - len(usable)} of {len(samples)} faces are left out"
+            self.log.note(f"{split}: {count}, {len(missing)} pictures are missing.")
+        return usable
+
+    def _log_damage(self, split: str, samples: Sequence[Sample]) -> None:
+        """Logs the damaged lines of a list that becomes no split; too many are an error here, too."""
+        for sample in samples:
+            if sample.damage:
+                self.log.damaged[sample.damage].append(split)
+        if samples:
+            self.log.check_damage(split, len(samples))
+
+
+def _read(root: pathlib.Path, sample: Sample) -> dict[str, object]:
+    """The arguments of `faces.make_record` for one face."""
+    if sample.annotation is None:
+        raise faces.DamagedRecord(sample.damage)
+    return {
+        "picture": read_file(root, sample.picture),
+        "landmarks": sample.annotation.landmarks,
+        "box": sample.annotation.box,
+        "name": sample.picture,
+        "face": sample.face,
+        "attributes": {name: name in sample.attributes for name in ATTRIBUTES},
+    }
