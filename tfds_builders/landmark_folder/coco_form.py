@@ -1,0 +1,76 @@
+"""COCO's keypoints: `images` with id and file_name, `annotations` with image_id, keypoints and perhaps bbox."""
+
+import functools
+import pathlib
+import reprlib
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from tfds_builders import BuildError, faces
+from tfds_builders.landmark_folder.annotation import Annotation, Face, refuse
+from tfds_builders.landmark_folder.json_form import numbers_of
+
+_VISIBILITY = {0: faces.UNKNOWN, 1: faces.OCCLUDED, 2: faces.VISIBLE}
+
+
+def annotations(content: Mapping[str, object], path: pathlib.Path, file: str) -> Iterator[Annotation]:
+    """The annotations that have keypoints, in the order of the file.
+
+    Args:
+      content: decoded JSON with `images` and `annotations`.
+      path: of the file, for errors.
+      file: its path relative to the folder, for messages.
+
+    Raises:
+      BuildError: if images have no id and file_name or share an id, or annotations have no image_id.
+    """
+    try:
+        images = [(image["id"], image["file_name"]) for image in content["images"]]
+        entries = [(entry["image_id"], entry.get("id", i)) for i, entry in enumerate(content["annotations"])]
+        names = dict(images)
+        pictures = [names.get(image_id) for image_id, _ in entries]
+    except (TypeError, KeyError) as error:
+        raise BuildError(
+            f"{path}: not COCO's form: every image needs id and file_name, every annotation image_id ({error!r})"
+        ) from error
+    _check_images(images, path)
+    for (image_id, name), picture, entry in zip(entries, pictures, content["annotations"], strict=True):
+        where = f"{file}, annotation {reprlib.repr(name)}"
+        keypoints = entry.get("keypoints")
+        if keypoints in (None, []) or entry.get("num_keypoints") == 0:
+            continue  # a box or an outline only: COCO annotates things without points, too
+        if picture is None:
+            reason = f"{where}: no image has the id {reprlib.repr(image_id)}"
+            yield Annotation("", where, functools.partial(refuse, reason))
+        else:
+            yield Annotation(picture, where, functools.partial(_read, keypoints, entry.get("bbox"), where))
+
+
+def _check_images(images: list[tuple[object, object]], path: pathlib.Path) -> None:
+    seen = set()
+    for image_id, name in images:
+        if not isinstance(name, str):
+            raise BuildError(
+                f"{path}: found the file_name {reprlib.repr(name)}, expected the path of a picture"
+            )
+        if image_id in seen:
+            raise BuildError(f"{path}: several images have the id {reprlib.repr(image_id)}")
+        seen.add(image_id)
+
+
+def _read(keypoints: object, bbox: object, where: str) -> Face:
+    count = len(keypoints) // 3 if isinstance(keypoints, list) else 0
+    if not count:
+        raise faces.DamagedRecord(
+            f"{where}: keypoints: found {reprlib.repr(keypoints)}, expected [x, y, visibility, ...]"
+        )
+    numbers = numbers_of(keypoints, (3 * count,), f"{where}: keypoints").reshape(-1, 3)
+    if not np.isin(numbers[:, 2], list(_VISIBILITY)).all():
+        raise faces.DamagedRecord(f"{where}: keypoints with a visibility other than 0, 1 and 2")
+    visibility = np.array([_VISIBILITY[v] for v in numbers[:, 2]], np.uint8)
+    box = None
+    if bbox is not None:
+        x, y, width, height = numbers_of(bbox, (4,), f"{where}: bbox")
+        box = np.array([x, y, x + width, y + height])
+    return Face(numbers[:, :2], visibility, box)

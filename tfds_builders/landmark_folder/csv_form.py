@@ -1,0 +1,75 @@
+"""CSV: rows under a header `image,x0,y0,x1,y1,...`, perhaps with the columns of a box; others are ignored."""
+
+import csv
+import functools
+import io
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from tfds_builders import BuildError, faces, pts
+from tfds_builders.landmark_folder.annotation import Annotation, Face
+from tfds_builders.landmark_folder.text_files import decode
+
+BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
+
+
+def annotations(path: pathlib.Path, file: str) -> Iterator[Annotation]:
+    """The annotations of a file, one a row.
+
+    Args:
+      path: of the file.
+      file: its path relative to the folder, for messages.
+
+    Raises:
+      BuildError: if the file is not CSV in UTF-8, or its header is another.
+    """
+    try:
+        text = decode(path.read_bytes())
+    except ValueError as error:
+        raise BuildError(f"{path}, {error}") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        columns = reader.fieldnames or []
+        coordinates = _coordinates(columns, path)
+        for row in reader:
+            where = f"{file}, line {reader.line_num}"
+            read = functools.partial(_read, row, len(columns), coordinates, where)
+            yield Annotation(row["image"] or "", where, read)
+    except csv.Error as error:
+        raise BuildError(f"{path}, line {reader.reader.line_num}: not CSV: {error}") from error
+
+
+def _coordinates(columns: Sequence[str], path: pathlib.Path) -> list[str]:
+    """The names x0, y0, x1, ... of a header's columns."""
+    count = sum(f"x{i}" in columns for i in range(len(columns)))
+    coordinates = [f"{axis}{i}" for i in range(count) for axis in "xy"]
+    if "image" not in columns or not count or not set(coordinates) <= set(columns):
+        raise BuildError(
+            f"{path}: found the columns {','.join(columns)[:80]}, expected image,x0,y0,x1,y1,..."
+        )
+    return coordinates
+
+
+def _read(row: Mapping[str, str], num_columns: int, coordinates: Sequence[str], where: str) -> Face:
+    found = sum(value is not None for key, value in row.items() if key is not None) + len(row.get(None, ()))
+    if found != num_columns:
+        raise faces.DamagedRecord(f"{where}: found {found} fields, expected {num_columns}")
+    cells = [row[column].strip() for column in coordinates]
+    points = list(zip(cells[::2], cells[1::2], strict=True))
+    known = [point != ("", "") for point in points]
+    landmarks = np.zeros((len(points), 2))
+    for i in np.flatnonzero(known):
+        landmarks[i] = _parse_cells(points[i], f"{where}, point {i}", "x y")
+    corners = [row.get(column, "").strip() for column in BOX_COLUMNS]
+    box = np.array(_parse_cells(corners, where, " ".join(BOX_COLUMNS))) if any(corners) else None
+    return Face(landmarks, np.where(known, faces.VISIBLE, faces.UNKNOWN).astype(np.uint8), box)
+
+
+def _parse_cells(cells: Sequence[str], where: str, form: str) -> list[float]:
+    """The numbers of cells, one in each."""
+    for cell in cells:
+        if len(cell.split()) > 1:  # else it could stand in for an empty one beside it
+            raise faces.DamagedRecord(f"{where}: found the cell {cell[:40]!r}, expected one number")
+    return pts.parse_numbers(" ".join(cells), where, form)

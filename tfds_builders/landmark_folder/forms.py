@@ -1,0 +1,77 @@
+"""Points in the forms that people have them: .pts, .json, .csv, COCO. Each face is read when it is its turn."""
+
+import functools
+import pathlib
+import reprlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfds_builders import BuildError, faces, pts
+from tfds_builders.landmark_folder import coco_form, csv_form, json_form
+from tfds_builders.landmark_folder.annotation import Annotation, Face, refuse
+from tfds_builders.landmark_folder.text_files import parse_json
+from tfds_builders.raw_files import read_file
+
+
+def beside(root: pathlib.Path, picture: str, file: str) -> Iterator[Annotation]:
+    """The annotations of a picture in a .pts or .json file beside it.
+
+    Args:
+      root: the folder.
+      picture: path relative to the folder.
+      file: path relative to the folder.
+    """
+    if file.lower().endswith(".pts"):
+        yield Annotation(picture, file, functools.partial(_read_pts, root, file))
+        return
+    try:
+        content = _read_json(root, file)
+    except faces.DamagedRecord as damage:
+        yield Annotation(picture, file, functools.partial(refuse, str(damage)))
+        return
+    yield from json_form.annotations(picture, content, file)
+
+
+def in_one_file(root: pathlib.Path, file: str) -> Iterator[Annotation]:
+    """The annotations of a .csv or .json file, in its order.
+
+    Args:
+      root: the folder.
+      file: path relative to the folder.
+
+    Raises:
+      BuildError: if the file as a whole is not in one of the forms.
+    """
+    path = root / file
+    if not path.is_file():
+        raise BuildError(f"{path}: there is no such file of points")
+    if file.lower().endswith(".csv"):
+        yield from csv_form.annotations(path, file)
+        return
+    try:
+        content = parse_json(path.read_bytes())
+    except ValueError as error:
+        raise BuildError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        found = reprlib.repr(content)
+        raise BuildError(f"{path}: found {found}, expected COCO's form or an object from pictures to points")
+    if {"images", "annotations"} <= set(content):
+        yield from coco_form.annotations(content, path, file)
+        return
+    for picture, value in content.items():
+        shown = picture if picture.isprintable() else repr(picture)
+        yield from json_form.annotations(picture, value, f"{file}, {shown}")
+
+
+def _read_pts(root: pathlib.Path, file: str) -> Face:
+    landmarks = pts.parse_pts(read_file(root, file), file)
+    return Face(landmarks, np.full(len(landmarks), faces.VISIBLE, np.uint8))
+
+
+def _read_json(root: pathlib.Path, file: str) -> object:
+    data = read_file(root, file)
+    try:
+        return parse_json(data)
+    except ValueError as error:
+        raise faces.DamagedRecord(f"{file}: {error}") from error

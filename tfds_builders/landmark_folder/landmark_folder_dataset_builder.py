@@ -1,0 +1,198 @@
+"""A folder of one's own pictures and points, see README.md beside this file."""
+
+import collections
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+import tensorflow_datasets as tfds
+
+from dsat_jax import schemes
+from dsat_jax.schemes import SCHEMES, Scheme
+from tfds_builders import BuildError, face_builder, faces
+from tfds_builders.landmark_folder import division, folder, forms
+from tfds_builders.landmark_folder.annotation import Annotation
+from tfds_builders.landmark_folder.options import FILE, Options, read_options
+from tfds_builders.raw_files import read_file, stays_inside
+
+NO_SPLIT = "no split"  # in place of a split in the log: points without a picture have none
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One annotated face.
+
+    Attributes:
+      picture: path relative to the folder; None where the annotation names none that could be in the folder.
+      face: which face of that picture, from 0.
+      annotation: its points.
+    """
+
+    picture: str | None
+    face: int
+    annotation: Annotation
+
+    @property
+    def key(self) -> str:
+        """Tells the face from all others."""
+        return self.annotation.source if self.picture is None else f"{self.picture}#{self.face}"
+
+
+class Builder(face_builder.FaceBuilder):
+    """One's own pictures with landmarks, beside them or in one file.
+
+    The landmarks' scheme is that of the folder. It is open until a folder has been built; from then on
+    `info.metadata["scheme"]` has it, as `schemes.find` reads it.
+    """
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
+Expected below manual_dir:
+  pictures, .jpg or .png, in any folders
+  points: NAME.pts or NAME.json beside each picture, or one .csv or .json (COCO's keypoints, too) for all
+  {FILE}, if something is to be chosen: scheme, train and test (see tfds_builders/landmark_folder/README.md)"""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        num_points = self.scheme.num_points if self._metadata_file.exists() else None
+        return self.dataset_info_from_configs(
+            features=faces.features(num_points), metadata=tfds.core.MetadataDict()
+        )
+
+    @property
+    def _metadata_file(self) -> pathlib.Path:
+        return self.data_path / "metadata.json"  # TFDS's name for `info.metadata`
+
+    @property
+    def scheme(self) -> Scheme:
+        """The scheme of the folder that was built.
+
+        Raises:
+          FileNotFoundError: if none has been built.
+        """
+        if not self._metadata_file.exists():
+            raise FileNotFoundError(f"{self.data_path}: no landmark_folder has been built there")
+        return schemes.find(json.loads(self._metadata_file.read_text())["scheme"])
+
+    def _shard_iterators_per_split(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, face_builder.Shards]:
+        root = pathlib.Path(dl_manager.manual_dir)
+        options = read_options(root)
+        contents = folder.walk(root)
+        if not contents.pictures:
+            raise BuildError(f"{root}: no pictures here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+        points = options.points or folder.choose_points(root, contents)
+        found = self._find_annotations(root, points, contents)
+        first_pixel = options.first_pixel
+        if first_pixel is None:
+            first_pixel = 1 if points == "*.pts" else 0
+        scheme = options.scheme or _scheme_of(root, found)
+        self.info.metadata["scheme"] = schemes.as_text(scheme)
+        self.log.note(f"Points from {points}, pixels count from {first_pixel}, scheme {scheme.name}.")
+
+        samples = self._divide(root, options, contents.pictures, found)
+        shards = {}
+        for split in division.SPLITS:
+            if samples[split]:
+                read = functools.partial(_read, root, first_pixel, scheme)
+                shards[split] = self._shards(split, samples[split], lambda sample: sample.key, read)
+            else:
+                self.log.note(f"{split}: left out, no annotated pictures.")
+        if not shards:
+            raise BuildError(
+                f"{root}: no picture has points in {points}.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}"
+            )
+        return shards
+
+    def _find_annotations(
+        self, root: pathlib.Path, points: str, contents: folder.Contents
+    ) -> list[Annotation]:
+        """The annotations of a folder, in the order of the pictures or of the one file; logs .pts of no picture."""
+        if not points.startswith("*"):
+            return list(forms.in_one_file(root, points))
+        files = dict(contents.points[points[1:]])
+        found: list[Annotation] = []
+        for picture in contents.pictures:
+            file = files.pop(os.path.splitext(picture)[0], None)
+            if file is not None:
+                found += forms.beside(root, picture, file)
+        if points == "*.pts":  # a .json can be anything
+            for file in files.values():
+                self.log.incomplete[f"{file}: no picture beside it"].append(NO_SPLIT)
+        return found
+
+    def _divide(
+        self, root: pathlib.Path, options: Options, pictures: Sequence[str], found: Sequence[Annotation]
+    ) -> dict[str, list[Sample]]:
+        """The faces of each split; logs pictures without points, points without a picture, and lists that miss."""
+        find = folder.make_finder(pictures)
+        divided = division.make_division(root, options, find)
+        samples: dict[str, list[Sample]] = {split: [] for split in division.SPLITS}
+        faces_of: collections.Counter[str] = collections.Counter()
+        nowhere = []
+        for annotation in found:
+            fitting = find(annotation.picture)
+            if not fitting and not stays_inside(annotation.picture):
+                nowhere.append(Sample(None, 0, annotation))
+            elif len(fitting) != 1:
+                what = "no picture" if not fitting else "more than one picture may be"
+                self.log.incomplete[f"{annotation.source}: {what} {annotation.picture!r}"].append(NO_SPLIT)
+            elif split := divided.split_of(fitting[0]):
+                samples[split].append(Sample(fitting[0], faces_of[fitting[0]], annotation))
+                faces_of[fitting[0]] += 1
+        # They are damaged, and damage counts in a split: in any that has pictures.
+        samples["train" if samples["train"] else "test"] += nowhere
+        for picture in pictures:
+            split = divided.split_of(picture)
+            if split is not None and picture not in faces_of:
+                self.log.incomplete[f"{picture}: no points"].append(split)
+        for split, reasons in divided.missing.items():
+            for reason in reasons:
+                self.log.incomplete[reason].append(split)
+        unlisted = sum(divided.split_of(picture) is None for picture in pictures)
+        if unlisted:
+            self.log.note(f"{unlisted} pictures stand in no list and are left out.")
+        return samples
+
+
+def _scheme_of(root: pathlib.Path, found: Sequence[Annotation]) -> Scheme:
+    """The scheme of ours that has as many points as the first face that can be read."""
+    by_count = {scheme.num_points: scheme for scheme in SCHEMES.values()}
+    for annotation in found:
+        try:
+            count = len(annotation.read().landmarks)
+        except faces.DamagedRecord:
+            continue
+        if count not in by_count:
+            raise BuildError(
+                f"{root}: {annotation.source} has {count} points, and no scheme of ours has: they have "
+                f"{', '.join(map(str, sorted(by_count)))}. Describe yours as `scheme` in {FILE}"
+            )
+        return by_count[count]
+    raise BuildError(
+        f"{root}: none of {len(found)} annotations can be read, so that the number of points is open"
+    )
+
+
+def _read(root: pathlib.Path, first_pixel: int, scheme: Scheme, sample: Sample) -> dict[str, object]:
+    """The arguments of `faces.make_record` for one face."""
+    face = sample.annotation.read()
+    if sample.picture is None:
+        raise faces.DamagedRecord(
+            f"{sample.annotation.source}: the picture is {sample.annotation.picture!r}, expected a path below the "
+            "folder"
+        )
+    if len(face.landmarks) != scheme.num_points:
+        raise faces.DamagedRecord(
+            f"{sample.annotation.source}: {len(face.landmarks)} points, {scheme.name} has {scheme.num_points}"
+        )
+    return {
+        "picture": read_file(root, sample.picture),
+        "landmarks": face.landmarks - first_pixel,
+        "visibility": face.visibility,
+        "box": None if face.box is None else face.box - first_pixel,
+        "name": sample.picture,
+        "face": sample.face,
+    }

@@ -1,0 +1,222 @@
+"""Builds a folder of drawn pictures from points in every form and reads it back."""
+
+import json
+import pathlib
+import shutil
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+import tfds_builders
+from dsat_jax import landmark_files, schemes
+from tfds_builders import BuildError, build, face_builder, faces
+from tfds_builders.landmark_folder import division, example_points
+from tfds_builders.landmark_folder.example_points import (
+    BOX,
+    FIVE,
+    PICTURES,
+    coco_of,
+    csv_of,
+    points_of,
+    write,
+)
+from tfds_builders.synthetic_faces import drawing
+
+
+def built(root: pathlib.Path, config: str = "original", **kwargs) -> face_builder.FaceBuilder:
+    data_dir = root.parent / f"built{len(list(root.parent.iterdir()))}"
+    return build.build(f"landmark_folder/{config}", root, data_dir, **kwargs)[0]
+
+
+def read(builder: face_builder.FaceBuilder) -> dict[tuple[str, int], dict]:
+    """All records by the name of their picture and the number of the face, each with its split."""
+    records = {}
+    for split in builder.info.splits:
+        for record in builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()}):
+            key = record["name"].decode(), int(record["face"])
+            assert key not in records
+            records[key] = record | {"split": split}
+    return records
+
+
+FORMS = {
+    example_points.write_pts: ("*.pts", False),
+    example_points.write_json_beside: ("*.json", False),
+    example_points.write_predictions: ("*.json", True),
+    example_points.write_one_json: ("points.json", False),
+    example_points.write_csv: ("points.csv", False),
+    example_points.write_csv_with_boxes: ("points.csv", True),
+    example_points.write_coco: ("annotations.json", True),
+}
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
+def test_every_form_gives_the_same_records(root: pathlib.Path, form: Callable[[pathlib.Path], None]):
+    form(root)
+    points, has_box = FORMS[form]
+    builder = built(root)
+    records = read(builder)
+    assert sorted(records) == [(picture, 0) for picture in PICTURES]
+    for (picture, _), record in records.items():
+        expected = points_of(picture).astype(np.float32)
+        np.testing.assert_array_equal(record["landmarks"], expected)
+        np.testing.assert_array_equal(record["visibility"], np.full(5, faces.VISIBLE))
+        of_points = [*expected.min(axis=0), *expected.max(axis=0)]
+        np.testing.assert_array_equal(record["box"], BOX if has_box else of_points)
+        assert record["image"] == (root / picture).read_bytes()
+        assert record["split"] == ("test" if division.share_of(picture) < 0.3 else "train")
+    assert {record["split"] for record in records.values()} == {"train", "test"}
+    assert builder.log.summary() == "Skipped nothing."
+    first = 1 if points == "*.pts" else 0
+    assert f"Points from {points}, pixels count from {first}, scheme five." in builder.log.notes
+
+
+def test_a_built_folder_knows_its_scheme(root: pathlib.Path):
+    example_points.write_csv(root)
+    data_dir = root.parent / "data"
+    build.build("landmark_folder", root, data_dir)
+    loaded = tfds_builders.load_builder("landmark_folder", data_dir)
+    assert loaded.info.features["landmarks"].shape == (5, 2)
+    assert loaded.info.features["visibility"].shape == (5,)
+    assert loaded.scheme == schemes.find(loaded.info.metadata["scheme"]) == schemes.read_scheme(FIVE, "here")
+    image = loaded.as_data_source(split="train")[0]["image"]
+    assert image.shape[2] == 3
+
+
+def test_the_scheme_is_ours_with_as_many_points(root: pathlib.Path):
+    (root / "landmarks.json").unlink()
+    drawn = drawing.draw_face(7, 0, 0).points.astype(np.float64)
+    write(root, "points.json", {PICTURES[0]: drawn.tolist(), PICTURES[1]: drawn.tolist()[:97]})
+    builder = built(root, max_skipped=0.5)
+    assert builder.info.metadata["scheme"] == "wflw_98"
+    assert builder.scheme is schemes.WFLW_98
+    assert list(builder.log.damaged) == [f"points.json, {PICTURES[1]}: 97 points, wflw_98 has 98"]
+    assert builder.info.splits["train"].num_examples == 1
+    assert len([reason for reason in builder.log.incomplete if reason.endswith(": no points")]) == 6
+
+
+def test_hidden_points_and_several_faces(root: pathlib.Path):
+    first, second = points_of(PICTURES[0]).tolist(), points_of(PICTURES[1]).tolist()
+    faces_of = {
+        PICTURES[0]: [
+            {"landmarks": [None, *first[1:]], "visibility": [1, 1, 2, 1, 1]},
+            {"landmarks": second},
+        ]
+    }
+    write(root, "points.json", faces_of)
+    records = read(built(root))
+    assert sorted(records) == [(PICTURES[0], 0), (PICTURES[0], 1)]
+    one, other = (records[PICTURES[0], i] for i in (0, 1))
+    assert one["split"] == other["split"]
+    np.testing.assert_array_equal(one["visibility"], [0, 1, 2, 1, 1])
+    np.testing.assert_array_equal(one["landmarks"], np.float32([[0, 0], *first[1:]]))
+    np.testing.assert_array_equal(other["landmarks"], np.float32(second))
+
+
+def test_visibility_of_coco(root: pathlib.Path):
+    values = points_of(PICTURES[0]).tolist()
+    keypoints = [*values[0], 1, 0, 0, 0, *values[2], 2, *values[3], 2, *values[4], 2]
+    content = coco_of({PICTURES[0]: keypoints})
+    content["annotations"].append({"id": 9, "image_id": 11, "bbox": [1, 2, 3, 4]})  # a thing without points
+    write(root, "coco.json", content)
+    ((_, record),) = read(built(root)).items()
+    np.testing.assert_array_equal(record["visibility"], [faces.OCCLUDED, faces.UNKNOWN, 1, 1, 1])
+    np.testing.assert_array_equal(record["landmarks"][1], [0, 0])
+
+
+def test_empty_cells_of_csv_are_unknown(root: pathlib.Path):
+    text = csv_of({PICTURES[0]: points_of(PICTURES[0])}).replace("90.0,52.0", " ,")
+    write(root, "points.csv", text)
+    ((_, record),) = read(built(root)).items()
+    np.testing.assert_array_equal(record["visibility"], [1, 0, 1, 1, 1])
+
+
+def test_first_pixel_moves_points_and_boxes(root: pathlib.Path):
+    example_points.write_csv_with_boxes(root)
+    write(root, "landmarks.json", {"scheme": FIVE, "first_pixel": 1})
+    record = read(built(root))[PICTURES[0], 0]
+    np.testing.assert_array_equal(record["landmarks"], np.float32(points_of(PICTURES[0]) - 1))
+    np.testing.assert_array_equal(record["box"], BOX - 1)
+
+
+def test_the_end_of_a_path_names_a_picture_if_only_one_has_it(root: pathlib.Path):
+    (root / "bert/0.jpg").rename(root / "bert/only.jpg")
+    rows = {name: points_of(PICTURES[0]) for name in ("only.jpg", "1.jpg", "9.jpg")}
+    write(root, "points.csv", csv_of(rows))
+    builder = built(root)
+    assert list(read(builder)) == [("bert/only.jpg", 0)]
+    assert "points.csv, line 3: more than one picture may be '1.jpg'" in builder.log.incomplete
+    assert "points.csv, line 4: no picture '9.jpg'" in builder.log.incomplete
+
+
+def test_points_without_a_picture_and_pictures_without_points_are_listed(root: pathlib.Path):
+    example_points.write_pts(root)
+    (root / PICTURES[0]).unlink()
+    (root / PICTURES[5]).with_suffix(".pts").unlink()
+    builder = built(root)
+    assert sorted(builder.log.incomplete) == [
+        "anna/0.pts: no picture beside it",
+        "bert/1.jpg: no points",
+    ]
+    assert len(read(builder)) == 6
+
+
+def test_points_beside_nothing_are_not_those_of_a_picture_elsewhere(root: pathlib.Path):
+    example_points.write_pts(root)
+    for suffix in (".jpg", ".pts"):
+        (root / f"bert/0{suffix}").rename(root / f"bert/only{suffix}")
+    shutil.copy(root / "bert/only.pts", root / "only.pts")
+    builder = built(root)
+    assert dict(builder.log.incomplete) == {"only.pts: no picture beside it": ["no split"]}
+    assert not builder.log.damaged
+    assert len(read(builder)) == 8
+
+
+def write_real_predictions(root: pathlib.Path) -> None:
+    """Lays the results of a prediction beside the pictures, with two faces on the first; corrects the .json."""
+    scheme = schemes.read_scheme(FIVE, "here")
+    for picture in PICTURES:
+        found = [
+            {"box": BOX, "landmarks": points_of(picture) - moved, "confidence": None, "gates": None}
+            for moved in ((7, 0) if picture == PICTURES[0] else (7,))
+        ]
+        image = drawing.draw_face(7, 0, PICTURES.index(picture)).image
+        file = (root / picture).with_suffix(".json")
+        landmark_files.write_results(root / picture, file.with_suffix(""), image, found, scheme)
+        content = json.loads(file.read_text())
+        content["faces"][0]["landmarks"] = points_of(picture).tolist()
+        file.write_text(json.dumps(content))
+
+
+def test_corrected_predictions_are_what_is_read(root: pathlib.Path):
+    write_real_predictions(root)
+    with pytest.raises(
+        BuildError,
+        match=r"8 pictures have a \.pts beside them and 8 a \.json; say which of them counts, as `points` in "
+        r'landmarks\.json: "\*\.pts" or "\*\.json"',
+    ):
+        built(root)
+    overlays = {f"{picture[:-4]}_landmarks.jpg: no points" for picture in PICTURES}
+
+    write(root, "landmarks.json", {"scheme": FIVE, "points": "*.json"})
+    builder = built(root)
+    records = read(builder)
+    assert sorted(records) == [
+        (PICTURES[0], 0),
+        (PICTURES[0], 1),
+        *((picture, 0) for picture in PICTURES[1:]),
+    ]
+    for (picture, _), record in records.items():
+        np.testing.assert_array_equal(record["landmarks"], points_of(picture).astype(np.float32))
+        np.testing.assert_array_equal(record["box"], BOX)
+    assert set(builder.log.incomplete) == overlays
+
+    write(root, "landmarks.json", {"scheme": FIVE, "points": "*.pts"})
+    builder = built(root)
+    records = read(builder)
+    assert sorted(records) == [(picture, 0) for picture in PICTURES]
+    for (picture, _), record in records.items():
+        np.testing.assert_array_equal(record["landmarks"], np.float32(points_of(picture) - 7))
+    assert set(builder.log.incomplete) == overlays | {"anna/0.face1.pts: no picture beside it"}

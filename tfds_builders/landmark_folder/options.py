@@ -1,0 +1,94 @@
+"""What a folder says of itself: the file landmarks.json, which need not be there."""
+
+import dataclasses
+import pathlib
+import reprlib
+
+from dsat_jax.schemes import Scheme, read_scheme
+from tfds_builders import BuildError
+from tfds_builders.landmark_folder.text_files import parse_json
+from tfds_builders.raw_files import stays_inside
+
+FILE = "landmarks.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The fields of landmarks.json.
+
+    Attributes:
+      points: `*.pts` or `*.json` for a file beside each picture, or the path of the one file with all points, .csv
+        or .json; None to look which of them is there.
+      first_pixel: what the top left pixel's coordinates are called, 0 or 1; None for 1 in .pts, 0 in the others.
+      scheme: of the points; None for the one of ours that has as many points.
+      train: path of a list of pictures; None for all that are not for testing.
+      test: path of a list of pictures; or, without a list for training, the share of pictures to test on; None for
+        all that are not for training, or without that list a tenth.
+    """
+
+    points: str | None = None
+    first_pixel: int | None = None
+    scheme: Scheme | None = None
+    train: str | None = None
+    test: str | float | None = None
+
+
+def read_options(root: pathlib.Path) -> Options:
+    """Reads landmarks.json of a folder; without the file all is left to be found out.
+
+    Raises:
+      BuildError: if the file is no JSON object, or a field is unknown or makes no sense.
+    """
+    if not (root / FILE).exists():
+        return Options()
+    try:
+        values = parse_json((root / FILE).read_bytes())
+    except ValueError as error:
+        raise BuildError(f"{root / FILE}: {error}") from error
+    known = [field.name for field in dataclasses.fields(Options)]
+    if not isinstance(values, dict) or not set(values) <= set(known):
+        found = (
+            ", ".join(sorted(set(values) - set(known))) if isinstance(values, dict) else reprlib.repr(values)
+        )
+        raise BuildError(f"{root / FILE}: found {found}, expected an object with some of {', '.join(known)}")
+    if "scheme" in values:
+        values["scheme"] = _scheme(values["scheme"], f"{root / FILE}: scheme")
+    options = Options(**values)
+    _check(options, str(root / FILE))
+    return options
+
+
+def _scheme(value: object, where: str) -> Scheme:
+    try:
+        return read_scheme(value, where)
+    except ValueError as error:
+        raise BuildError(str(error)) from error
+
+
+def _check(options: Options, where: str) -> None:
+    if options.points is not None:
+        _check_path(options.points, f"{where}: points", (".csv", ".json"), ("*.pts", "*.json"))
+    if options.train is not None:
+        _check_path(options.train, f"{where}: train", (".txt",))
+    if isinstance(options.test, str):
+        _check_path(options.test, f"{where}: test", (".txt",))
+    elif options.test is not None:
+        if type(options.test) not in (int, float) or not 0 <= options.test <= 1:
+            found = reprlib.repr(options.test)
+            raise BuildError(f"{where}: test is {found}, expected a list (.txt) or a share from 0 to 1")
+        if options.train is not None:
+            raise BuildError(
+                f"{where}: test is the share {options.test} beside a list for training, expected a list (.txt) or "
+                "nothing: then all pictures that are not in the list are for testing"
+            )
+    if options.first_pixel not in (None, 0, 1) or isinstance(options.first_pixel, bool):
+        raise BuildError(f"{where}: first_pixel is {reprlib.repr(options.first_pixel)}, expected 0 or 1")
+
+
+def _check_path(value: object, where: str, suffixes: tuple[str, ...], words: tuple[str, ...] = ()) -> None:
+    if value in words:
+        return
+    fits = isinstance(value, str) and stays_inside(value) and value.lower().endswith(suffixes)
+    if not fits:
+        expected = " or ".join([*words, *(f"a {suffix} file" for suffix in suffixes)])
+        raise BuildError(f"{where} is {reprlib.repr(value)}, expected {expected} below the folder")

@@ -1,0 +1,23 @@
+"""What landmarks.json may say."""
+
+import pathlib
+import re
+
+from dsat_jax import schemes
+from tfds_builders.landmark_folder import options
+from tfds_builders.landmark_folder.example_points import write
+
+
+def test_the_examples_of_the_readme_are_read(tmp_path: pathlib.Path):
+    text = (pathlib.Path(options.__file__).parent / "README.md").read_text(encoding="utf-8")
+    read = []
+    for example in re.findall(r"```json\n(.*?)```", text, re.DOTALL):
+        write(tmp_path, "landmarks.json", example)
+        read.append(options.read_options(tmp_path))
+    choices, own = read
+    assert choices == options.Options("annotations/points.csv", 0, schemes.W300_68, None, 0.2)
+    assert (own.scheme.name, own.scheme.num_points, own.test) == ("five", 5, None)
+
+
+def test_without_the_file_all_is_left_to_be_found_out(tmp_path: pathlib.Path):
+    assert options.read_options(tmp_path) == options.Options()
