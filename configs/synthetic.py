@@ -11,13 +11,12 @@ import functools
 
 from ml_collections import ConfigDict
 
+from dsat_jax.choices import choose
 from dsat_jax.config import default, use_long_lotr, use_small_dsat, use_small_lotr
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
     """The configuration of a variant, a key of `VARIANTS`."""
-    if variant not in VARIANTS:
-        raise ValueError(f"configs/synthetic.py has no variant {variant!r}; it has {', '.join(VARIANTS)}")
     config = default()
     config.name = "synthetic" if variant == "dsat" else f"synthetic-{variant}"
     config.data.dataset = "synthetic_faces"
@@ -26,28 +25,26 @@ def get_config(variant: str = "dsat") -> ConfigDict:
     config.data.validation = "train[95%:]"
     config.data.test = ("test",)
     config.evaluate.threshold = 0.1
-    VARIANTS[variant](config)
+    choose(VARIANTS, variant, "variant of configs/synthetic.py")(config)
     return config
 
 
 def _dsat(config: ConfigDict) -> None:
     """Four minutes on two CPU cores: 64 pixels, heatmaps of 32 pixels."""
+    use_small_dsat(config, steps=950, evaluate_every=475)
     config.input.size = 64
-    use_small_dsat(config)
     # The faces are drawn in all poses and lights, with occluders and blur: little is left to augment.
     config.augment.update(rotation=15.0, scale=(0.95, 1.1), shift=0.05, low_resolution=0.0, occlusion=0.0)
     config.optimizer.update(learning_rate=8e-3, warmup_steps=50, ema=0.995)
-    config.train.update(steps=950, evaluate_every=475)
 
 
 def _lotr_m(config: ConfigDict) -> None:
     """Small: 64 pixels, a narrow Transformer, everything from scratch."""
-    use_small_lotr(config)
+    use_small_lotr(config, steps=4_800, evaluate_every=1_600)
     config.input.size = 64
     # Coordinates are learned from many more faces than heatmaps are: every one close to what the test shows.
     config.augment.update(rotation=5.0, scale=(0.97, 1.05), shift=0.02, gain=(0.9, 1.1), grey=0.0)
     config.augment.update(low_resolution=0.0, occlusion=0.0)
-    config.train.update(steps=4_800, evaluate_every=1_600)
 
 
 VARIANTS = {

@@ -14,19 +14,18 @@ import functools
 
 from ml_collections import ConfigDict
 
+from dsat_jax.choices import choose
 from dsat_jax.config import default, use_long_lotr, use_small_dsat, use_small_lotr
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
     """The configuration of a variant, a key of `VARIANTS`."""
-    if variant not in VARIANTS:
-        raise ValueError(f"configs/w300.py has no variant {variant!r}; it has {', '.join(VARIANTS)}")
     config = default()
     config.name = f"w300-{variant}"
     config.data.dataset = "w300"
     config.data.scheme = "w300_68"
     config.data.test = ("test_common", "test_challenging", "test_full", "helen_test", "lfpw_test")
-    VARIANTS[variant](config)
+    choose(VARIANTS, variant, "variant of configs/w300.py")(config)
     return config
 
 
@@ -55,27 +54,10 @@ def _released(config: ConfigDict) -> None:
     config.evaluate.decoder = "log_quadratic"
 
 
-def _small(config: ConfigDict) -> None:
-    """Half an hour on two CPU cores: 96 pixels, heatmaps of 48 pixels."""
-    config.input.size = 96
-    use_small_dsat(config)
-    config.augment.update(rotation=20.0, scale=(0.92, 1.1), shift=0.06, low_resolution=0.1, occlusion=0.2)
-    config.optimizer.update(learning_rate=6e-3, warmup_steps=100, ema=0.998)
-    config.train.update(steps=4_200, evaluate_every=700)
-
-
-def _lotr_m(config: ConfigDict) -> None:
-    """Small: 96 pixels, a narrow Transformer, everything from scratch."""
-    use_small_lotr(config)
-    config.input.size = 96
-    config.augment.update(rotation=15.0, scale=(0.95, 1.05), shift=0.04, low_resolution=0.1, occlusion=0.1)
-    config.train.update(steps=6_000, evaluate_every=1_000)
-
-
 VARIANTS = {
     "dsat": _dsat,
     "dsat-released": _released,
-    "small": _small,
-    "lotr-m": _lotr_m,
+    "small": functools.partial(use_small_dsat, steps=4_200, evaluate_every=700),
+    "lotr-m": functools.partial(use_small_lotr, steps=6_000, evaluate_every=1_000),
     **{name: functools.partial(use_long_lotr, variant=name) for name in ("lotr-m+", "lotr-r+", "lotr-hr+")},
 }

@@ -1,0 +1,52 @@
+"""DSAT and LOTR on JD-landmark: 106 points, NME by sqrt(width * height) of the landmarks' box, FR and AUC at 8 %.
+
+python -m tfds_builders.build jd_landmark --manual_dir=DIR
+python run.py --config=configs/jd.py                    dsat: ours, the full size
+python run.py --config=configs/jd.py:small              DSAT for 2 CPU cores
+python run.py --config=configs/jd.py:lotr-m             the paper's settings; there AUC 87.05 on test
+python run.py --config=configs/jd.py:lotr-r+            the paper's settings; there AUC 87.71, NME 0.98 %, FR 0.00 %
+
+None has been trained by us. LOTR wants a pretrained backbone: `--config.model.backbone_weights=FILE`.
+"""
+
+import functools
+
+from ml_collections import ConfigDict
+
+from dsat_jax.choices import choose
+from dsat_jax.config import default, use_lotr, use_small_dsat
+
+
+def get_config(variant: str = "dsat") -> ConfigDict:
+    """The configuration of a variant, a key of `VARIANTS`."""
+    config = default()
+    config.name = f"jd-{variant}"
+    config.data.dataset = "jd_landmark"
+    config.data.scheme = "jd_106"
+    config.data.train = "train[:95%]"
+    config.data.validation = "train[95%:]"
+    config.data.test = ("test", "valid")  # most copies have only the latter
+    config.evaluate.normaliser = "landmark_box_size"
+    config.evaluate.threshold = 0.08
+    choose(VARIANTS, variant, "variant of configs/jd.py")(config)
+    return config
+
+
+def _dsat(config: ConfigDict) -> None:
+    """Ours: a learned gate that closes channels, sub-pixel targets, smooth-Wing beside the heatmap loss."""
+    config.train.batch_size = 8  # as on 300W, to fit 24 GB in float32
+    config.train.steps = 142_400  # 100 epochs of the official 11,393 faces
+
+
+def _lotr(config: ConfigDict, variant: str) -> None:
+    """The paper's training: LAMB at 1e-3, 100 epochs of batches of 32, a tenth of the rate at epochs 50 and 75."""
+    use_lotr(config, variant)
+    config.train.batch_size = 32
+    config.train.steps = 35_600  # 100 epochs of the official 11,393 faces
+
+
+VARIANTS = {
+    "dsat": _dsat,
+    "small": functools.partial(use_small_dsat, steps=15_000, evaluate_every=1_000),
+    **{name: functools.partial(_lotr, variant=name) for name in ("lotr-m", "lotr-m+", "lotr-r+")},
+}
