@@ -30,7 +30,7 @@ def get_config(variant: str = "dsat") -> ConfigDict:
 
 
 def _dsat(config: ConfigDict) -> None:
-    """Four minutes on two CPU cores: 64 pixels, heatmaps of 32 pixels."""
+    """Two CPU cores: 64 pixels, heatmaps of 32 pixels."""
     use_small_dsat(config, steps=950, evaluate_every=475)
     config.input.size = 64
     # The faces are drawn in all poses and lights, with occluders and blur: little is left to augment.

@@ -31,6 +31,8 @@ class ConvertedRecords(Sequence):
         return len(self.source)
 
     def __getitem__(self, index: int) -> Record:
+        if not 0 <= index < len(self.source):  # where iteration ends
+            raise IndexError(index)
         record = self.source[index]
         chosen = {name: record[name][self.indices] for name in ("landmarks", "visibility")}
         return {**record, **chosen}
@@ -100,7 +102,7 @@ def test_splits(config: ConfigDict, wanted: Sequence[str]) -> list[str]:
     """
     dataset = config.data.dataset
     there = sorted(load_builder(dataset, config.data.data_dir).info.splits)
-    chosen = [split for split in wanted if split.split("[")[0] in there] or [
+    chosen = [split for split in wanted if _parts(split) <= set(there)] or [
         split for split in there if "test" in split and not wanted
     ]
     if not chosen:
@@ -110,6 +112,11 @@ def test_splits(config: ConfigDict, wanted: Sequence[str]) -> list[str]:
     if missing:
         logging.warning("this copy of %s has no %s: left out", dataset, ", ".join(missing))
     return chosen
+
+
+def _parts(split: str) -> set[str]:
+    """The splits that `train[:10%]+test` consists of."""
+    return {part.partition("[")[0] for part in split.split("+")}
 
 
 def attribute_names(config: ConfigDict) -> list[str]:

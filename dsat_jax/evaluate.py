@@ -129,10 +129,11 @@ def _measure(rows: dict[str, Any], config: ConfigDict, sample: dict[str, np.ndar
     labels = np.where(known[..., None], labels, np.nan)
     normalise = choose(metrics.NORMALISERS, config.evaluate.normaliser, "normaliser")
     normaliser = normalise(labels, rows["box"], scheme)
+    normaliser = np.where(normaliser > 0, normaliser, np.nan)
     errors = metrics.point_errors(predicted, labels, normaliser)
-    if not np.isfinite(normaliser).all():
-        count = (~np.isfinite(normaliser)).sum()
-        logging.warning("%d faces lack the landmarks of %s: not measured", count, config.evaluate.normaliser)
+    if np.isnan(normaliser).any():
+        name = config.evaluate.normaliser
+        logging.warning("%d faces have no %s: not measured", np.isnan(normaliser).sum(), name)
     occluded = rows["occluded"]
     groups = {"visible points": known & ~occluded, "occluded points": occluded}
     return SplitResult(
@@ -189,7 +190,7 @@ def evaluate_splits(
       forward: from `make_evaluation_step`.
       variables: of the model.
       config: the run's configuration.
-      splits: see `datasets.test_splits`.
+      splits: TFDS splits.
       mesh: from `meshes.make_mesh`.
       workdir: folder of the files.
 
@@ -197,10 +198,10 @@ def evaluate_splits(
       The summaries by subset.
 
     Raises:
-      ValueError: if the dataset has none of the splits.
+      ValueError: if the dataset lacks one of the splits.
     """
     results = {}
-    for split in datasets.test_splits(config, splits):
+    for split in splits:
         result = evaluate_split(forward, variables, config, datasets.read_split(config, split), mesh)
         ordered = {name: result.attributes[name] for name in datasets.attribute_names(config)}
         results[split] = dataclasses.replace(result, attributes=ordered)
@@ -288,7 +289,7 @@ def evaluate_run(
     if common != found:
         logging.warning("landmarks of %s are converted to %s", found.name, common.name)
         config.data.scheme = schemes.as_text(common)
-    splits = splits or (() if dataset else config.data.test)
+    splits = splits or datasets.test_splits(config, () if dataset else config.data.test)
     variables = restore_best(config, model, mesh, workdir)
     logging.info("evaluating %s on %s", workdir, config.data.dataset)
     return evaluate_splits(forward, variables, config, splits, mesh, out)

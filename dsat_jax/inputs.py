@@ -75,7 +75,7 @@ class FaceReader:
             mirror=mirror,
         )
         try:
-            return self._sample(index, jitter, mirror)
+            return self._sample(index, self.source[index], jitter, mirror)
         except DamagedRecord:
             return self._damaged(index)
 
@@ -87,15 +87,16 @@ class FaceReader:
         """
         record = self.source[index]
         corners = record["box"].astype(np.float64).reshape(2, 2)
-        sample = self._sample(index, geometry.IDENTITY, mirror=False)
+        sample = self._sample(index, record, geometry.IDENTITY, mirror=False)
         sample["box"] = geometry.transform_points(record["to_original"], corners).reshape(4)
         sample["occluded"] = record["visibility"] == OCCLUDED
         if "attributes" in record:
             sample["attributes"] = record["attributes"]
         return sample
 
-    def _sample(self, index: int, jitter: np.ndarray, mirror: bool) -> Sample:
-        record = self.source[index]
+    def _sample(
+        self, index: int, record: Mapping[str, np.ndarray], jitter: np.ndarray, mirror: bool
+    ) -> Sample:
         image = decode_picture(record["image"], f"record {index} ({record['name'].decode()})")
         crop = geometry.crop_matrix(record["box"], self.crop.size, self.crop.enlarge)
         matrix = geometry.compose(jitter, crop)

@@ -67,7 +67,7 @@ def test_lines_and_boundaries_may_be_left_out():
     ("change", "message"),
     [
         ({"colour": 1}, "here: unknown colour, missing nothing; a scheme has name, num_points"),
-        ({"num_points": 2.0}, "here: num_points is 2.0, expected a whole number from 2 on"),
+        ({"num_points": 2.0}, "here: num_points is 2.0, expected a whole number from 2 to 10000"),
         ({"name": ""}, "here: name is '', expected some text"),
         ({"mirror_pairs": [[0, 1, 2]]}, "here: mirror_pairs has [0, 1, 2], expected two points"),
         ({"mirror_pairs": [[0, 1], [1, 2]]}, "here: mirror_pairs names point 1 more than once"),

@@ -1,9 +1,12 @@
 """The table of an evaluation: the papers' rows in the papers' order."""
 
+import pathlib
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import tfds_builders
 from dsat_jax import config as run_config, datasets, evaluate, mesh as meshes
 from dsat_jax.forward import Landmarks
 from tfds_builders import build
@@ -63,6 +66,6 @@ def test_attributes_stand_in_the_order_of_the_builder(config, tmp_path, capsys):
 
 
 def test_a_dataset_without_attributes_has_none(config, tmp_path):
-    build.build("w300", "tfds_builders/w300/dummy_data", tmp_path)
+    build.build("w300", pathlib.Path(tfds_builders.__file__).parent / "w300" / "dummy_data", tmp_path)
     config.data.update(dataset="w300", data_dir=str(tmp_path))
     assert datasets.attribute_names(config) == []

@@ -10,14 +10,15 @@ import pathlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 import tensorflow_datasets as tfds
-from etils import epath
 
 import tfds_builders
 from tfds_builders import BuildError, face_builder
 
 LOG_FILE = "skipped.txt"
+LOCK_FILE = ".lock"
 FILE_FORMATS = ("array_record", "tfrecord")
 
 
@@ -45,27 +46,44 @@ def build(
       the data.
 
     Raises:
-      BuildError: if there is no such dataset or configuration, or the raw dataset is missing or too damaged;
-        nothing of the attempt remains in `data_dir`.
+      BuildError: if there is no such dataset or configuration, the raw dataset is missing or too damaged, or the
+        dataset lies there in another format; nothing of the attempt remains that could be taken for a dataset.
     """
     builder = tfds_builders.make_builder(name, data_dir)
     if builder.data_path.exists():
+        _check_format(builder, file_format)
         return builder, False
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         _check_manual_dir(builder, manual_dir)
     if file_format == "tfrecord" and importlib.util.find_spec("tensorflow") is None:
         raise BuildError("TFRecord is written by TensorFlow, which is not installed: pip install tensorflow")
-    with _locked(builder.data_path.parent):
+    if "://" in os.fspath(builder.data_path):  # an object store, which has no locks
+        _build(builder, manual_dir, max_skipped, file_format)
+        return builder, True
+    with _locked(pathlib.Path(builder.data_path.parent)):
         if builder.data_path.exists():  # by another process, meanwhile
             return tfds_builders.make_builder(name, data_dir), False
         for left in builder.data_path.parent.glob(f"incomplete.*_{builder.data_path.name}"):
             left.rmtree()
-        builder.log.max_skipped = max_skipped
-        _build(builder, manual_dir, file_format)
+        _build(builder, manual_dir, max_skipped, file_format)
     return builder, True
 
 
-def _build(builder: face_builder.FaceBuilder, manual_dir: str | os.PathLike | None, file_format: str) -> None:
+def _check_format(builder: face_builder.FaceBuilder, wanted: str) -> None:
+    found = builder.info.file_format.value
+    if found != wanted:
+        raise BuildError(
+            f"{builder.data_dir}: built as {found}, not {wanted}; give another --data_dir, or delete that folder"
+        )
+
+
+def _build(
+    builder: face_builder.FaceBuilder,
+    manual_dir: str | os.PathLike | None,
+    max_skipped: float,
+    file_format: str,
+) -> None:
+    builder.log.max_skipped = max_skipped
     tfds.disable_progress_bar()  # the builder shows its own
     # TFDS announces on stdout that it downloads something, which it does not.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -75,19 +93,29 @@ def _build(builder: face_builder.FaceBuilder, manual_dir: str | os.PathLike | No
     (builder.data_path / LOG_FILE).write_text(builder.log.text())
 
 
-@contextlib.contextmanager
-def _locked(folder: epath.Path) -> Iterator[None]:
-    """Makes a folder and holds its lock, which the system frees however the process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if "://" in os.fspath(folder):  # an object store, which has no locks
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
+def _is_at(path: pathlib.Path, handle: IO) -> bool:
+    """Whether an open file is the one at a path."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path) -> Iterator[None]:
+    """Makes a folder and holds a lock there, which the system frees however the process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK_FILE
+    while True:
+        with path.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not _is_at(path, handle):
+                continue  # its last holder has removed the file meanwhile
+            try:
+                yield
+            finally:
+                path.unlink()
+            return
 
 
 def _check_manual_dir(builder: face_builder.FaceBuilder, manual_dir: str | os.PathLike | None) -> None:

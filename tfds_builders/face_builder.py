@@ -23,7 +23,7 @@ Records = Iterator[tuple[str, dict[str, object]]]
 Shards = list[Callable[[], Records]]
 
 SHOWN = 10  # how many skipped records a message lists
-LARGEST_SHARD = 256  # records; TFDS holds those of one shard in memory
+LARGEST_SHARD = 1024  # records
 
 
 @dataclasses.dataclass
@@ -68,7 +68,11 @@ class BuildLog:
         """One line that counts what was skipped, and the first of it."""
         if not (self.damaged or self.incomplete):
             return "Skipped nothing."
-        counts = f"Skipped {len(self.incomplete)} incomplete and {len(self.damaged)} damaged records:"
+        incomplete, damaged = (
+            sum(max(collections.Counter(splits).values()) for splits in skipped.values())
+            for skipped in (self.incomplete, self.damaged)
+        )
+        counts = f"Skipped {incomplete} incomplete and {damaged} damaged records:"
         return f"{counts}\n{_listing([*self.incomplete, *self.damaged])}"
 
     def text(self) -> str:
@@ -85,8 +89,8 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     A builder has a `scheme`, sets `_info` with `faces.features`, and in `_shard_iterators_per_split` gives each split
     `self._shards(split, samples, key, read)`.
 
-    It writes shard after shard, so that no more than one is in memory, and needs no TensorFlow. (TFDS's shuffling
-    builder holds a gigabyte and goes on with TensorFlow's files.)
+    It writes shard after shard and needs no TensorFlow. (TFDS's shuffling builder holds up to a gigabyte and goes on
+    with TensorFlow's files.)
 
     Attributes:
       scheme: of the landmarks.

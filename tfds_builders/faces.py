@@ -30,6 +30,16 @@ JPEG_QUALITY = 95
 REACH = 1.15
 
 
+class EncodedPicture(io.BytesIO):
+    """The bytes of an image file, which are given up when they are read: TFDS keeps all records of a shard."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """All bytes, once."""
+        data = super().read(size)
+        self.close()
+        return data
+
+
 class DamagedRecord(ValueError):  # noqa: N818 (it names the state of the data, and builders skip it)
     """A face that cannot be stored: its picture is unreadable or its annotation makes no sense."""
 
@@ -146,7 +156,7 @@ def make_record(
     from_original = geometry.invert(to_original)
     positions = geometry.transform_points(from_original, np.where(known[:, None], landmarks, 0.0))
     record = {
-        "image": io.BytesIO(encoded),
+        "image": EncodedPicture(encoded),
         "landmarks": np.where(known[:, None], positions, 0.0).astype(np.float32),
         "visibility": visibility.astype(np.uint8),
         "box": geometry.transform_points(from_original, face_box.reshape(2, 2)).reshape(4).astype(np.float32),

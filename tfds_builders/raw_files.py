@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Sequence
 
-from tfds_builders import faces
+from tfds_builders import BuildError, faces
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -16,11 +16,28 @@ def list_files(folder: pathlib.Path, suffixes: Sequence[str] = ()) -> list[pathl
     Args:
       folder: whose files.
       suffixes: in lower case; only files with one of them, in whatever case. All files if not given.
+
+    Raises:
+      BuildError: see `check_name`.
     """
     if not folder.is_dir():
         return []
     files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+    for path in files:
+        check_name(str(path.relative_to(folder)), folder)
     return [path for path in files if not suffixes or path.suffix.lower() in suffixes]
+
+
+def check_name(name: str, folder: pathlib.Path) -> None:
+    """Refuses the name of a file that no dataset can store.
+
+    Raises:
+      BuildError: if it is not in UTF-8.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise BuildError(f"{folder}: the name of the file {name!r} is not in UTF-8; rename it") from error
 
 
 def read_file(root: pathlib.Path, name: str) -> bytes:

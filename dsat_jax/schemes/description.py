@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dsat_jax.schemes.scheme import Scheme
 
 _NEEDED = ("name", "num_points", "mirror_pairs", "normaliser_points")
+MOST_POINTS = 10_000
 FIELDS = (*_NEEDED, "lines", "boundaries")
 
 
@@ -25,8 +26,8 @@ def parse_description(values: object, where: str) -> Scheme:
     """
     _check_fields(values, where)
     count = values["num_points"]
-    if type(count) is not int or count < 2:
-        raise ValueError(f"{where}: num_points is {count!r}, expected a whole number from 2 on")
+    if type(count) is not int or not 2 <= count <= MOST_POINTS:
+        raise ValueError(f"{where}: num_points is {count!r}, expected a whole number from 2 to {MOST_POINTS}")
     if not isinstance(values["name"], str) or not values["name"]:
         raise ValueError(f"{where}: name is {values['name']!r}, expected some text")
     ends = _normaliser_points(values["normaliser_points"], count, where)

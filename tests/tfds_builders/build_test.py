@@ -1,17 +1,18 @@
 """The build command and the loader, on the drawn 300W of its builder's tests."""
 
+import importlib.util
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import tensorflow_datasets as tfds
 
 import tfds_builders
-from tfds_builders import build
+from tfds_builders import BuildError, build
 
 ROOT = pathlib.Path(tfds_builders.__file__).parent
 RAW = ROOT / "w300" / "dummy_data"
@@ -73,14 +74,22 @@ def records(data_dir: str | pathlib.Path) -> list[tuple]:
 def test_a_build_that_was_killed_leaves_nothing_and_the_next_is_as_if_it_had_not_been(
     tiny_dataset: str, tmp_path: pathlib.Path
 ):
-    command = [sys.executable, "-m", "tfds_builders.build", "synthetic_faces/tiny", f"--data_dir={tmp_path}"]
-    process = subprocess.Popen(command, cwd=ROOT.parent, stderr=subprocess.DEVNULL)
+    # Killed by the build itself at its twentieth face, so that no clock decides.
+    program = """
+import os, signal, sys
+from tfds_builders import build, faces
+made = faces.make_record
+def make_record(*arguments, **details):
+    if details["name"].endswith("000020"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return made(*arguments, **details)
+faces.make_record = make_record
+build.build("synthetic_faces/tiny", data_dir=sys.argv[1])
+"""
+    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT.parent)
     folder = tmp_path / "synthetic_faces" / "tiny"
-    while not any(path.stat().st_size for path in folder.glob("incomplete.*/*")) and process.poll() is None:
-        time.sleep(0.005)
-    process.kill()
     assert process.wait() == -signal.SIGKILL
-    assert [path.name.partition(".")[0] for path in folder.iterdir()] == ["incomplete"]
+    assert sorted(path.name.partition(".")[0] for path in folder.iterdir()) == ["", "incomplete"]
     with pytest.raises(FileNotFoundError, match="has not been built"):
         tfds_builders.load_builder("synthetic_faces/tiny", tmp_path)
 
@@ -91,6 +100,26 @@ def test_a_build_that_was_killed_leaves_nothing_and_the_next_is_as_if_it_had_not
     assert records(tmp_path) == records(tiny_dataset)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is installed")
+def test_tfrecord_needs_tensorflow(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture):
+    command = ["synthetic_faces/tiny", "--file_format=tfrecord", f"--data_dir={tmp_path}"]
+    assert build.main(command) == 1
+    assert "error: TFRecord is written by TensorFlow, which is not installed" in capsys.readouterr().err
+
+
+def test_a_dataset_in_another_format_is_not_taken_for_the_one_asked_for(data_dir: pathlib.Path, capsys):
+    assert build.main(["w300", f"--data_dir={data_dir}", "--file_format=tfrecord"]) == 1
+    assert "w300/faces/1.0.0: built as array_record, not tfrecord; give another" in capsys.readouterr().err
+
+
+def test_a_name_that_no_dataset_can_store_is_refused(tmp_path: pathlib.Path):
+    raw = pathlib.Path(shutil.copytree(RAW, tmp_path / "raw"))
+    (raw / "afw" / os.fsdecode(b"caf\xe9.pts")).write_bytes(b"")
+    with pytest.raises(BuildError, match=r"name of the file .*caf.*is not in UTF-8; rename it"):
+        build.build("w300", raw, tmp_path / "data")
+    assert not (tmp_path / "data" / "w300" / "faces" / "1.0.0").exists()
+
+
 def test_processes_that_want_the_same_dataset_build_it_once(tmp_path: pathlib.Path):
     command = [sys.executable, "-m", "tfds_builders.build", "w300", f"--manual_dir={RAW}"]
     processes = [
@@ -99,7 +128,7 @@ def test_processes_that_want_the_same_dataset_build_it_once(tmp_path: pathlib.Pa
         )
         for _ in range(2)
     ]
-    lines = sorted(process.communicate()[0].splitlines()[0] for process in processes)
+    lines = sorted(process.communicate()[0] for process in processes)
     assert lines[0].startswith("Built w300/faces/1.0.0 in ")
     assert lines[1].startswith("w300/faces/1.0.0 is already built, nothing to do: ")
 
@@ -110,10 +139,6 @@ def test_processes_that_want_the_same_dataset_build_it_once(tmp_path: pathlib.Pa
         (["w3000"], "error: no dataset is called 'w3000'; there are "),
         (["w300/cut"], "error: w300 has no configuration called 'cut'; there are faces, original"),
         (["w300"], "error: w300 needs --manual_dir=DIR."),
-        (
-            ["synthetic_faces/tiny", "--file_format=tfrecord"],
-            "error: TFRecord is written by TensorFlow, which is not",
-        ),
         (["w300", "--manual_dir=missing"], "error: missing: there is no such folder."),
         (["w300", "--manual_dir=empty"], "error: empty: the folder is empty."),
         (["w300", "--manual_dir=other"], "error: other: no faces of 300W here."),

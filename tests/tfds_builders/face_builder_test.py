@@ -1,4 +1,4 @@
-"""The log of a build: what it counts, lists and refuses."""
+"""What builders share: the log of a build, and the records in their order."""
 
 import os
 
@@ -83,15 +83,18 @@ def test_few_pictures_are_in_memory(builder):
         taken.append(sample)
         return read(5 * sample)
 
-    shards = builder._shards("train", range(1000), str, counting)
-    assert len(shards) == 4
-    number = 0
+    shards = builder._shards("train", range(2050), str, counting)
+    lengths = []
     for shard in shards:
-        for _ in shard():
-            number += 1
-            assert len(taken) - number <= 2 * os.cpu_count()
-        assert len(taken) == number == len(set(taken)) <= 256 * len(shards)
-    assert number == 1000
+        before = len(taken)
+        for number, (_, record) in enumerate(shard(), start=1):
+            assert len(taken) - before - number <= 2 * os.cpu_count()
+            assert record["image"].read()  # as TFDS does; it keeps the record
+            assert record["image"].closed
+        lengths.append(number)
+        assert len(taken) == sum(lengths)
+    assert lengths == [683, 683, 684]
+    assert len(set(taken)) == 2050
 
 
 def test_a_sample_stands_where_tfds_would_have_put_it():

@@ -271,5 +271,5 @@ def test_an_unreadable_file_beside_a_picture_is_damaged(root: pathlib.Path):
 def test_a_picture_whose_name_is_not_in_utf_8_is_refused(root: pathlib.Path):
     write_pts(root)
     os.rename(root / "anna/0.jpg", os.fsencode(root) + b"/caf\xe9.jpg")
-    with pytest.raises(BuildError, match=r"found the picture 'caf\\udce9.jpg', expected a name in UTF-8"):
+    with pytest.raises(BuildError, match=r"the name of the file 'caf\\udce9.jpg' is not in UTF-8"):
         built(root)

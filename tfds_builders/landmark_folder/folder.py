@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tfds_builders import BuildError
 from tfds_builders.landmark_folder.options import FILE
-from tfds_builders.raw_files import PICTURE_SUFFIXES, stays_inside
+from tfds_builders.raw_files import PICTURE_SUFFIXES, check_name, stays_inside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ def walk(root: pathlib.Path) -> Contents:
     """Looks for pictures and points in a folder and all below it.
 
     Raises:
-      BuildError: if the name of a picture is not in UTF-8: no dataset can store it.
+      BuildError: see `check_name`.
     """
     pictures = []
     points: dict[str, dict[str, str]] = {".pts": {}, ".json": {}}
@@ -37,20 +37,13 @@ def walk(root: pathlib.Path) -> Contents:
             if name.startswith("."):  # what macOS leaves in archives
                 continue
             path = (pathlib.Path(folder) / name).relative_to(root)
+            check_name(path.as_posix(), root)
             suffix = path.suffix.lower()
             if suffix in PICTURE_SUFFIXES:
-                pictures.append(_in_utf_8(path.as_posix(), root))
+                pictures.append(path.as_posix())
             elif suffix in points and path.name != FILE:
                 points[suffix][path.with_suffix("").as_posix()] = path.as_posix()
     return Contents(pictures, points)
-
-
-def _in_utf_8(picture: str, root: pathlib.Path) -> str:
-    try:
-        picture.encode()
-    except UnicodeEncodeError as error:
-        raise BuildError(f"{root}: found the picture {picture!r}, expected a name in UTF-8") from error
-    return picture
 
 
 def choose_points(root: pathlib.Path, contents: Contents) -> str:

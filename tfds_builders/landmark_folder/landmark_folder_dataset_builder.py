@@ -72,7 +72,10 @@ Expected below manual_dir:
           FileNotFoundError: if none has been built.
         """
         if not self._metadata_file.exists():
-            raise FileNotFoundError(f"{self.data_path}: no landmark_folder has been built there")
+            raise FileNotFoundError(
+                f"{self.data_path}: no landmark_folder has been built there; build one with `python -m "
+                "tfds_builders.build landmark_folder --manual_dir=DIR`"
+            )
         return schemes.find(json.loads(self._metadata_file.read_text())["scheme"])
 
     def _shard_iterators_per_split(

@@ -101,7 +101,7 @@ https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw/ (r
                 first = samples.setdefault((sample.picture, sample.face), sample)
                 if first is not sample:
                     reason = f"{sample.landmarks}: the same face of {sample.picture} as {first.landmarks}"
-                    self.log.damaged[reason].append(split)
+                    self.log.incomplete[reason].append(split)
         return list(samples.values())
 
     def _sample(self, landmarks: str, group: str, split: str, pictures: dict[str, str]) -> Sample | None:

@@ -185,7 +185,7 @@ def test_half_a_dataset_is_an_error_with_the_expected_tree(
     )
 
 
-def test_a_face_annotated_twice_is_damage(copy: pathlib.Path, tmp_path: pathlib.Path):
+def test_a_face_annotated_twice_is_stored_once(copy: pathlib.Path, tmp_path: pathlib.Path):
     first, again = (copy / folder_of("test", group) / "image60001_2.pts" for group in ("right", "righthalf"))
     again.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(first, again)
@@ -194,7 +194,7 @@ def test_a_face_annotated_twice_is_damage(copy: pathlib.Path, tmp_path: pathlib.
         f"{folder_of('test', 'righthalf')}/image60001_2.pts: the same face of aflw/flickr/3/image60001.png as "
         f"{folder_of('test', 'right')}/image60001_2.pts"
     )
-    assert dict(builder.log.damaged) == {reason: ["test"]}
+    assert builder.log.incomplete[reason] == ["test"]
     assert builder.info.splits["test"].num_examples == 2
 
 

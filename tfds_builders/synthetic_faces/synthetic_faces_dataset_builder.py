@@ -41,10 +41,8 @@ class Builder(face_builder.FaceBuilder):
     scheme = SCHEME
 
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS's form)
-        *(
-            SyntheticFacesConfig(config.name, description=config.description, cut=config.cut)
-            for config in faces.CONFIGS
-        ),
+        SyntheticFacesConfig(faces.CONFIGS[0].name, description=faces.CONFIGS[0].description, cut=True),
+        SyntheticFacesConfig("original", description="The whole pictures as PNG, without loss.", cut=False),
         SyntheticFacesConfig(
             "tiny",
             description="A few faces, cut out, for a quick look and for tests.",
@@ -76,11 +74,15 @@ class Builder(face_builder.FaceBuilder):
             return f"{name(index)}#0"
 
         order = face_builder.shuffle(split, range(size), key)
-        drawings = draw_faces(config.seed, SPLITS.index(split), order, config.processes)
+        drawings = zip(
+            order, draw_faces(config.seed, SPLITS.index(split), order, config.processes), strict=True
+        )
 
         def read(index: int) -> dict[str, object]:
             """The arguments of `faces.make_record` for a face; asked for in that order."""
-            drawing = next(drawings)
+            drawn, drawing = next(drawings)
+            if drawn != index:
+                raise RuntimeError(f"face {index} of {split} was asked for, face {drawn} was drawn")
             return {
                 "picture": drawing.image,
                 "landmarks": drawing.points,

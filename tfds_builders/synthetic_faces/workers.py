@@ -5,6 +5,7 @@ the parent may run JAX's threads, and the parent's `__main__` is not imported ag
 spawn would.
 """
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -24,7 +25,7 @@ _WORTH_A_PROCESS = 100  # faces; fewer are drawn faster than a process starts
 def draw_faces(
     seed: int, split: int, indices: Sequence[int], processes: int | None = None
 ) -> Iterator[Drawing]:
-    """Draws faces of a split.
+    """Draws faces of a split; the drawing processes have ended when the last face is given.
 
     Args:
       seed: of the dataset.
@@ -34,7 +35,7 @@ def draw_faces(
         are few faces. The faces do not depend on it.
 
     Yields:
-      The drawings in the order of their indices.
+      The drawings in the order of `indices`.
 
     Raises:
       RuntimeError: if a drawing process ends early; its own message is on standard error.
@@ -45,33 +46,42 @@ def draw_faces(
         for index in indices:
             yield draw_face(seed, split, index)
         return
-    workers = [_start(seed, split, indices[first::processes]) for first in range(processes)]
-    try:
-        for index, worker in zip(indices, itertools.cycle(workers), strict=False):
+    with contextlib.ExitStack() as stack:
+        workers = [
+            stack.enter_context(_worker(seed, split, indices[first::processes])) for first in range(processes)
+        ]
+        for index, worker in zip(indices[:-1], itertools.cycle(workers), strict=False):
             yield _next_drawing(worker, index)
-    finally:
-        for worker in workers:
-            worker.stdout.close()
-            worker.kill()
-            worker.wait()
+        last = _next_drawing(workers[(len(indices) - 1) % processes], indices[-1])
+    yield last
 
 
-def _start(seed: int, split: int, indices: Sequence[int]) -> subprocess.Popen:
+@contextlib.contextmanager
+def _worker(seed: int, split: int, indices: Sequence[int]) -> Iterator[subprocess.Popen]:
+    """A process that writes the drawings of some faces to its standard output."""
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "tfds_builders.synthetic_faces.workers", str(seed), str(split)]
     # The processes are the parallelism: threads inside of NumPy's small products would only spin.
     settings = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=os.environ | settings)
-    with worker.stdin:
-        pickle.dump(list(indices), worker.stdin)
-    return worker
+    try:
+        with worker.stdin:
+            pickle.dump(list(indices), worker.stdin)
+        yield worker
+    finally:
+        worker.stdout.close()
+        worker.kill()
+        worker.wait()
 
 
 def _next_drawing(worker: subprocess.Popen, index: int) -> Drawing:
     try:
         return pickle.load(worker.stdout)
-    except EOFError as error:
+    except (
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:  # nothing more comes, or the end of a drawing is missing
         raise RuntimeError(
             f"the process that draws face {index} ended with status {worker.wait()}"
         ) from error

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from configs import wflw
-from dsat_jax import evaluate, mesh as meshes
+from dsat_jax import datasets, evaluate, mesh as meshes
 from dsat_jax.forward import Landmarks
 from tfds_builders import build
 from tfds_builders.wflw.conftest import keep_only_short_lists
@@ -24,7 +24,12 @@ def rows(raw: pathlib.Path, folder: pathlib.Path) -> dict[str, int]:
     config.data.data_dir = str(folder)
     config.evaluate.batch_size = 4
     summaries = evaluate.evaluate_splits(
-        corner_everywhere, {}, config, config.data.test, meshes.make_mesh(), folder
+        corner_everywhere,
+        {},
+        config,
+        datasets.test_splits(config, config.data.test),
+        meshes.make_mesh(),
+        folder,
     )
     return {name: row["faces"] for name, row in summaries.items()}
 
