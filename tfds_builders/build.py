@@ -51,8 +51,7 @@ def build(
     """
     builder = tfds_builders.make_builder(name, data_dir)
     if builder.data_path.exists():
-        _check_format(builder, file_format)
-        return builder, False
+        return _existing(name, data_dir, file_format), False
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         _check_manual_dir(builder, manual_dir)
     if file_format == "tfrecord" and importlib.util.find_spec("tensorflow") is None:
@@ -62,19 +61,22 @@ def build(
         return builder, True
     with _locked(pathlib.Path(builder.data_path.parent)):
         if builder.data_path.exists():  # by another process, meanwhile
-            return tfds_builders.make_builder(name, data_dir), False
+            return _existing(name, data_dir, file_format), False
         for left in builder.data_path.parent.glob(f"incomplete.*_{builder.data_path.name}"):
             left.rmtree()
         _build(builder, manual_dir, max_skipped, file_format)
     return builder, True
 
 
-def _check_format(builder: face_builder.FaceBuilder, wanted: str) -> None:
+def _existing(name: str, data_dir: str | os.PathLike | None, wanted: str) -> face_builder.FaceBuilder:
+    """The builder of a dataset that lies there; made anew, since one that was made before its end knows nothing."""
+    builder = tfds_builders.make_builder(name, data_dir)
     found = builder.info.file_format.value
     if found != wanted:
         raise BuildError(
             f"{builder.data_dir}: built as {found}, not {wanted}; give another --data_dir, or delete that folder"
         )
+    return builder
 
 
 def _build(
