@@ -289,7 +289,7 @@ def evaluate_run(
     if common != found:
         logging.warning("landmarks of %s are converted to %s", found.name, common.name)
         config.data.scheme = schemes.as_text(common)
-    splits = splits or datasets.test_splits(config, () if dataset else config.data.test)
     variables = restore_best(config, model, mesh, workdir)
+    splits = splits or datasets.test_splits(config, () if dataset else config.data.test)
     logging.info("evaluating %s on %s", workdir, config.data.dataset)
     return evaluate_splits(forward, variables, config, splits, mesh, out)

@@ -164,24 +164,26 @@ def test_drawing_processes_load_neither_jax_nor_tfds():
     assert done.stdout.strip() == "set()"
 
 
+def drawing_processes() -> list[int]:
+    """The ids of this process's children that draw."""
+    command = ["ps", "-ww", "--ppid", str(os.getpid()), "-o", "pid=,args="]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [int(line.split()[0]) for line in lines if "synthetic_faces.workers" in line]
+
+
 def test_the_drawing_processes_have_ended_when_the_last_face_is_given():
     drawings = draw_faces(2, 0, range(4), processes=2)
-    for _ in range(4):
+    next(drawings)
+    assert len(drawing_processes()) == 2
+    for _ in range(3):
         next(drawings)  # the generator is not asked for a fifth, so that it stays suspended
-    children = subprocess.run(
-        ["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True
-    )
-    assert "synthetic_faces.workers" not in children.stdout
+    assert drawing_processes() == []
 
 
 def test_a_drawing_process_that_dies_is_an_error_that_names_the_face():
     drawings = draw_faces(2, 0, range(40), processes=2)
     next(drawings)
-    children = subprocess.run(
-        ["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="], capture_output=True, text=True, check=True
-    )
-    for line in children.stdout.splitlines():
-        if "synthetic_faces.workers" in line:
-            os.kill(int(line.split()[0]), signal.SIGKILL)
+    for process in drawing_processes():
+        os.kill(process, signal.SIGKILL)
     with pytest.raises(RuntimeError, match=r"the process that draws face \d+ ended with status -9"):
         list(drawings)
