@@ -2,7 +2,6 @@
 
 import pathlib
 
-import jax
 import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint.checkpoint_managers import preservation_policy
@@ -64,18 +63,14 @@ class Checkpoints:
             )
         return step
 
-    def restore(self, step: int, template: TrainState, sharding: jax.sharding.Sharding) -> TrainState:
+    def restore(self, step: int, template: TrainState) -> TrainState:
         """The state saved at a step, placed on this run's devices.
 
         Args:
           step: from `newest_step` or `best_step`.
-          template: a state, or its abstract form, with the shapes and types to expect.
-          sharding: of every array.
+          template: from `state.template`: the shapes, types and shardings to expect.
         """
-        abstract = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), template
-        )
-        return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+        return self._manager.restore(step, args=ocp.args.StandardRestore(template))
 
     def close(self) -> None:
         """Waits until every save is on disk."""

@@ -20,7 +20,8 @@ LOTR_VARIANTS = {
     "lotr-r+": ("resnet50", 2, 192),
     "lotr-hr+": ("hrnet_w32", 2, 256),
 }
-MACHINE_FIELDS = ("data.data_dir", "train.reader_threads")  # may change from one part of a run to the next
+# May change from one part of a run to the next.
+MACHINE_FIELDS = ("data.data_dir", "train.reader_threads", "model.rematerialise", "mesh.model")
 
 
 def default() -> ConfigDict:
@@ -35,6 +36,7 @@ def default() -> ConfigDict:
     config.loss = _loss()
     config.optimizer = _optimizer()
     config.train = _train()
+    config.mesh = _mesh()
     config.evaluate = _evaluate()
     return config
 
@@ -173,8 +175,20 @@ def _train() -> ConfigDict:
     train.steps = 100_000
     train.log_every = 50
     train.evaluate_every = 2_000  # evaluates on validation and saves
+    train.save_every = 1_000  # saves, to go on from there
     train.reader_threads = 4
+    train.accumulate = (
+        1  # parts into which a batch is divided, one after the other on every device, to save memory
+    )
+    train.not_finite = "stop"  # or "skip": a step whose loss or gradient is not finite changes nothing
+    train.stall_seconds = 60.0  # without a batch from the reader until it is reported
     return train
+
+
+def _mesh() -> ConfigDict:
+    mesh = ConfigDict()
+    mesh.model = 1  # devices over which large arrays of the state are split; 1 keeps a copy on each
+    return mesh
 
 
 def _evaluate() -> ConfigDict:

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from absl import logging
 from flax import linen as nn
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -75,8 +74,8 @@ def make_evaluation_step(
     if target is not None:
         forward = in_scheme(forward, scheme, target)
     return jax.jit(
-        forward,
-        in_shardings=(meshes.replicated(mesh), meshes.split_batch(mesh)),
+        lambda variables, images: forward(meshes.gathered(variables, mesh), images),
+        in_shardings=(None, meshes.split_batch(mesh)),  # the variables come as they are placed
         out_shardings=meshes.replicated(mesh),
     )
 
@@ -107,10 +106,7 @@ def evaluate_split(
             "predicted": points[: len(batch["mask"])][batch["mask"]],
         }
         del batch["image"]
-        # Tiled: the rows of process 0, then of process 1, ..., as in the global batch.
-        batches.append(
-            multihost_utils.process_allgather(batch, tiled=True) if jax.process_count() > 1 else batch
-        )
+        batches.append(jax.tree.map(meshes.gather_rows, batch))
         predictions.append(points)
     rows = jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
     rows["predicted"] = np.concatenate(predictions)
@@ -246,8 +242,8 @@ def restore_best(config: ConfigDict, model: nn.Module, mesh: Mesh, workdir: path
     saved = checkpoints.Checkpoints(workdir)
     try:
         optimizer = make_optimizer(config.optimizer, config.train.steps)
-        template = state.template(model, optimizer, config.input.size)
-        return saved.restore(saved.best_step(), template, meshes.replicated(mesh)).ema
+        template = state.template(mesh, model, optimizer, config.input.size)
+        return saved.restore(saved.best_step(), template).ema
     finally:
         saved.close()
 

@@ -1,27 +1,80 @@
-"""Where arrays live: one mesh over all devices, the batch split over its axis 'data', everything else replicated."""
+"""Where arrays live: one mesh over all devices of all processes, the batch split over all of it.
+
+Parameters and the optimiser's state have a copy on every device, or, where the mesh's axis 'model' is longer than 1,
+large arrays are split over it (fully sharded data parallelism): XLA gathers each one when a layer needs it, and
+scatters its gradient.
+"""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+SMALLEST_SPLIT = 2**14  # elements; smaller arrays are not worth the messages
 
-def make_mesh() -> Mesh:
-    """A mesh of all devices of all processes with the one axis 'data'."""
+
+def make_mesh(model: int = 1) -> Mesh:
+    """A mesh of all devices of all processes.
+
+    Args:
+      model: length of the axis 'model'; the axis 'data' has the rest.
+
+    Raises:
+      ValueError: if the devices cannot be arranged so.
+    """
     # In the order of processes: each one's rows of a batch then follow those of the process before it.
     devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
-    return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))
+    if model < 1 or len(devices) % model:
+        raise ValueError(
+            f"config.mesh.model = {model} does not divide the {len(devices)} devices of this run"
+        )
+    grid = np.array(devices).reshape(-1, model)
+    return Mesh(grid, ("data", "model"), axis_types=(AxisType.Auto, AxisType.Auto))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The sharding of parameters and scalars: a copy on every device."""
+    """The sharding of scalars and of whatever all devices need whole: a copy on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def split_batch(mesh: Mesh) -> NamedSharding:
     """The sharding of a batch: its leading dimension over all devices."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+    return NamedSharding(mesh, PartitionSpec(("data", "model")))
+
+
+def split_large(tree: Any, mesh: Mesh) -> Any:
+    """The shardings of a state or parameters.
+
+    An array of at least `SMALLEST_SPLIT` elements is split over 'model' along its longest dimension that the axis
+    divides; others, and all where the axis has length 1, have a copy on every device.
+
+    Args:
+      tree: arrays, or their abstract form.
+      mesh: from `make_mesh`.
+
+    Returns:
+      A NamedSharding for every leaf.
+    """
+
+    def sharding(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+        parts = mesh.shape["model"]
+        fitting = [axis for axis, length in enumerate(leaf.shape) if length % parts == 0]
+        if parts == 1 or leaf.size < SMALLEST_SPLIT or not fitting:
+            return replicated(mesh)
+        longest = max(fitting, key=lambda axis: leaf.shape[axis])
+        return NamedSharding(mesh, PartitionSpec(*(None,) * longest, "model"))
+
+    return jax.tree.map(sharding, tree)
+
+
+def gathered(tree: Any, mesh: Mesh) -> Any:
+    """Inside jit: arrays whole on every device, for the layers that use them. Where they are split, XLA would else
+    split the activations in the same way, which costs more messages than it saves memory.
+    """
+    return jax.lax.with_sharding_constraint(tree, replicated(mesh))
 
 
 def place_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
@@ -32,17 +85,39 @@ def place_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
       mesh: from `make_mesh`.
 
     Returns:
-      Global arrays, split over 'data'.
+      Global arrays, split over all devices.
     """
     sharding = split_batch(mesh)
     return {name: jax.make_array_from_process_local_data(sharding, value) for name, value in batch.items()}
 
 
-def check_batch_size(name: str, batch_size: int) -> None:
+def gather_rows(rows: np.ndarray) -> np.ndarray:
+    """The rows of process 0, then of process 1, ..., as in the global batch, on every process, bit for bit.
+
+    Args:
+      rows: [rows, ...] of this process; as many on every process.
+    """
+    if jax.process_count() == 1:
+        return rows
+    # As bytes: JAX would make float32 of float64.
+    data = np.ascontiguousarray(rows).reshape(len(rows), -1).view(np.uint8)
+    gathered = np.asarray(multihost_utils.process_allgather(data, tiled=True))
+    return gathered.view(rows.dtype).reshape(-1, *rows.shape[1:])
+
+
+def check_batch_size(name: str, batch_size: int, parts: int = 1) -> None:
     """Refuses a batch that does not spread evenly over the devices.
+
+    Args:
+      name: of the field, for the error.
+      batch_size: over all devices and processes.
+      parts: into which the batch is divided first.
 
     Raises:
       ValueError: naming the field and the sizes.
     """
-    if batch_size % jax.device_count():
-        raise ValueError(f"{name} = {batch_size} does not spread evenly over {jax.device_count()} devices")
+    if batch_size % (jax.device_count() * parts):
+        raise ValueError(
+            f"{name} = {batch_size} does not spread evenly over {jax.device_count()} devices"
+            + (f" in {parts} parts" if parts > 1 else "")
+        )

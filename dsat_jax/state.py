@@ -54,18 +54,30 @@ def create(
     )
 
 
-def template(model: nn.Module, optimizer: optax.GradientTransformation, input_size: int) -> TrainState:
-    """The shapes and types of a state, without its arrays; for the arguments see `create`."""
-    return jax.eval_shape(lambda: create(model, optimizer, input_size, jax.random.key(0)))
+def template(
+    mesh: Mesh, model: nn.Module, optimizer: optax.GradientTransformation, input_size: int
+) -> TrainState:
+    """The shapes, types and shardings of a state on a mesh, without its arrays; for the arguments see `create`."""
+    abstract = jax.eval_shape(lambda: create(model, optimizer, input_size, jax.random.key(0)))
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        abstract,
+        meshes.split_large(abstract, mesh),
+    )
+
+
+def shardings(tree: Any) -> Any:
+    """The sharding of every leaf of a template or a state."""
+    return jax.tree.map(lambda leaf: leaf.sharding, tree)
 
 
 def create_on(
     mesh: Mesh, model: nn.Module, optimizer: optax.GradientTransformation, input_size: int, seed: int
 ) -> TrainState:
-    """The state at step 0, on every device of a mesh; for the arguments see `create`."""
+    """The state at step 0 on a mesh; for the arguments see `create`."""
     creation = jax.jit(
         lambda: create(model, optimizer, input_size, jax.random.key(seed)),
-        out_shardings=meshes.replicated(mesh),
+        out_shardings=shardings(template(mesh, model, optimizer, input_size)),
     )
     # Some hundred random generators that run once: on a CPU, optimising them takes 19 s, not doing so 4 s.
     on_cpu = jax.default_backend() == "cpu"
@@ -77,8 +89,10 @@ def with_backbone(created: TrainState, backbone: Mapping[str, Any]) -> TrainStat
 
     Args:
       created: from `create_on`.
-      backbone: 'params' and 'batch_stats' of the backbone.
+      backbone: 'params' and 'batch_stats' of the backbone, on the host.
     """
+    old = {"params": created.params["backbone"], "batch_stats": created.batch_stats["backbone"]}
+    backbone = jax.device_put(backbone, shardings(old))
     params = {**created.params, "backbone": backbone["params"]}
     batch_stats = {**created.batch_stats, "backbone": backbone["batch_stats"]}
     ema = jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats})

@@ -1,11 +1,10 @@
-"""Training: one jitted step with donated state, and the loop around it."""
+"""Training: the loop around the step, from a folder's newest checkpoint to the last step."""
 
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
@@ -13,7 +12,6 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dsat_jax import (
-    augment,
     config as run_config,
     datasets,
     evaluate,
@@ -21,86 +19,17 @@ from dsat_jax import (
     mesh as meshes,
     metrics,
     models,
-    objective,
     optimizer,
     pictures,
     schemes,
+    stall,
     state,
     torch_import,
 )
 from dsat_jax.checkpoints import Checkpoints
 from dsat_jax.meter import Meter, TrainingDivergedError
 from dsat_jax.recorder import Recorder
-
-Batch = Mapping[str, jax.Array]
-TrainingStep = Callable[[state.TrainState, Batch], tuple[state.TrainState, dict[str, jax.Array]]]
-
-DEVICE_FIELDS = ("image", "points", "weights", "damaged")
-
-
-def make_training_step(
-    model: nn.Module, transform: optax.GradientTransformation, config: ConfigDict, mesh: Mesh
-) -> TrainingStep:
-    """The jitted training step.
-
-    Args:
-      model: as made by `models.build_for`.
-      transform: the optimiser.
-      config: the run's configuration.
-      mesh: from `meshes.make_mesh`.
-
-    Returns:
-      A function of a state, which it consumes, and a batch with `DEVICE_FIELDS`; it returns the next state and
-      float32 scalars: loss and its parts, pixel_error (mean distance in input pixels), gradient_norm,
-      learning_rate, damaged (number of faces) and gate_openness where the model has a gate.
-    """
-    scheme = schemes.find(config.data.scheme)
-    schedule = optimizer.make_schedule(config.optimizer, config.train.steps)
-
-    def loss_of(params: Any, batch_stats: Any, batch: Batch, images: jax.Array, key: jax.Array) -> Any:
-        dropout_key, gate_key = jax.random.split(key)
-        prediction, updated = model.apply(
-            {"params": params, "batch_stats": batch_stats},
-            images,
-            train=True,
-            rngs={"dropout": dropout_key, "gate": gate_key},
-            mutable=["batch_stats"],
-        )
-        loss, parts = objective.total_loss(prediction, batch["points"], batch["weights"], config, scheme)
-        return loss, (parts, prediction, updated["batch_stats"])
-
-    def step(old: state.TrainState, batch: Batch) -> tuple[state.TrainState, dict[str, jax.Array]]:
-        augment_key, model_key = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), old.step))
-        images = augment.augment(augment_key, augment.to_unit_range(batch["image"]), config.augment)
-        images = augment.normalise(images, config.input.mean, config.input.std)
-        (loss, (parts, prediction, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
-            old.params, old.batch_stats, batch, images, model_key
-        )
-        updates, opt_state = transform.update(gradients, old.opt_state, old.params)
-        params = optax.apply_updates(old.params, updates)
-        averaged = state.update_ema(
-            old.ema, {"params": params, "batch_stats": batch_stats}, config.optimizer.ema, old.step
-        )
-        scalars = {
-            "loss": loss,
-            **{f"loss_{name}": part for name, part in parts.items()},
-            "pixel_error": _pixel_error(prediction.points, batch["points"], batch["weights"]),
-            "gradient_norm": optax.tree.norm(gradients),
-            "learning_rate": jnp.asarray(schedule(old.step), jnp.float32),
-            "damaged": batch["damaged"].sum().astype(jnp.float32),
-        }
-        if prediction.gates is not None:
-            scalars["gate_openness"] = prediction.gates.mean()
-        return state.TrainState(old.step + 1, params, batch_stats, opt_state, averaged), scalars
-
-    whole, split = meshes.replicated(mesh), meshes.split_batch(mesh)
-    return jax.jit(step, donate_argnums=0, in_shardings=(whole, split), out_shardings=(whole, whole))
-
-
-def _pixel_error(predicted: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Array:
-    """Mean distance over the known landmarks of a batch, input pixels."""
-    distance = jnp.linalg.norm(jax.lax.stop_gradient(predicted) - labels, axis=-1)
-    return (distance * weights).sum() / jnp.maximum(weights.sum(), 1.0)
+from dsat_jax.training_step import DEVICE_FIELDS, make_training_step
 
 
 def train(
@@ -121,9 +50,9 @@ def train(
       TrainingDivergedError: if a loss, a gradient or the validation's NME is no longer finite.
     """
     config = datasets.with_scheme(config)
-    for name in ("train", "evaluate"):
-        meshes.check_batch_size(f"config.{name}.batch_size", config[name].batch_size)
-    mesh = meshes.make_mesh()
+    mesh = meshes.make_mesh(config.mesh.model)
+    meshes.check_batch_size("config.train.batch_size", config.train.batch_size, config.train.accumulate)
+    meshes.check_batch_size("config.evaluate.batch_size", config.evaluate.batch_size)
     datasets.test_splits(config, config.data.test)  # now, not after hours of training
     sources = [datasets.read_split(config, split) for split in (config.data.train, config.data.validation)]
     model = models.build_for(config)
@@ -141,10 +70,11 @@ def train(
     meter = Meter(recorder, config.train.batch_size)
     try:
         for step in range(start + 1, config.train.steps + 1):
-            batch = next(batches)
+            with stall.reported(config.train.stall_seconds, f"the training images of step {step}"):
+                batch = next(batches)
             placed = meshes.place_batch({name: batch[name] for name in DEVICE_FIELDS}, mesh)
             current, scalars = training_step(current, placed)
-            meter.add(scalars)
+            meter.add(scalars, batch["record"])
             last, stop = step == config.train.steps, should_stop(step)
             if step % config.train.log_every == 0 or last:
                 meter.end_interval(step)
@@ -152,9 +82,10 @@ def train(
                 meter.pause(step)
                 saved.save(current, validate(step, current.ema))
                 meter.resume()
-            elif stop:
+            elif stop or step % config.train.save_every == 0:
                 meter.pause(step)
                 saved.save(current, None)
+                meter.resume()
             if stop and not last:
                 recorder.message(f"stopped at step {step}; the same command goes on from there")
                 return None
@@ -176,19 +107,17 @@ def _newest_state(
     newest = saved.newest_step()
     if newest is None:
         created = state.create_on(mesh, model, transform, config.input.size, config.seed)
-        return _with_pretrained_backbone(created, config.model, mesh)
-    template = state.template(model, transform, config.input.size)
-    return saved.restore(newest, template, meshes.replicated(mesh))
+        return _with_pretrained_backbone(created, config.model)
+    return saved.restore(newest, state.template(mesh, model, transform, config.input.size))
 
 
-def _with_pretrained_backbone(created: state.TrainState, config: ConfigDict, mesh: Mesh) -> state.TrainState:
+def _with_pretrained_backbone(created: state.TrainState, config: ConfigDict) -> state.TrainState:
     """The state with the backbone's weights from the file that `config.model` names, where it names one."""
     path = config.get("backbone_weights")
     if path is None:
         return created
     old = {"params": created.params["backbone"], "batch_stats": created.batch_stats["backbone"]}
-    backbone = torch_import.load_backbone(path, config.backbone, old)
-    return state.with_backbone(created, jax.device_put(backbone, meshes.replicated(mesh)))
+    return state.with_backbone(created, torch_import.load_backbone(path, config.backbone, old))
 
 
 def _opening(
@@ -232,9 +161,9 @@ def _make_validation(
             raise TrainingDivergedError(f"the validation NME of step {step} is {nme}; it was not saved")
         recorder.scalars(step, {"validation_nme": nme})
         recorder.message(f"step {step}: validation NME {nme:.2f} % ({normaliser})")
-        grid = pictures.sample_grid(result.sample, schemes.find(config.data.scheme))
-        recorder.image(step, "validation", grid)
-        if jax.process_index() == 0:
+        if jax.process_index() == 0:  # whose rows of the first batch are faces, not filling
+            grid = pictures.sample_grid(result.sample, schemes.find(config.data.scheme))
+            recorder.image(step, "validation", grid)
             pictures.write_image(workdir / pictures.SAMPLES_FILE, grid)
         return nme
 

@@ -11,7 +11,13 @@ from dsat_jax.recorder import METRICS_LOG, Recorder
 
 
 def scalars(loss: float = 1.0, gradient_norm: float = 1.0, damaged: float = 0.0) -> dict[str, np.ndarray]:
-    values = {"loss": loss, "gradient_norm": gradient_norm, "damaged": damaged, "learning_rate": 0.1}
+    values = {
+        "loss": loss,
+        "gradient_norm": gradient_norm,
+        "damaged": damaged,
+        "learning_rate": 0.1,
+        "skipped": 0.0,
+    }
     return {name: np.float32(value) for name, value in (values | {"pixel_error": 2.0}).items()}
 
 
@@ -21,8 +27,35 @@ def scalars(loss: float = 1.0, gradient_norm: float = 1.0, damaged: float = 0.0)
 def test_what_is_not_finite_stops_the_run_with_its_step(tmp_path, bad, name):
     meter = Meter(Recorder(tmp_path, 0, 10, active=False), batch_size=8)
     for values in (scalars(), scalars(**bad), scalars()):
-        meter.add(values)
-    with pytest.raises(TrainingDivergedError, match=rf"{name} of step 6 is (nan|inf) \(learning rate 0\.1\)"):
+        meter.add(values, np.array([3, 77]))
+    with pytest.raises(
+        TrainingDivergedError, match=rf"{name} of step 6 is (nan|inf) \(learning rate 0\.1, records 3, 77\)"
+    ):
+        meter.pause(step=7)
+
+
+def skipped(**bad: float) -> dict[str, np.ndarray]:
+    return scalars(**bad) | {"skipped": np.float32(1.0)}
+
+
+def test_a_skipped_step_is_named_and_takes_no_part_in_the_means(tmp_path, caplog):
+    recorder = Recorder(tmp_path, 0, 4, active=True)
+    meter = Meter(recorder, batch_size=8)
+    meter.add(scalars(loss=2.0), np.array([1, 2]))
+    meter.add(skipped(loss=np.nan), np.array([3, 77]))
+    meter.end_interval(2)
+    meter.pause(2)
+    recorder.close()
+    assert "the loss of step 2 is nan (learning rate 0.1, records 3, 77): left out" in caplog.text
+    (line,) = [json.loads(line) for line in (tmp_path / METRICS_LOG).read_text().splitlines()]
+    assert (line["loss"], line["skipped_steps"]) == (2.0, 1.0)
+
+
+def test_an_interval_of_skipped_steps_stops_the_run(tmp_path):
+    meter = Meter(Recorder(tmp_path, 0, 10, active=False), batch_size=8)
+    for _ in range(3):
+        meter.add(skipped(gradient_norm=np.inf), np.array([5]))
+    with pytest.raises(TrainingDivergedError, match="none of the steps 5 to 7 was finite: all were left out"):
         meter.pause(step=7)
 
 
@@ -30,7 +63,7 @@ def test_means_counts_and_speed_of_each_interval(tmp_path):
     recorder = Recorder(tmp_path, 0, 4, active=True)
     meter = Meter(recorder, batch_size=8)
     for step in (1, 2, 3, 4):
-        meter.add(scalars(loss=step, damaged=1.0))
+        meter.add(scalars(loss=step, damaged=1.0), np.arange(8))
         time.sleep(0.05)
         if step % 2 == 0:
             meter.end_interval(step)

@@ -1,10 +1,7 @@
 """A tiny run from data to landmarks: trained, resumed, evaluated, and used on pictures."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -126,30 +123,16 @@ def test_another_configuration_is_refused_in_the_same_folder(run, config):
         train.train(other, workdir)
 
 
-def test_four_devices_train_as_one(run, tmp_path):
-    """Augmentation, gate noise and batch statistics too; and a batch that does not spread over them is refused."""
-    workdir, _ = run
-    script = """if True:
-        import pathlib, sys
-        from dsat_jax import config, train
-        loaded = config.load(pathlib.Path(sys.argv[1]))
-        train.train(loaded, pathlib.Path(sys.argv[2]))
-        loaded.train.batch_size = 6
-        train.train(loaded, pathlib.Path(sys.argv[2]) / "other")
-    """
-    environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
-    }
-    command = [sys.executable, "-c", script, str(workdir), str(tmp_path)]
-    result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert "config.train.batch_size = 6 does not spread evenly over 4 devices" in result.stderr
-    for one, four in zip(logged(workdir), logged(tmp_path), strict=True):
-        for name in set(one) - {"images_per_second"}:
-            # Rounding that moves one activation across its ReLU's corner moves the gradient, not the loss.
-            tolerance = 0.05 if name == "gradient_norm" else 1e-3
-            assert four[name] == pytest.approx(one[name], rel=tolerance), (name, one["step"])
+def test_a_batch_that_does_not_spread_over_the_devices_is_refused(config):
+    meshes.check_batch_size("config.train.batch_size", 8 * jax.device_count(), parts=4)
+    with pytest.raises(
+        ValueError, match=r"train\.batch_size = 6 does not spread evenly over . devices in 4 parts"
+    ):
+        meshes.check_batch_size("config.train.batch_size", 6, parts=4)
+    with pytest.raises(
+        ValueError, match=r"config\.mesh\.model = 3 does not divide the . devices of this run"
+    ):
+        meshes.make_mesh(3)
 
 
 def test_moving_average_by_hand():

@@ -28,6 +28,7 @@ def default_dsat() -> ConfigDict:
             "embedding_dropout": 0.1,
             "attention_dropout": 0.1,
             "upsample": True,
+            "rematerialise": False,
             "dtype": "float32",
         }
     )
@@ -50,6 +51,7 @@ def default_lotr() -> ConfigDict:
             "head_width": 512,
             "position": "learned",
             "dropout": 0.1,
+            "rematerialise": False,
             "dtype": "float32",
         }
     )

@@ -15,7 +15,7 @@ from dsat_jax.decode import soft_argmax, to_input_pixels
 from dsat_jax.models.cross_scale import ChannelTransformer
 from dsat_jax.models.gate import GATES
 from dsat_jax.models.hourglass import Hourglass
-from dsat_jax.models.layers import ConvBlock, TransposedConv, conv3x3, max_pool
+from dsat_jax.models.layers import ConvBlock, TransposedConv, conv3x3, max_pool, rematerialised
 from dsat_jax.models.prediction import Prediction
 
 INPUT_MULTIPLE = 32  # the stem halves the input once, an hourglass four times
@@ -37,6 +37,7 @@ class DSAT(nn.Module):
       attention_dropout: rate on their attention maps and outputs.
       upsample: true for heatmaps of the input's resolution, as the original; false for half of it, which
         saves a transposed convolution and three quarters of the heatmaps.
+      rematerialise: whether the backward pass computes the hourglasses' activations anew instead of keeping them.
       dtype: compute dtype; parameters, statistics, softmax and heatmaps are float32.
     """
 
@@ -50,6 +51,7 @@ class DSAT(nn.Module):
     embedding_dropout: float = 0.1
     attention_dropout: float = 0.1
     upsample: bool = True
+    rematerialise: bool = False
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -79,8 +81,9 @@ class DSAT(nn.Module):
             embedding_dropout=self.embedding_dropout,
             attention_dropout=self.attention_dropout,
         )
+        hourglass = rematerialised(Hourglass) if self.rematerialise else Hourglass
         for i in range(self.stacks):
-            x = Hourglass(transformer, self.dtype, name=f"hourglass_{i + 1}")(x, train)
+            x = hourglass(transformer, self.dtype, name=f"hourglass_{i + 1}")(x, train)
         heatmaps = self._head(x, train).astype(jnp.float32)
         stride = images.shape[1] // heatmaps.shape[1]
         points = to_input_pixels(soft_argmax(heatmaps[..., : self.num_points]), stride)

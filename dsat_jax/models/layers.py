@@ -4,6 +4,7 @@ Images are [batch, height, width, channels]. Parameters and normalisation statis
 what the products are computed in.
 """
 
+import inspect
 from collections.abc import Sequence
 
 import jax
@@ -49,6 +50,12 @@ def batch_norm(train: bool, name: str, dtype: jnp.dtype, axis: int | Sequence[in
         dtype=dtype,
         name=name,
     )
+
+
+def rematerialised(module: type[nn.Module]) -> type[nn.Module]:
+    """A module whose activations the backward pass computes anew. It is called with `train` by position."""
+    position = list(inspect.signature(module.__call__).parameters).index("train")  # `self` is 0
+    return nn.remat(module, static_argnums=(position,))
 
 
 class FrozenBatchNorm(nn.Module):

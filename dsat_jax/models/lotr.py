@@ -15,7 +15,7 @@ from flax import linen as nn
 from dsat_jax.choices import choose
 from dsat_jax.models.backbones import BACKBONES
 from dsat_jax.models.backbones.blocks import STRIDE
-from dsat_jax.models.layers import TransposedConv, batch_norm
+from dsat_jax.models.layers import TransposedConv, batch_norm, rematerialised
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.models.transformer import HE, POSITIONS, DecoderLayer, EncoderLayer
 
@@ -39,6 +39,8 @@ class LOTR(nn.Module):
       head_width: of the two hidden layers of the landmark head.
       position: a key of `POSITIONS`.
       dropout: rate inside the Transformer.
+      rematerialise: whether the backward pass computes the activations of the backbone and of the Transformer's layers
+        anew instead of keeping them.
       dtype: compute dtype; parameters, statistics, softmax and coordinates are float32.
     """
 
@@ -54,6 +56,7 @@ class LOTR(nn.Module):
     head_width: int = 512
     position: str = "learned"
     dropout: float = 0.1
+    rematerialise: bool = False
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -78,15 +81,16 @@ class LOTR(nn.Module):
             self.dtype
         )
         layer = {"width": self.feed_forward, "dropout": self.dropout, "dtype": self.dtype}
+        encoder, decoder = self._kept(EncoderLayer), self._kept(DecoderLayer)
         memory = features.reshape(batch, height * width, self.dim)
         for i in range(self.encoder_layers):
-            memory = EncoderLayer(self.heads, **layer, name=f"encoder_{i + 1}")(memory, position, train)
+            memory = encoder(self.heads, **layer, name=f"encoder_{i + 1}")(memory, position, train)
         queries = self.param("queries", nn.initializers.normal(QUERY_STD), (self.num_points, self.dim))
         x = jnp.broadcast_to(queries.astype(self.dtype), (batch, self.num_points, self.dim))
         head = LandmarkHead(self.head_width, self.dtype, name="head")
         points = []
         for i in range(self.decoder_layers):
-            x = DecoderLayer(self.heads, **layer, name=f"decoder_{i + 1}")(x, memory, position, train)
+            x = decoder(self.heads, **layer, name=f"decoder_{i + 1}")(x, memory, position, train)
             points.append(from_relative(head(x), images.shape[1]))
         return Prediction(points=points[-1], auxiliary_points=jnp.stack(points, axis=1)[:, :-1])
 
@@ -106,10 +110,15 @@ class LOTR(nn.Module):
                 raise ValueError(f"LOTR needs {name} of at least {smallest}, got {getattr(self, name)}")
 
     @nn.nowrap
+    def _kept(self, module: type[nn.Module]) -> type[nn.Module]:
+        """A module, or the same rematerialised."""
+        return rematerialised(module) if self.rematerialise else module
+
+    @nn.nowrap
     def _features(self, images: jax.Array, train: bool) -> jax.Array:
         """[batch, S, S, 3] -> [batch, height, width, dim]; the map's side is S / 32, doubled by each up-sampling."""
         backbone = choose(BACKBONES, self.backbone, "backbone")
-        x = backbone(frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(images, train)
+        x = self._kept(backbone)(frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(images, train)
         x = nn.Dense(self.dim, dtype=self.dtype, kernel_init=HE, name="project")(x)
         for i in range(1, self.upsamplings + 1):
             x = TransposedConv(self.dim, HE, dtype=self.dtype, name=f"upsample_{i}")(x)
