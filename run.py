@@ -6,9 +6,7 @@ python run.py --mode=predict --workdir=runs/synthetic --images='photos/*.jpg' --
 """
 
 import pathlib
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from absl import app, flags, logging
@@ -36,6 +34,10 @@ _OUT = flags.DEFINE_string("out", "predictions", "predict: folder of the results
 _BOXES = flags.DEFINE_string("boxes", None, "predict: a .json file with face boxes for each picture.")
 _WHOLE_IMAGE = flags.DEFINE_bool("whole-image", False, "predict: each picture is one face, no detection.")
 
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "Several processes: HOST:PORT of process 0.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several processes: how many.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several processes: which one this is, from 0.")
+
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the mode that the flags name; returns the exit code."""
@@ -44,6 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
     try:
+        _join_processes()
         return MODES[_MODE.value]()
     except (ValueError, OSError) as error:
         if logging.level_debug():
@@ -51,31 +54,22 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse(str(error))
 
 
+def _join_processes() -> None:
+    from dsat_jax import distributed
+
+    distributed.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+
+
 def _train() -> int:
-    from dsat_jax import datasets, train
+    from dsat_jax import datasets, distributed, train
 
     if _CONFIG.value is None:
         raise ValueError("--mode=train needs --config, for example --config=configs/synthetic.py")
     datasets.build_if_generated(_CONFIG.value)
-    stop = _stop_on_signals()
     workdir = pathlib.Path(_WORKDIR.value or f"runs/{_CONFIG.value.name}")
-    summaries = train.train_and_evaluate(_CONFIG.value, workdir, lambda step: stop.is_set())
+    with distributed.lost_processes_named():
+        summaries = train.train_and_evaluate(_CONFIG.value, workdir, distributed.stop_on_signals())
     return STOPPED if summaries is None else 0
-
-
-def _stop_on_signals() -> threading.Event:
-    """An event that the first SIGTERM or SIGINT sets; a second one ends the program as usual."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: object) -> None:
-        del frame
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-        print("stopping after this step; once more ends at once", file=sys.stderr)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
-    return stop
 
 
 def _evaluate() -> int:

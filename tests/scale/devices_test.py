@@ -1,0 +1,84 @@
+"""The same run on other numbers of devices and processes: the same batches, losses and figures."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+TOLERANCE = 1e-4  # relative, of every loss
+
+
+def launch(workdir: pathlib.Path, data_dir: str, devices: int, processes: int, *arguments: str) -> list[dict]:
+    """Runs `tiny_run.py` in processes of some fake devices each; returns what process 0 has printed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(pathlib.Path(__file__).with_name("tiny_run.py")), *arguments]
+    command += [f"--workdir={workdir}", f"--data_dir={data_dir}"]
+    started = []
+    for index in range(processes):
+        joined = (
+            [f"--coordinator=127.0.0.1:{port}", f"--num_processes={processes}", f"--process_id={index}"]
+            if processes > 1
+            else []
+        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen([*command, *joined], cwd=ROOT, env=environment, **pipes))
+    outputs = [process.communicate(timeout=900) for process in started]
+    for process, (_, errors) in zip(started, outputs, strict=True):
+        assert process.returncode == 0, errors[-3000:]
+    return json.loads(outputs[0][0].splitlines()[-1])
+
+
+def largest_difference(one: dict, other: dict) -> float:
+    """Of the losses, relative to those of the first run."""
+    losses = np.array(one["losses"])
+    return float((np.abs(np.array(other["losses"]) - losses) / losses).max())
+
+
+def check_equal(one: dict, other: dict) -> None:
+    assert one["records"] == other["records"]
+    assert largest_difference(one, other) < TOLERANCE
+    check_evaluation(one, other, tolerance=1e-3)  # of parameters that differ by rounding
+
+
+def check_evaluation(one: dict, other: dict, tolerance: float) -> None:
+    for subset, row in one["summaries"].items():
+        for name, figure in row.items():
+            assert other["summaries"][subset][name] == pytest.approx(figure, rel=tolerance), (subset, name)
+
+
+def test_two_processes_of_two_devices_train_as_one_device(tmp_path, tiny_dataset):
+    """Large arrays of the state are split, too."""
+    arguments = ("--model=dsat", "--steps=4")
+    one = launch(tmp_path / "one", tiny_dataset, 1, 1, *arguments)
+    four = launch(tmp_path / "four", tiny_dataset, 2, 2, *arguments, "--mesh_model=2")
+    assert len(one["losses"]) == len(one["records"]) == 4
+    check_equal(one, four)
+    again = launch(tmp_path / "one", tiny_dataset, 2, 2, *arguments, "--mesh_model=4")
+    check_evaluation(one, again, tolerance=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["dsat", "lotr"])
+def test_any_number_of_devices_and_processes_trains_as_one(tmp_path, tiny_dataset, model):
+    """`pytest -m slow -s tests/scale` prints the table of the README."""
+    arguments = (f"--model={model}", "--steps=20")
+    one = launch(tmp_path / "one", tiny_dataset, 1, 1, *arguments)
+    for devices, processes, split in ((2, 1, 1), (4, 1, 1), (8, 1, 1), (2, 2, 1), (4, 1, 4), (2, 2, 2)):
+        name = f"{processes}x{devices}, state split over {split}"
+        other = launch(tmp_path / name, tiny_dataset, devices, processes, *arguments, f"--mesh_model={split}")
+        print(f"{model} {name}: largest relative difference of a loss {largest_difference(one, other):.1e}")
+        check_equal(one, other)
+        again = launch(
+            tmp_path / "one", tiny_dataset, devices, processes, *arguments, f"--mesh_model={split}"
+        )
+        check_evaluation(one, again, tolerance=1e-6)

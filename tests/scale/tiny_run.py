@@ -1,0 +1,68 @@
+"""A tiny run as one of several processes, for tests: `python tests/scale/tiny_run.py --model=dsat --workdir=DIR ...`.
+
+The last line of standard output is the run as JSON: loss at every step, the records of every global batch, and the
+final summaries. A folder that holds a finished run is evaluated only.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+
+import jax
+from ml_collections import ConfigDict
+
+from configs import synthetic
+from dsat_jax import datasets, distributed, inputs, mesh as meshes, train
+from dsat_jax.recorder import METRICS_LOG
+
+SHRUNK = {
+    "dsat": {"width": 8, "stacks": 1, "transformer_layers": 1, "heads": 2},
+    "lotr": {"dim": 16, "heads": 2, "feed_forward": 32, "head_width": 16, "dropout": 0.1},
+}
+
+
+def tiny_config(model: str, data_dir: str, steps: int) -> ConfigDict:
+    """The configuration of a model, shrunk: 64 faces, 32 pixels; dropout, gate coins and augmentation all at work."""
+    config = synthetic.get_config("dsat" if model == "dsat" else "lotr-m")
+    config.data.update(dataset="synthetic_faces/tiny", data_dir=data_dir)
+    config.data.update(train="train[:48]", validation="train[48:]")
+    config.input.size = 32
+    config.model.update(SHRUNK[model])
+    config.augment.update(occlusion=0.3, grey=0.1, low_resolution=0.2, rotation=20.0)
+    config.optimizer.update(warmup_steps=2, learning_rate=1e-3)
+    config.train.update(batch_size=8, steps=steps, log_every=1, evaluate_every=steps)
+    config.evaluate.batch_size = 8
+    return config
+
+
+def main() -> None:
+    """Runs, and prints what it was."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", choices=SHRUNK, required=True)
+    parser.add_argument("--workdir", type=pathlib.Path, required=True)
+    parser.add_argument("--data_dir", required=True)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--mesh_model", type=int, default=1)
+    parser.add_argument("--coordinator")
+    parser.add_argument("--num_processes", type=int)
+    parser.add_argument("--process_id", type=int)
+    options = parser.parse_args()
+    distributed.start(options.coordinator, options.num_processes, options.process_id)
+    config = tiny_config(options.model, options.data_dir, options.steps)
+    config.mesh.model = options.mesh_model
+    meshes.SMALLEST_SPLIT = 64  # so that the tiny network's arrays are split, too
+    summaries = train.train_and_evaluate(config, options.workdir)
+    source = datasets.read_split(config, config.data.train)
+    batches = inputs.training_batches(config, source, 0, jax.process_index(), jax.process_count())
+    taken = itertools.islice(batches, options.steps)
+    records = [meshes.gather_rows(batch["record"]).tolist() for batch in taken]
+    batches.close()
+    if jax.process_index() == 0:
+        lines = [json.loads(line) for line in (options.workdir / METRICS_LOG).read_text().splitlines()]
+        losses = [line["loss"] for line in lines if "loss" in line]
+        print(json.dumps({"losses": losses, "records": records, "summaries": summaries}))
+
+
+if __name__ == "__main__":
+    main()
