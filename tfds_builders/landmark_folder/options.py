@@ -5,8 +5,8 @@ import pathlib
 import reprlib
 
 from dsat_jax.schemes import Scheme, read_scheme
+from dsat_jax.text_files import parse_json
 from tfds_builders import BuildError
-from tfds_builders.landmark_folder.text_files import parse_json
 from tfds_builders.raw_files import stays_inside
 
 FILE = "landmarks.json"
