@@ -6,6 +6,7 @@ python run.py --mode=predict --workdir=runs/synthetic --images='photos/*.jpg' --
 """
 
 import pathlib
+import re
 import signal
 import sys
 import threading
@@ -171,13 +172,13 @@ def _locate(error: Exception, arguments: Sequence[str]) -> str | None:
 
 def _misfit(error: Exception, arguments: Sequence[str]) -> str:
     """The override that asks for a field that the configuration does not have."""
-    field = str(error).strip("\"'")
-    named = [
-        argument for argument in arguments if isinstance(error, AttributeError) and f".{field}" in argument
-    ]
-    wrong = named or [argument for argument in arguments if argument.startswith(("-config.", "--config."))]
-    field = repr(field) if named else "of that name"
-    return f"the configuration has no field {field}, asked for by {' '.join(wrong)}"
+    # ml_collections begins with the field's name, in several kinds of quotation marks.
+    word = re.search(r"\w+", str(error)) if isinstance(error, AttributeError | KeyError) else None
+    named = [argument for argument in arguments if word and f".{word[0]}" in argument]
+    if named:
+        return f"the configuration has no field {word[0]!r}, asked for by {' '.join(named)}"
+    overrides = [argument for argument in arguments if argument.startswith(("-config.", "--config."))]
+    return f"the configuration does not have the fields of {' '.join(overrides)}"
 
 
 if __name__ == "__main__":

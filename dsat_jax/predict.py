@@ -222,10 +222,10 @@ def predict_files(
         try:
             image = read_image(file)
         except (ValueError, OSError) as error:
-            if len(files) == 1:
-                raise
             tqdm.tqdm.write(f"skipped: {error}")
             counts["unreadable"] += 1
+            if counts["unreadable"] == len(files):
+                raise ValueError(f"none of the {len(files)} pictures could be read: {error}") from error
             continue
         faces = landmarker(image, find_boxes(file, image))
         if not faces:
@@ -233,8 +233,6 @@ def predict_files(
             counts["without a face"] += 1
         counts["faces"] += len(faces)
         landmark_files.write_results(file, stem, image, faces, landmarker.scheme)
-    if counts["unreadable"] == len(files):
-        raise ValueError(f"none of the {len(files)} pictures could be read")
     summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "faces")
     print(f"{len(files)} pictures: {summary}; results in {out}")
     return counts["faces"]
