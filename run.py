@@ -6,7 +6,9 @@ python run.py --mode=predict --workdir=runs/synthetic --images='photos/*.jpg' --
 """
 
 import pathlib
+import re
 import sys
+import traceback
 from collections.abc import Sequence
 
 from absl import app, flags, logging
@@ -95,7 +97,10 @@ def _run_folder() -> pathlib.Path:
         )
     if not _WORKDIR.value:
         raise ValueError(f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run")
-    return pathlib.Path(_WORKDIR.value)
+    folder = pathlib.Path(_WORKDIR.value)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"--workdir={folder} is no folder, expected that of a trained run")
+    return folder
 
 
 MODES = {"train": _train, "evaluate": _evaluate, "predict": _predict}
@@ -108,19 +113,66 @@ def _refuse(message: str) -> int:
 
 
 def _parse_flags(arguments: Sequence[str]) -> Sequence[str]:
-    """Parses the command line; a flag, a configuration or a field of it that does not exist ends the program."""
+    """Parses the command line; whatever is wrong with it, or with the configuration, ends the program."""
     try:
         remaining = flags.FLAGS(arguments)
-        if _CONFIG.value is not None:
-            _CONFIG.value.get("name")  # raises now if the file could not be loaded, not at its first use
-    except AttributeError as error:  # ml_collections, for a field that the configuration does not have
-        field = str(error).strip("\"'")
-        wrong = [argument for argument in arguments if f".{field}" in argument]
-        sys.exit(_refuse(f"the configuration has no field {field!r}, asked for by {' '.join(wrong)}"))
+        if flags.FLAGS["config"].present:
+            _check_config()
     except (flags.Error, ValueError, OSError) as error:
-        # The last line of ml_collections' report names the cause.
-        sys.exit(_refuse(str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ")))
+        sys.exit(_refuse(_in_one_line(str(error))))
+    except (
+        Exception
+    ) as error:  # a configuration is a program, and an override a path into it: both fail in any way
+        sys.exit(_refuse(_locate(error, arguments) or _misfit(error, arguments)))
     return remaining
+
+
+def _check_config() -> None:
+    """Raises what kept the configuration from being loaded, and what is wrong with its fields."""
+    getattr(_CONFIG.value, "name", None)
+    from dsat_jax import config
+
+    config.check(_CONFIG.value, config_flags.get_config_filename(flags.FLAGS["config"]))
+
+
+def _in_one_line(report: str) -> str:
+    """The cause in a report of absl, or of ml_collections, which holds a whole traceback."""
+    first, *others = report.strip().splitlines()
+    if not others:
+        return first.removeprefix("Configuration is not available because of an earlier failure to load: ")
+    flag, reported, _ = first.partition(": Error whilst parsing config file:")
+    cause = others[-1].strip().removeprefix("ValueError: ")
+    return f"{flag}: {cause}" if reported else cause
+
+
+def _locate(error: Exception, arguments: Sequence[str]) -> str | None:
+    """Where in the configuration file an error was raised, and what it is; None if it was raised elsewhere."""
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, SyntaxError):
+        files = [argument for argument in arguments if argument.startswith(("-config=", "--config="))]
+        where = f"{error.filename}, line {error.lineno}" if error.filename else " ".join(files)
+        return f"{where}: {type(error).__name__}: {error.msg}"
+    frames = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__") == "config_config"  # what ml_collections calls it
+    ]
+    if frames:
+        return "{}, line {}: {}".format(*frames[-1], what)
+    if isinstance(error, AttributeError) and error.name == "get_config":
+        return f"{error.obj.__file__} has no function get_config, expected a configuration"
+    return None
+
+
+def _misfit(error: Exception, arguments: Sequence[str]) -> str:
+    """The override that asks for a field that the configuration does not have."""
+    # ml_collections begins with the field's name, in several kinds of quotation marks.
+    word = re.search(r"\w+", str(error)) if isinstance(error, AttributeError | KeyError) else None
+    named = [argument for argument in arguments if word and f".{word[0]}" in argument]
+    if named:
+        return f"the configuration has no field {word[0]!r}, asked for by {' '.join(named)}"
+    overrides = [argument for argument in arguments if argument.startswith(("-config.", "--config."))]
+    return f"the configuration does not have the fields of {' '.join(overrides)}"
 
 
 if __name__ == "__main__":

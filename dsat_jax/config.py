@@ -6,11 +6,12 @@ A file in `configs/` starts from `default()` and changes what it needs; the comm
 
 import json
 import pathlib
+import reprlib
 
 import jax
 from ml_collections import ConfigDict, config_dict
 
-from dsat_jax import models
+from dsat_jax import config_check, models, text_files
 
 FILE_NAME = "config.json"
 # The paper's models: backbone, up-samplings, side of the input.
@@ -238,33 +239,45 @@ def load(workdir: pathlib.Path) -> ConfigDict:
 
     Raises:
       FileNotFoundError: if the folder holds no run.
-      ValueError: if a field is unknown to, or missing from, this version's configuration.
+      ValueError: if the file is damaged, or its fields are not those of this version; see `config_check.check`.
     """
     path = workdir / FILE_NAME
     if not path.is_file():
         raise FileNotFoundError(
             f"{workdir} holds no run: {path} does not exist (train one with --workdir={workdir})"
         )
-    try:
-        values = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not a configuration: {error}") from error
-    config = _default_for(values, path)
-    differing = sorted(set(_flatten(values)) ^ set(_flatten(config.to_dict())))
-    if differing:
-        raise ValueError(
-            f"{path} does not fit this version: fields in one but not the other: {', '.join(differing)}"
-        )
+    values = text_files.read_json(path)
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: found {reprlib.repr(values)}, expected a configuration as a run writes it")
+    config = _default_for(values, str(path))
+    config_check.check(values, config.to_dict(), str(path))
     with config.ignore_type():
         config.update(values)
     return config
 
 
-def _default_for(values: dict, path: pathlib.Path) -> ConfigDict:
-    """The default configuration of the model that a saved one names."""
-    name = values.get("model", {}).get("name")
-    if name not in models.MODELS:
-        raise ValueError(f"{path} names the model {name!r}; there are {', '.join(models.MODELS)}")
+def check(config: ConfigDict, where: str) -> None:
+    """Refuses a configuration with other fields than `default`, other types, or values that cannot work.
+
+    Args:
+      config: from a file in `configs/`, perhaps changed by the command line.
+      where: it comes from, for the error.
+
+    Raises:
+      ValueError: see `config_check.check`.
+    """
+    if not isinstance(config, ConfigDict):
+        raise ValueError(f"{where}: found {reprlib.repr(config)}, expected a ConfigDict from get_config")
+    values = config.to_dict()
+    config_check.check(values, _default_for(values, where).to_dict(), where)
+
+
+def _default_for(values: dict, where: str) -> ConfigDict:
+    """The default configuration of the model that another one names."""
+    model = values.get("model")
+    name = model.get("name") if isinstance(model, dict) else None
+    if not isinstance(name, str) or name not in models.MODELS:
+        raise ValueError(f"{where} names the model {name!r}; there are {', '.join(models.MODELS)}")
     config = default()
     config.model = models.default(name)
     return config

@@ -38,6 +38,32 @@ class ConvertedRecords(Sequence):
         return {**record, **chosen}
 
 
+@dataclasses.dataclass(frozen=True)
+class BuiltRecords(Sequence):
+    """The records of a dataset's files, which may have been damaged since they were built.
+
+    Attributes:
+      source: the records.
+      where: the dataset lies, for errors.
+    """
+
+    source: Sequence[Record]
+    where: str
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Record:
+        if not 0 <= index < len(self.source):  # where iteration ends
+            raise IndexError(index)
+        try:
+            return self.source[index]
+        except RuntimeError as error:  # of ArrayRecord
+            raise OSError(
+                f"{self.where}: record {index} cannot be read ({error}); delete that folder and build it again"
+            ) from error
+
+
 def build_if_generated(config: ConfigDict) -> None:
     """Builds the run's dataset if it is one that draws its own pictures and has not been built yet."""
     builder = make_builder(config.data.dataset, config.data.data_dir)
@@ -55,15 +81,18 @@ def read_split(config: ConfigDict, split: str) -> Sequence[Record]:
     Raises:
       FileNotFoundError: if the dataset has not been built.
       ValueError: if the split does not exist or holds no record, or its landmarks cannot be converted.
+      OSError: from the records, where the dataset's files are damaged.
     """
     builder = load_builder(config.data.dataset, config.data.data_dir)
     known = ", ".join(sorted(builder.info.splits))
     try:
         source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+        count = len(source)  # TFDS lets `train[5:2]` have a negative one
     except (ValueError, KeyError) as error:
         raise ValueError(f"{config.data.dataset} has no split {split!r}; it has {known}") from error
-    if len(source) == 0:
+    if count == 0:
         raise ValueError(f"split {split!r} of {config.data.dataset} holds no record; its splits are {known}")
+    source = BuiltRecords(source, str(builder.data_dir))
     scheme = schemes.find(config.data.scheme)
     if builder.scheme == scheme:
         return source

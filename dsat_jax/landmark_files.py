@@ -53,6 +53,19 @@ def _overlay(image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Sche
     return drawn
 
 
+def check_folder(out: pathlib.Path) -> None:
+    """Refuses a folder of results that could not be made or written to, before anything is predicted.
+
+    Raises:
+      OSError: naming what stands in the way.
+    """
+    there = next(path for path in (out, *out.parents) if path.is_symlink() or path.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is no folder, expected one for the results {out}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{there} cannot be written to, expected a folder for the results {out}")
+
+
 def output_stems(files: Sequence[pathlib.Path], out: pathlib.Path) -> list[pathlib.Path]:
     """Where each picture's results go, without suffix: the folders below their common one are kept.
 

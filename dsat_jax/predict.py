@@ -1,16 +1,15 @@
 """Prediction: faces of a picture to landmarks in its pixels, with .json, .pts and overlays on disk."""
 
-import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import cv2
 import jax
 import numpy as np
 import tqdm
 
 from dsat_jax import (
+    box_files,
     config as run_config,
     evaluate,
     geometry,
@@ -18,11 +17,11 @@ from dsat_jax import (
     landmark_files,
     mesh as meshes,
     models,
+    picture_files,
     schemes,
 )
 from dsat_jax.detect import FaceDetector
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _FACES_AT_ONCE = 8  # every batch is filled up to this size, so that one compiled shape serves any picture
 
 FindBoxes = Callable[[pathlib.Path, np.ndarray], np.ndarray]
@@ -111,35 +110,54 @@ def list_images(patterns: Sequence[str]) -> list[pathlib.Path]:
 
     Raises:
       FileNotFoundError: if one of them matches nothing.
+      ValueError: if one of them is empty or no pattern, or a picture's name is not in UTF-8.
     """
     if not patterns:
         raise FileNotFoundError("no pictures were named: give --images=FILE, FOLDER or 'PATTERN*.jpg'")
     files = set()
     for pattern in patterns:
-        path = pathlib.Path(pattern)
-        if path.is_dir():
-            matches = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
-        elif path.exists():
-            matches = [path]
-        else:
-            anchor = pathlib.Path(path.anchor)
-            matches = list(anchor.glob(str(path.relative_to(anchor))))
+        matches = _matches(pattern)
         if not matches:
             raise FileNotFoundError(f"{pattern} matches no picture")
         files.update(matches)
+    for file in files:
+        try:
+            str(file).encode()
+        except UnicodeEncodeError as error:  # nothing could be printed about it
+            raise ValueError(f"the name of the picture {str(file)!r} is not in UTF-8; rename it") from error
     return sorted(files)
+
+
+def _matches(pattern: str) -> list[pathlib.Path]:
+    if not pattern:  # which is a path, too: that of this folder
+        raise ValueError("--images has an empty name between its commas")
+    path = pathlib.Path(pattern)
+    if path.is_dir():
+        return [
+            file
+            for file in path.iterdir()
+            if file.suffix.lower() in picture_files.SUFFIXES and file.is_file()
+        ]
+    if path.exists():
+        return [path]
+    anchor = pathlib.Path(path.anchor)
+    try:
+        return [file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file()]
+    except ValueError as error:
+        raise ValueError(f"{pattern} is no pattern of pictures: {error}") from error
 
 
 def read_image(path: pathlib.Path) -> np.ndarray:
     """A picture as viewers show it (its EXIF orientation applied), uint8 [height, width, 3] RGB.
 
     Raises:
-      ValueError: if OpenCV cannot read it.
+      OSError: if there is no such file, or it cannot be read.
+      ValueError: see `picture_files.read_bytes` and `picture_files.decode`.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise ValueError(f"{path} is not a picture that OpenCV can read")
-    return image
+    try:
+        return picture_files.decode(picture_files.read_bytes(path), upright=True)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a picture that can be read: {error}") from error
 
 
 def whole_image_box(image: np.ndarray, enlarge: float) -> np.ndarray:
@@ -149,48 +167,23 @@ def whole_image_box(image: np.ndarray, enlarge: float) -> np.ndarray:
     return np.array([margin_x, margin_y, width - 1 - margin_x, height - 1 - margin_y])
 
 
-def read_boxes(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Face boxes from a .json file: {"photo.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.
-
-    Returns:
-      float64 [faces, 4] by file name, in picture pixels, around where the landmarks are expected.
-
-    Raises:
-      FileNotFoundError: if there is no such file.
-      ValueError: if it is not of that form.
-    """
-    try:
-        contents = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    form = '{"photo.jpg": [[x_min, y_min, x_max, y_max], ...], ...}'
-    if not isinstance(contents, dict):
-        raise ValueError(f"{path} holds a {type(contents).__name__}, expected {form}")
-    boxes = {}
-    for name, rows in contents.items():
-        try:
-            boxes[name] = np.array(rows, np.float64).reshape(-1, 4)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{path} gives {rows!r} for {name}, expected {form}") from error
-        if not (np.isfinite(boxes[name]).all() and (boxes[name][:, 2:] > boxes[name][:, :2]).all()):
-            raise ValueError(f"{path} gives {rows!r} for {name}: a box needs x_min < x_max and y_min < y_max")
-    return boxes
-
-
 def _box_finder(
     boxes_file: str | None, whole_image: bool, enlarge: float, files: Sequence[pathlib.Path]
 ) -> FindBoxes:
     """Where the boxes of a picture come from: a file, the picture's own frame, or the detector."""
-    if boxes_file and whole_image:
+    if boxes_file is not None and whole_image:
         raise ValueError("--boxes and --whole-image exclude each other")
     if whole_image:
         return lambda path, image: whole_image_box(image, enlarge)[None]
-    if boxes_file:
-        given = read_boxes(pathlib.Path(boxes_file))
-        unused = sorted(set(given) - {file.name for file in files})
-        if unused:
-            raise ValueError(f"{boxes_file} has boxes for {', '.join(unused)}, which --images does not name")
-        return lambda path, image: given.get(path.name, np.empty((0, 4)))
+    if boxes_file is not None:
+        given = box_files.boxes_for(pathlib.Path(boxes_file), files)
+
+        def find(path: pathlib.Path, image: np.ndarray) -> np.ndarray:
+            boxes = given.get(path.name, np.empty((0, 4)))
+            box_files.check_inside(boxes, image, f"{boxes_file}, {path.name}")
+            return boxes
+
+        return find
     detector = FaceDetector()
     return lambda path, image: detector(image)
 
@@ -208,27 +201,31 @@ def predict_files(
       workdir: the run's folder.
       patterns: files, folders or patterns of pictures.
       out: folder of the results.
-      boxes_file: see `read_boxes`; None finds faces with the bundled cascade.
+      boxes_file: see `box_files.read_boxes`; None finds faces with the bundled cascade.
       whole_image: take each picture as one face.
 
     Returns:
       The number of faces.
 
     Raises:
-      FileNotFoundError: if a pattern matches nothing, or the folder holds no run.
-      ValueError: if no picture could be read.
+      OSError: if a pattern matches nothing, the folder holds no run, or the results cannot be written.
+      ValueError: if the boxes do not fit the pictures, or no picture could be read.
     """
     files = list_images(patterns)
+    landmark_files.check_folder(out)
     stems = landmark_files.output_stems(files, out)
+    enlarge = run_config.load(workdir).input.enlarge
+    find_boxes = _box_finder(boxes_file, whole_image, enlarge, files)
     landmarker = Landmarker(workdir)
-    find_boxes = _box_finder(boxes_file, whole_image, landmarker.enlarge, files)
     counts = {"faces": 0, "without a face": 0, "unreadable": 0}
     for file, stem in zip(tqdm.tqdm(files, unit="picture"), stems, strict=True):
         try:
             image = read_image(file)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             tqdm.tqdm.write(f"skipped: {error}")
             counts["unreadable"] += 1
+            if counts["unreadable"] == len(files):
+                raise ValueError(f"none of the {len(files)} pictures could be read: {error}") from error
             continue
         faces = landmarker(image, find_boxes(file, image))
         if not faces:
@@ -236,8 +233,6 @@ def predict_files(
             counts["without a face"] += 1
         counts["faces"] += len(faces)
         landmark_files.write_results(file, stem, image, faces, landmarker.scheme)
-    if counts["unreadable"] == len(files):
-        raise ValueError(f"none of the {len(files)} pictures could be read")
     summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "faces")
     print(f"{len(files)} pictures: {summary}; results in {out}")
     return counts["faces"]

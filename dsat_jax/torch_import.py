@@ -1,33 +1,27 @@
 """Weights that PyTorch trained as Flax variables: the released DSAT, and the ImageNet weights of backbones.
 
 Each array of a Flax network says by its path which PyTorch entries it is made of (`dsat_jax.torch_names`). Where
-it stacks the parameters of all scales or heads, its leading axes count them. PyTorch itself is imported only to
-read its own file format.
+it stacks the parameters of all scales or heads, its leading axes count them.
 """
 
 import itertools
 import pathlib
-import pickle
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 from flax import traverse_util
 
 from dsat_jax import torch_names
 from dsat_jax.torch_names import TorchNames
+from dsat_jax.weight_files import read_state_dict
 
 
 def load_torch_dsat(path: str | pathlib.Path, variables_template: dict) -> dict:
     """Reads a checkpoint of the released DSAT.
 
     Args:
-      path: a state dict as .npz, .safetensors, .pth or .pth.tar, alone or, in the last two, under the key
-        'state_dict', with or without the 'module.' that PyTorch's DataParallel puts before each name.
+      path: see `weight_files.read_state_dict`.
       variables_template: {'params', 'batch_stats'} of the DSAT to fill, as arrays or as the shapes that
         `jax.eval_shape` gives of its `init`.
 
@@ -36,8 +30,8 @@ def load_torch_dsat(path: str | pathlib.Path, variables_template: dict) -> dict:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: if the file is of another kind or damaged, or if entries are missing, left over or of
-        another shape; the message names every one.
+      ValueError: if the file cannot be read, or if entries are missing, left over, of another shape or not finite; the
+        message names every one.
     """
     return convert(read_state_dict(path), variables_template, torch_names.DSAT, source=str(path))
 
@@ -65,56 +59,6 @@ def load_backbone(path: str | pathlib.Path, backbone_name: str, variables_templa
     return convert(read_state_dict(path), variables_template, names, source=str(path))
 
 
-def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
-    """The entries of a checkpoint file by their PyTorch names; for path and errors see `load_torch_dsat`."""
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint {path}")
-    if path.name.endswith(".npz"):
-        state = _read_npz(path)
-    elif path.name.endswith(".safetensors"):
-        state = _read_safetensors(path)
-    elif path.name.endswith((".pth", ".pth.tar")):
-        state = _read_pth(path)
-    else:
-        raise ValueError(
-            f"{path} is not a checkpoint that can be read: expected .npz, .safetensors, .pth or .pth.tar"
-        )
-    return {name.removeprefix("module."): array for name, array in state.items()}
-
-
-def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-    try:
-        with zipfile.ZipFile(path) as archive:  # NumPy alone takes any other file for a pickle or one array
-            others = [name for name in archive.namelist() if not name.endswith(".npy")]
-        if others:
-            raise ValueError(f"{others[0]} is no array")
-        with np.load(path) as archive:
-            return dict(archive)
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
-        raise ValueError(f"{path} is damaged, or no .npz archive of arrays: {error}") from error
-
-
-def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-    try:
-        return safetensors.numpy.load_file(path)  # bfloat16 is a NumPy type since Flax imported JAX
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is damaged, or not in the safetensors format: {error}") from error
-
-
-def _read_pth(path: pathlib.Path) -> dict[str, np.ndarray]:
-    import torch  # here alone: the library runs without PyTorch
-
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is damaged, or holds more than tensors: {error}") from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds no state dict: expected tensors by name, alone or under 'state_dict'")
-    return {name: tensor.float().numpy() for name, tensor in state.items()}
-
-
 def convert(state: dict[str, np.ndarray], variables_template: dict, names: TorchNames, source: str) -> dict:
     """Turns a PyTorch state dict into Flax variables.
 
@@ -128,7 +72,7 @@ def convert(state: dict[str, np.ndarray], variables_template: dict, names: Torch
       {'params', 'batch_stats'} with the template's structure, float32 NumPy arrays.
 
     Raises:
-      ValueError: if entries are missing, left over or of another shape; the message names every one.
+      ValueError: if entries are missing, left over, of another shape or not finite; the message names every one.
     """
     template = traverse_util.flatten_dict({k: variables_template[k] for k in ("params", "batch_stats")})
     # BatchNorm counts its steps, which a fixed momentum has no use for.
@@ -144,10 +88,13 @@ def convert(state: dict[str, np.ndarray], variables_template: dict, names: Torch
             unused.discard(name)
             expected = array[index].shape
             part = to_flax_layout(name, state[name], len(expected))
-            if part.shape == expected:
-                array[index] = part
-            else:
+            if part.shape != expected:
                 problems.append(f"wrong shape: {name} is {part.shape} in Flax's layout, expected {expected}")
+                continue
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is named below
+                array[index] = part
+            if not np.isfinite(array[index]).all():
+                problems.append(f"not finite: {name}")
     problems += [f"unused: {name}" for name in sorted(unused)]
     if problems:
         raise ValueError(f"{source} does not fit the network:\n  " + "\n  ".join(problems))

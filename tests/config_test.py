@@ -37,7 +37,7 @@ def test_folders_without_a_run_or_with_a_foreign_one_are_refused(tmp_path):
         run_config.load(tmp_path)
     path = tmp_path / run_config.FILE_NAME
     path.write_text("{")
-    with pytest.raises(ValueError, match=r"config\.json is not a configuration"):
+    with pytest.raises(ValueError, match=r"config\.json: not JSON"):
         run_config.load(tmp_path)
     values = run_config.default().to_dict()
     values["train"]["epochs"] = 3
@@ -50,6 +50,7 @@ def test_folders_without_a_run_or_with_a_foreign_one_are_refused(tmp_path):
 @pytest.mark.parametrize(("name", "variant"), all_variants())
 def test_every_variant_names_things_that_exist(name, variant):
     config = importlib.import_module(f"configs.{name}").get_config(variant)
+    run_config.check(config, name)
     assert config.data.scheme in {*SCHEMES, ""}
     assert config.loss.penalty in losses.PENALTIES
     assert config.evaluate.decoder in decode.DECODERS

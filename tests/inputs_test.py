@@ -1,6 +1,7 @@
 """Records to batches: geometry, streams that do not depend on how they are read, damaged pictures."""
 
 import itertools
+import shutil
 
 import cv2
 import numpy as np
@@ -198,3 +199,19 @@ def test_wrong_names_are_refused_with_what_there_is(config, tmp_path):
         datasets.read_split(config, "train")
     with pytest.raises(FileNotFoundError, match=r"python -m tfds_builders\.build w300 --manual_dir=DIR"):
         load_builder("w300", tmp_path)
+
+
+def test_a_split_that_ends_before_it_begins_is_refused(config):
+    with pytest.raises(ValueError, match=r"has no split 'train\[5:2\]'; it has test, train"):
+        datasets.read_split(config, "train[5:2]")
+
+
+def test_damaged_files_of_a_built_dataset_are_an_error(config, tiny_dataset, tmp_path):
+    shutil.copytree(tiny_dataset, tmp_path / "data")
+    config.data.data_dir = str(tmp_path / "data")
+    (file,) = (tmp_path / "data").rglob("*test.array_record*")
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(
+        OSError, match=r"tiny/1\.0\.0: record 0 cannot be read .*; delete that folder and build"
+    ):
+        next(inputs.evaluation_batches(config, datasets.read_split(config, "test")))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dsat_jax import geometry, landmark_files, predict
+from dsat_jax import box_files, geometry, landmark_files, predict
 from dsat_jax.detect import FaceDetector
 from dsat_jax.schemes import W300_68
 from tfds_builders import pts
@@ -49,21 +49,65 @@ def test_the_crop_of_the_whole_image_box_is_the_whole_image():
     )
 
 
+def test_a_truncated_picture_is_refused_and_not_filled_with_grey(pictures):
+    content = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8))[1]
+    (pictures / "a.jpg").write_bytes(content[: len(content) // 2].tobytes())
+    with pytest.raises(ValueError, match=r"a\.jpg is not a picture that can be read: .* do not decode"):
+        predict.read_image(pictures / "a.jpg")
+
+
+@pytest.mark.parametrize("pattern", ["", "photos/**.jpg"])
+def test_what_is_no_pattern_is_refused(pattern):
+    with pytest.raises(ValueError, match=r"--images has an empty name|\*\*\.jpg is no pattern of pictures"):
+        predict.list_images([pattern])
+
+
+def test_boxes_belong_to_one_picture_each_and_lie_in_it(tmp_path):
+    path = tmp_path / "boxes.json"
+    path.write_text('{"a.jpg": [[5, 5, 17, 9]]}')
+    assert list(box_files.boxes_for(path, [tmp_path / "a.jpg", tmp_path / "b.jpg"])) == ["a.jpg"]
+    with pytest.raises(ValueError, match=r"has boxes for a\.jpg, which --images does not name"):
+        box_files.boxes_for(path, [tmp_path / "b.jpg"])
+    with pytest.raises(ValueError, match="--images names several pictures called so"):
+        box_files.boxes_for(path, [tmp_path / "a.jpg", tmp_path / "more" / "a.jpg"])
+    image = np.zeros((20, 30, 3), np.uint8)
+    inside = np.array([[-30.0, 0, 29, 40]])
+    box_files.check_inside(inside, image, "here")
+    for corner, value in ((0, -31), (3, 41), (1, 20), (2, -1)):
+        box = inside.copy()
+        box[0, corner] = value
+        with pytest.raises(ValueError, match=r"here: the box .* lies outside the picture of 30 x 20 px"):
+            box_files.check_inside(np.concatenate([inside, box]), image, "here")
+
+
+def test_a_folder_of_results_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "absent")
+    for name in ("file", "file/below", "nowhere/below"):
+        with pytest.raises(NotADirectoryError, match="is no folder, expected one for the results"):
+            landmark_files.check_folder(tmp_path / name)
+    landmark_files.check_folder(tmp_path / "new/below")
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[", "is not JSON"),
-        ("[1]", "holds a list, expected"),
-        ('{"a.jpg": [[1, 2, 3]]}', "gives .* for a.jpg, expected"),
-        ('{"a.jpg": "x"}', "gives 'x' for a.jpg"),
-        ('{"a.jpg": [[5, 5, 1, 9]]}', "a box needs x_min < x_max"),
+        ("[", "not JSON"),
+        ("[1]", r"found \[1\], expected \{"),
+        ('{"a.jpg": [[1, 2, 3]]}', r"found \[\[1, 2, 3\]\] for 'a.jpg', expected"),
+        ('{"a.jpg": [1, 2, 3, 4]}', r"found \[1, 2, 3, 4\] for 'a.jpg', expected"),
+        ('{"a.jpg": [[1, 2, 3, true]]}', "for 'a.jpg', expected"),
+        ('{"a.jpg": "x"}', "found 'x' for 'a.jpg'"),
+        ('{"a.jpg": [[5, 5, 1, 9]]}', "expected x_min < x_max"),
+        ('{"a.jpg": [], "a.jpg": [[5, 5, 7, 9]]}', "the key 'a.jpg' stands twice"),
     ],
 )
 def test_bad_box_files_are_refused(tmp_path, text, message):
     path = tmp_path / "boxes.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
-        predict.read_boxes(path)
+        box_files.read_boxes(path)
 
 
 def test_results_keep_the_folders_and_never_share_a_name(pictures, tmp_path):

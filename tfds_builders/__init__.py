@@ -28,7 +28,7 @@ def make_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
         TFDS_DATA_DIR or else ~/tensorflow_datasets.
 
     Raises:
-      BuildError: if there is no such dataset, or the dataset has no such configuration.
+      BuildError: if there is no such dataset or configuration, or what was built of it is damaged.
     """
     dataset, _, config = name.partition("/")
     if dataset not in builder_names():
@@ -38,7 +38,15 @@ def make_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
         configs = ", ".join(builder.builder_configs)
         raise BuildError(f"{dataset} has no configuration called {config!r}; there are {configs}")
     root = os.path.expanduser(data_dir) if data_dir else None  # TFDS would make a folder called ~
-    return builder(config=config or None, data_dir=root)
+    try:
+        return builder(config=config or None, data_dir=root)
+    except OSError:
+        raise
+    except Exception as error:  # TFDS reads what was built there, and fails over damage in every way there is
+        where = f"{root or 'the default data_dir'}: {name} was built there and is damaged"
+        raise BuildError(
+            f"{where} ({type(error).__name__}: {error}); delete it and build it again"
+        ) from error
 
 
 def load_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_builder.FaceBuilder":

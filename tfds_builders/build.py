@@ -49,6 +49,8 @@ def build(
       BuildError: if there is no such dataset or configuration, the raw dataset is missing or too damaged, or the
         dataset lies there in another format; nothing of the attempt remains that could be taken for a dataset.
     """
+    if not 0 <= max_skipped <= 1:  # NaN would let all damage pass
+        raise BuildError(f"max_skipped is {max_skipped}, expected a share from 0 to 1")
     builder = tfds_builders.make_builder(name, data_dir)
     if builder.data_path.exists():
         return _existing(name, data_dir, file_format), False

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from dsat_jax import geometry
+from dsat_jax import geometry, picture_files
 
 # Values of the feature `visibility`.
 UNKNOWN = 0  # the landmark has no position; (0, 0) is stored
@@ -180,16 +180,12 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
       uint8 [height, width, 3] RGB.
 
     Raises:
-      DamagedRecord: if the data is no image, or stops short.
+      DamagedRecord: see `picture_files.decode`.
     """
-    pixels = None
-    if data:  # OpenCV refuses an empty buffer with an assertion
-        pixels = cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-        )
-    if pixels is None:
-        raise DamagedRecord(f"{name}: {len(data)} bytes that do not decode as an image")
-    return pixels
+    try:
+        return picture_files.decode(data, upright=False)
+    except ValueError as error:
+        raise DamagedRecord(f"{name}: {error}") from error
 
 
 def cut_face(picture: np.ndarray, boxes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,10 @@
 """MATLAB files up to version 7, which scipy reads. (Version 7.3 is HDF5: h5py reads it.)"""
 
+import io
 import math
 import pathlib
+import struct
+import zlib
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -11,6 +14,10 @@ import scipy.io
 # An array may have no more elements: ten times those of the largest one in any dataset here (AFLW-19, 926,668). A
 # damaged length would have scipy fill gigabytes before it notices.
 MOST_ELEMENTS = 10_000_000
+# All that a file holds when it is decompressed. A cell in a cell has no length that could be looked at before, and a
+# megabyte can unpack to a gigabyte.
+MOST_BYTES = 2**28
+_COMPRESSED = 15  # the type of an element of version 7
 
 
 def read_mat(
@@ -31,8 +38,11 @@ def read_mat(
     Raises:
       refuse: if the file is damaged, of version 7.3 or no MATLAB file, or lacks a variable.
     """
+    if file.exists() and not file.is_file():  # a pipe would never end
+        raise refuse(f"{label}: found a folder, a pipe or a device, expected a file")
     try:
         with file.open("rb") as stream:  # given a path, scipy hides why it cannot be opened
+            _check_unpacked_size(stream)
             _check_lengths(stream)
             found = scipy.io.loadmat(stream, variable_names=variables)
     except NotImplementedError:  # scipy's word for HDF5
@@ -48,6 +58,24 @@ def read_mat(
                 f"{label}: no readable variable {variable}, expected {', '.join(variables)}; found {names}"
             )
     return {variable: found[variable] for variable in variables}
+
+
+def _check_unpacked_size(stream: BinaryIO) -> None:
+    """Refuses decompression bombs: unpacks what is compressed, and keeps nothing of it."""
+    order = {b"IM": "<", b"MI": ">"}.get(stream.read(128)[126:])
+    left = MOST_BYTES
+    while order and len(tag := stream.read(8)) == 8:
+        kind, length = struct.unpack(f"{order}2I", tag)
+        if kind != _COMPRESSED:
+            stream.seek(length, io.SEEK_CUR)
+            continue
+        unpacking, packed = zlib.decompressobj(), stream.read(length)
+        while packed and left >= 0:
+            left -= len(unpacking.decompress(packed, 2**20))
+            packed = unpacking.unconsumed_tail
+        if left < 0:
+            raise ValueError(f"it unpacks to more than {MOST_BYTES} bytes")
+    stream.seek(0)
 
 
 def _check_lengths(stream: BinaryIO) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfds_builders import faces
 
-_HEADER = re.compile(r"\s*version:[^{]*?n_points:\s*(?P<count>\d+)\s*\{(?P<body>.*)\}\s*", re.DOTALL)
+_HEADER = re.compile(r"\s*version:[^{]*?n_points:\s*(?P<count>\d{1,9})\s*\{(?P<body>.*)\}\s*", re.DOTALL)
 
 
 def parse_pts(data: bytes, name: str, num_points: int | None = None) -> np.ndarray:

@@ -3,6 +3,7 @@
 import pathlib
 from collections.abc import Sequence
 
+from dsat_jax import picture_files
 from tfds_builders import BuildError, faces
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -48,12 +49,14 @@ def read_file(root: pathlib.Path, name: str) -> bytes:
       name: path relative to it.
 
     Raises:
-      DamagedRecord: if there is no such file, or it cannot be read.
+      DamagedRecord: if there is no such file, or it cannot be read; see `picture_files.read_bytes`.
     """
     try:
-        return (root / name).read_bytes()
+        return picture_files.read_bytes(root / name)
     except OSError as error:
         raise faces.DamagedRecord(f"{name}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise faces.DamagedRecord(f"{name}: {error}") from error
 
 
 def stays_inside(path: str) -> bool:

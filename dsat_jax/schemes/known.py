@@ -9,6 +9,7 @@ from dsat_jax.schemes.jd_106 import JD_106
 from dsat_jax.schemes.scheme import Scheme
 from dsat_jax.schemes.w300_68 import W300_68
 from dsat_jax.schemes.wflw_98 import WFLW_98
+from dsat_jax.text_files import parse_json
 
 SCHEMES = {scheme.name: scheme for scheme in (WFLW_98, W300_68, COFW_29, AFLW_19, JD_106)}
 
@@ -45,9 +46,9 @@ def find(text: str) -> Scheme:
     if not text.startswith("{"):
         return read_scheme(text, where)
     try:
-        description = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: not JSON: {error}") from error
+        description = parse_json(text.encode())
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
     return read_scheme(description, where)
 
 

@@ -185,3 +185,15 @@ def test_loading_what_was_not_built_names_the_command(data_dir: pathlib.Path):
     command = f"`python -m tfds_builders.build w300/original --manual_dir=DIR --data_dir={data_dir}`"
     assert command in str(error.value)
     assert str(data_dir / "w300" / "original" / "1.0.0") in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_a_built_dataset_that_is_damaged_is_one_clear_message(
+    tmp_path: pathlib.Path, content: bytes, capsys: pytest.CaptureFixture
+):
+    build.build("w300", RAW, tmp_path)
+    (tmp_path / "w300/faces/1.0.0/dataset_info.json").write_bytes(content)
+    with pytest.raises(tfds_builders.BuildError, match="w300 was built there and is damaged"):
+        tfds_builders.load_builder("w300", tmp_path)
+    assert build.main(["w300", f"--data_dir={tmp_path}"]) == 1
+    assert f"error: {tmp_path}: w300 was built there and is damaged (" in capsys.readouterr().err

@@ -59,7 +59,7 @@ def test_records_come_in_the_order_of_their_keys_without_the_damaged(builder):
     ]
     assert len(builder.log.damaged) == 16
     assert "3: broken annotation" in builder.log.damaged
-    assert "4: 0 bytes that do not decode as an image" in builder.log.damaged
+    assert any(reason.startswith("4: 0 bytes that do not decode") for reason in builder.log.damaged)
 
 
 def test_damage_is_a_share_of_the_whole_split(builder):

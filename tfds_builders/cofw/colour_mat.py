@@ -1,13 +1,15 @@
 """The files COFW_train_color.mat and COFW_test_color.mat: MATLAB 7.3, that is HDF5, every array transposed."""
 
 import dataclasses
+import math
 import pathlib
 
 import h5py
 import numpy as np
 
+from dsat_jax.picture_files import MOST_PIXELS
 from tfds_builders import BuildError, faces
-from tfds_builders.mat_files import check_numbers
+from tfds_builders.mat_files import MOST_ELEMENTS, check_numbers
 
 NUM_POINTS = 29
 # What h5py raises over references that lead nowhere, broken structures, data that does not unpack, types that NumPy
@@ -117,13 +119,30 @@ def read_picture(file: h5py.File, mat: ColourMat, index: int, label: str) -> np.
 def _holds_picture(cell: h5py.HLObject) -> bool:
     if not isinstance(cell, h5py.Dataset) or cell.dtype != np.uint8 or not cell.size:
         return False
+    _check_storage(cell, 3 * MOST_PIXELS)
     return cell.ndim == 2 or (cell.ndim == 3 and cell.shape[0] == 3)
+
+
+def _check_storage(dataset: h5py.Dataset, most: int) -> None:
+    """Refuses an array that would fill memory when it is read, or that is kept in other files.
+
+    Raises:
+      ValueError: if it, or one of its compressed chunks, has more elements than `most`; or if it is not in this file.
+    """
+    if dataset.external or dataset.is_virtual:
+        raise ValueError("its numbers are in another file")
+    if max(math.prod(dataset.shape), math.prod(dataset.chunks or ())) > most:
+        raise ValueError(
+            f"it claims to be {' x '.join(map(str, dataset.shape))}, expected at most {most} elements"
+        )
 
 
 def _dataset(file: h5py.File, mat: ColourMat, variable: str) -> h5py.Dataset:
     try:
         names = [str(name) for name in file]
-        found = file[variable] if variable in names else None
+        # A link could lead to any other HDF5 file of this machine.
+        here = variable in names and isinstance(file.get(variable, getlink=True), h5py.HardLink)
+        found = file[variable] if here else None
         usable = isinstance(found, h5py.Dataset) and found.shape is not None and found.dtype is not None
     except H5_ERRORS as error:
         raise BuildError(f"{mat.name}: {variable} is unreadable ({error})") from error
@@ -137,6 +156,7 @@ def _matrix(file: h5py.File, mat: ColourMat, variable: str, rows: int, columns: 
     dataset = _dataset(file, mat, variable)
     check_numbers(dataset.shape, dataset.dtype, (rows, columns), f"{mat.name}, {variable}", BuildError)
     try:
+        _check_storage(dataset, MOST_ELEMENTS)
         return dataset[()].astype(np.float64)
     except H5_ERRORS as error:
         raise BuildError(f"{mat.name}: {variable} is unreadable ({error})") from error

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from dsat_jax.text_files import decode
 from tfds_builders import BuildError, faces, pts
 from tfds_builders.landmark_folder.annotation import Annotation, Face
-from tfds_builders.landmark_folder.text_files import decode
 
 BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 

@@ -5,9 +5,9 @@ import hashlib
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
+from dsat_jax.text_files import decode
 from tfds_builders import BuildError
 from tfds_builders.landmark_folder.options import Options
-from tfds_builders.landmark_folder.text_files import decode
 from tfds_builders.raw_files import stays_inside
 
 SPLITS = ("train", "test")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dsat_jax.text_files import parse_json
 from tfds_builders import BuildError, faces, pts
 from tfds_builders.landmark_folder import coco_form, csv_form, json_form
 from tfds_builders.landmark_folder.annotation import Annotation, Face, refuse
-from tfds_builders.landmark_folder.text_files import parse_json
 from tfds_builders.raw_files import read_file
 
 

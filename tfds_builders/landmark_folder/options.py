@@ -4,9 +4,10 @@ import dataclasses
 import pathlib
 import reprlib
 
+from dsat_jax.picture_files import read_bytes
 from dsat_jax.schemes import Scheme, read_scheme
+from dsat_jax.text_files import parse_json
 from tfds_builders import BuildError
-from tfds_builders.landmark_folder.text_files import parse_json
 from tfds_builders.raw_files import stays_inside
 
 FILE = "landmarks.json"
@@ -42,7 +43,7 @@ def read_options(root: pathlib.Path) -> Options:
     if not (root / FILE).exists():
         return Options()
     try:
-        values = parse_json((root / FILE).read_bytes())
+        values = parse_json(read_bytes(root / FILE))
     except ValueError as error:
         raise BuildError(f"{root / FILE}: {error}") from error
     known = [field.name for field in dataclasses.fields(Options)]

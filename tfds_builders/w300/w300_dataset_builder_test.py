@@ -11,6 +11,7 @@ from dsat_jax import geometry
 from tfds_builders import BuildError, build, face_builder, faces
 
 RAW = pathlib.Path(__file__).parent / "dummy_data"
+UNDECODABLE = "that do not decode as an image, expected JPEG, PNG, BMP, WebP or TIFF"
 COUNTS = {
     "train": 3,
     "test_common": 3,
@@ -137,19 +138,19 @@ def test_a_folder_of_something_else_is_an_error_with_the_expected_tree(tmp_path:
 def truncate_jpeg(root: pathlib.Path) -> str:
     picture = root / "helen/testset/3_1.jpg"
     picture.write_bytes(picture.read_bytes()[:900])
-    return "helen/testset/3_1.jpg: 900 bytes that do not decode as an image"
+    return f"helen/testset/3_1.jpg: 900 bytes {UNDECODABLE}"
 
 
 def truncate_png(root: pathlib.Path) -> str:
     (root / "helen/testset/3_1.jpg").unlink()
     whole = (root / "lfpw/testset/image_0001.png").read_bytes()
     (root / "helen/testset/3_1.png").write_bytes(whole[:600])
-    return "helen/testset/3_1.png: 600 bytes that do not decode as an image"
+    return f"helen/testset/3_1.png: 600 bytes {UNDECODABLE}"
 
 
 def empty_picture(root: pathlib.Path) -> str:
     (root / "helen/testset/3_1.jpg").write_bytes(b"")
-    return "helen/testset/3_1.jpg: 0 bytes that do not decode as an image"
+    return f"helen/testset/3_1.jpg: 0 bytes {UNDECODABLE}"
 
 
 def lose_a_landmark(root: pathlib.Path) -> str:

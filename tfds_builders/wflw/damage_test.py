@@ -96,9 +96,9 @@ def test_damage_is_skipped_and_named_up_to_the_limit(copy: pathlib.Path, tmp_pat
 def test_each_face_of_a_damaged_picture_counts(copy: pathlib.Path, tmp_path: pathlib.Path):
     (copy / "WFLW_images/2--Riot/2_Riot_d_1_4.jpg").write_bytes(b"")
     builder, _ = build.build("wflw", copy, tmp_path / "built", max_skipped=0.5)
-    assert sorted(builder.log.damaged) == [
-        "WFLW_images/2--Riot/2_Riot_d_1_4.jpg, face 1: 0 bytes that do not decode as an image",
-        "WFLW_images/2--Riot/2_Riot_d_1_4.jpg: 0 bytes that do not decode as an image",
+    assert [reason.partition(" that do not")[0] for reason in sorted(builder.log.damaged)] == [
+        "WFLW_images/2--Riot/2_Riot_d_1_4.jpg, face 1: 0 bytes",
+        "WFLW_images/2--Riot/2_Riot_d_1_4.jpg: 0 bytes",
     ]
 
 

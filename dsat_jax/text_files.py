@@ -1,6 +1,7 @@
 """The text and the JSON that users write: decoded, or refused with one sentence."""
 
 import json
+import pathlib
 
 
 def decode(data: bytes) -> str:
@@ -21,12 +22,34 @@ def parse_json(data: bytes) -> object:
     """Decodes JSON in UTF-8.
 
     Raises:
-      ValueError: if it is none, or nested too deeply to be read.
+      ValueError: if it is none, nested too deeply to be read, or an object has a key twice, of which one would be lost.
     """
     text = decode(data)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except RecursionError as error:
         raise ValueError("not JSON that can be read: it is nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"not JSON: {error}") from error
+
+
+def read_json(path: pathlib.Path) -> object:
+    """Decodes a file of JSON in UTF-8.
+
+    Raises:
+      OSError: if there is no such file, or it cannot be read.
+      ValueError: see `parse_json`; the message names the file.
+    """
+    try:
+        return parse_json(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in an object")
+    return found

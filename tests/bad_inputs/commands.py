@@ -1,0 +1,225 @@
+"""The command line of run.py: pictures, boxes, folders, datasets, splits."""
+
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from bad_inputs.corpus import (
+    Case,
+    Kind,
+    Spoil,
+    build_says,
+    encode,
+    picture,
+    put,
+    put_all,
+    reader_says,
+    run_says,
+    write,
+)
+from bad_inputs.documents import NO_JSON
+from bad_inputs.folders import prepare_pts
+
+from dsat_jax import box_files, config as run_config, datasets
+from tfds_builders import build
+
+ASKED = "asked.json"
+FORM = 'expected {"photo.jpg": [[x_min, y_min, x_max, y_max], ...], ...}'
+
+
+def prepare(root: pathlib.Path) -> None:
+    """A run, a folder of two pictures, their boxes, and the arguments of a prediction."""
+    run_config.save(run_config.default(), root / "run")
+    for name in ("a.jpg", "b.jpg"):
+        write(root / "photos" / name, encode(picture(), "JPEG"))
+    write(root / "boxes.json", {"a.jpg": [[10, 10, 90, 90]], "b.jpg": []})
+    write(root / ASKED, [])
+
+
+def predict(root: pathlib.Path) -> str | None:
+    """What prediction says; arguments of the case take the place of the good ones."""
+    good = ("--mode=predict", "--workdir=run", "--images=photos", "--out=out", "--boxes=boxes.json")
+    here = os.getcwd()
+    os.chdir(root)
+    try:
+        said = run_says(*good, *json.loads((root / ASKED).read_text()))
+    finally:
+        os.chdir(here)
+    return None if "checkpoint" in said else said
+
+
+def ask(*arguments: str, says: Sequence[str], spoil: Spoil = lambda root: None) -> Case:
+    def spoil_and_ask(root: pathlib.Path) -> None:
+        spoil(root)
+        write(root / ASKED, arguments)
+
+    return Case(spoil_and_ask, says)
+
+
+def rename(old: str, new: bytes) -> Spoil:
+    return lambda root: os.rename(os.fsencode(root / old), os.fsencode(root / "photos") + b"/" + new)
+
+
+COMMAND_CASES = {
+    "a picture that is missing": ask("--images=absent.jpg", says=["absent.jpg matches no picture"]),
+    "a pattern that matches nothing": ask("--images=photos/*.png", says=["photos/*.png matches no picture"]),
+    "a pattern that is none": ask("--images=photos/**.jpg", says=["photos/**.jpg is no pattern of pictures"]),
+    "a folder without pictures": ask("--images=run", says=["run matches no picture"]),
+    "a folder that is missing": ask("--images=absent/", says=["absent/ matches no picture"]),
+    "a pattern of folders": ask("--images=phot*", says=["phot* matches no picture"]),
+    "an empty name": ask("--images=photos,", says=["--images has an empty name between its commas"]),
+    "no pictures": ask("--images=", says=["no pictures were named: give --images=FILE"]),
+    "a name that is too long": ask(f"--images={'x' * 300}", says=["File name too long"]),
+    "a name that is no text": ask(says=["caf\\udce9.jpg' is not in"], spoil=rename("photos/a.jpg", b"caf\xe9.jpg")),
+    "two pictures of one result": ask(says=["would both write", "a.json; predict them one by one"], spoil=lambda root:
+                                      write(root / "photos/a.png", encode(picture(), "PNG"))),
+    "results beside their pictures": ask("--out=photos", says=["photos is the folder of", "would be overwritten"]),
+    "results in a file": ask("--out=boxes.json", says=["boxes.json is no folder, expected one for the results"]),
+    "results below a file": ask("--out=boxes.json/out", says=["boxes.json is no folder, expected one for the results"]),
+    "results in a link to nowhere": ask(says=["out is no folder, expected one for the results"], spoil=lambda root:
+                                        (root / "out").symlink_to("absent")),
+    "a run that is missing": ask("--workdir=absent", says=["absent holds no run: absent/config.json does not exist"]),
+    "a run that is a file": ask("--workdir=boxes.json", says=["--workdir=boxes.json is no folder, expected that of a"]),
+    "a run that is a folder of pictures": ask("--workdir=photos", says=["photos holds no run"]),
+    "no run": ask("--workdir=", says=["--mode=predict needs --workdir=RUN"]),
+    "a configuration beside the run": ask("--config=a.py", says=["No such file or directory: 'a.py'"]),
+    "boxes that are missing": ask("--boxes=absent.json", says=["No such file or directory: 'absent.json'"]),
+    "boxes that are a folder": ask("--boxes=photos", says=["Is a directory: 'photos'"]),
+    "boxes without name": ask("--boxes=", says=["Is a directory: '.'"]),
+    "boxes and whole pictures": ask("--whole-image", says=["--boxes and --whole-image exclude each other"]),
+    "boxes of two pictures of one name": ask("--images=photos,more", spoil=lambda root:
+                                             write(root / "more/a.jpg", encode(picture(), "JPEG")),
+                                             says=["boxes.json has boxes for a.jpg", "several pictures called so"]),
+    "an unknown mode": ask("--mode=guess", says=["flag --mode=guess: value should be one of <train|evaluate|predict>"]),
+    "an unknown flag": ask("--imagse=a.jpg", says=["Unknown command line flag 'imagse'"]),
+    "an argument too many": ask("a.jpg", says=["unexpected arguments: a.jpg"]),
+    "a truth in words": ask("--whole-image=maybe", says=["flag --whole-image=maybe: "]),
+    "an unknown dataset": ask("--mode=evaluate", "--dataset=faces", says=["no dataset is called 'faces'; there are "]),
+    "a dataset above the builders": ask("--mode=evaluate", "--dataset=../faces", says=["no dataset is called '..'"]),
+    "a dataset of an unknown form": ask("--mode=evaluate", "--dataset=w300/cut", says=["has no configuration called"]),
+    "a dataset of other landmarks": ask("--mode=evaluate", "--dataset=cofw", says=["cannot be converted to cofw_29"]),
+}  # fmt: skip
+
+BOXES = "boxes.json"
+
+
+def box(*values: object) -> dict:
+    return {"a.jpg": [list(values)]}
+
+
+ORDER = "expected x_min < x_max and y_min < y_max, at least a pixel apart"
+BOX_CASES = put_all(BOXES, NO_JSON) | put_all(
+    BOXES,
+    {
+        "a list": ([[10, 10, 90, 90]], "found [[10, 10, 90, 90]], expected"),
+        "a number as the whole": (3, "found 3", FORM),
+        "null": (None, "found None", FORM),
+        "boxes that are null": ({"a.jpg": None}, "found None for 'a.jpg'", FORM),
+        "boxes in words": ({"a.jpg": "face"}, "found 'face' for 'a.jpg'", FORM),
+        "boxes in an object": ({"a.jpg": {"x": 1}}, "found {'x': 1} for 'a.jpg'", FORM),
+        "a box that is not in a list": ({"a.jpg": [10, 10, 90, 90]}, "found [10, 10, 90, 90] for 'a.jpg'", FORM),
+        "pairs of corners": ({"a.jpg": [[[10, 10], [90, 90]]]}, "for 'a.jpg'", FORM),
+        "three numbers": (box(10, 10, 90), "found [[10, 10, 90]] for 'a.jpg'", FORM),
+        "five numbers": (box(10, 10, 90, 90, 1), "found [[10, 10, 90, 90, 1]] for 'a.jpg'", FORM),
+        "numbers in quotes": (box("10", "10", "90", "90"), "for 'a.jpg'", FORM),
+        "true for a number": (box(True, 10, 90, 90), "for 'a.jpg'", FORM),
+        "null for a number": (box(None, 10, 90, 90), "for 'a.jpg'", FORM),
+        "NaN": (box(10, 10, float("nan"), 90), "for 'a.jpg'", FORM),
+        "infinity": (box(10, 10, float("inf"), 90), "for 'a.jpg'", FORM),
+        "beyond any float": (box(10, 10, 10**400, 90), "for 'a.jpg'", FORM),
+        "turned round": (box(90, 90, 10, 10), "found [[90, 90, 10, 10]] for 'a.jpg'", ORDER),
+        "without width": (box(10, 10, 10, 90), "for 'a.jpg'", ORDER),
+        "narrower than a pixel": (box(10, 10, 10.5, 90), "for 'a.jpg'", ORDER),
+        "of a picture that is not named": ({"c.jpg": []}, "boxes.json has boxes for c.jpg, which --images"),
+    },
+)  # fmt: skip
+
+
+def enter_place(root: pathlib.Path) -> str | None:
+    """Prediction meets these after the network is there: its own function."""
+    image, path = np.zeros((100, 100, 3), np.uint8), root / BOXES
+    return reader_says(
+        lambda: box_files.check_inside(box_files.read_boxes(path)["a.jpg"], image, f"{path}, a.jpg")
+    )
+
+
+OUTSIDE = "lies outside the picture of 100 x 100 px"
+PLACE_CASES = {
+    name: put(BOXES, box(*corners), "boxes.json, a.jpg: the box [", OUTSIDE)
+    for name, corners in {
+        "to the left": (-90, 10, -10, 90),
+        "below": (10, 110, 90, 190),
+        "far larger": (-1000, -1000, 1000, 1000),
+        "almost as large as a float": (-1e308, 10, 1e308, 90),
+    }.items()
+}
+
+
+def prepare_built(root: pathlib.Path) -> None:
+    prepare_pts(root)
+    build.build("landmark_folder", root / "raw", root / "built")
+    write(root / ASKED, "train")
+
+
+def read_split(root: pathlib.Path) -> str | None:
+    config = run_config.default()
+    config.data.update(dataset="landmark_folder", data_dir=str(root / "built"), scheme="")
+    config = datasets.with_scheme(config)
+    return reader_says(lambda: datasets.read_split(config, (root / ASKED).read_text()))
+
+
+SPLIT_CASES = {
+    f"split {split!r}": Case(
+        lambda root, split=split: write(root / ASKED, split), ("landmark_folder has no split", "it has train")
+    )
+    for split in (
+        *(
+            "",
+            "test",
+            "TRAIN",
+            "../train",
+            "train[",
+            "train]",
+            "train[]",
+            "train[:",
+            "train[a:b]",
+            "train[::2]",
+        ),
+        *("train[5:2]", "train[:200%]", "train[50%]", "train[0.5:]", "train+", "train+test", "é"),
+    )
+}
+
+
+def prepare_build(root: pathlib.Path) -> None:
+    prepare_pts(root)
+    write(root / ASKED, ["landmark_folder"])
+
+
+def enter_build(root: pathlib.Path) -> str | None:
+    name, *arguments = json.loads((root / ASKED).read_text())
+    return build_says(name, root, *(argument.format(root=root) for argument in arguments))
+
+
+BUILD_CASES = {
+    "an unknown dataset": ask("faces", says=["no dataset is called 'faces'; there are aflw19, "]),
+    "a dataset above the builders": ask("../faces", says=["no dataset is called '..'; there are"]),
+    "an unknown form": ask("landmark_folder/cut", says=["landmark_folder has no configuration called 'cut'"]),
+    "no raw folder": ask("landmark_folder", "--manual_dir=", says=["landmark_folder needs --manual_dir=DIR"]),
+    "a raw folder that is missing": ask("w300", "--manual_dir=absent", says=["absent: there is no such folder"]),
+    "a raw folder that is a file": ask("w300", "--manual_dir={root}/raw/a.jpg", says=["a.jpg: there is no such"]),
+    "a raw folder of something else": ask("w300", says=["raw: no faces of 300W here"]),
+    "built in a file": ask("landmark_folder", "--data_dir={root}/raw/a.jpg", says=["raw/a.jpg"]),
+    "a share of NaN": ask("landmark_folder", "--max_skipped=nan", says=["max_skipped is nan, expected a share from 0"]),
+    "a share of two": ask("landmark_folder", "--max_skipped=2", says=["max_skipped is 2.0, expected a share from 0"]),
+    "a negative share": ask("landmark_folder", "--max_skipped=-1", says=["max_skipped is -1.0, expected a share"]),
+}  # fmt: skip
+
+KINDS = {
+    "command line of the builders": Kind(prepare_build, enter_build, BUILD_CASES),
+    "command line": Kind(prepare, predict, COMMAND_CASES),
+    "--boxes": Kind(prepare, predict, BOX_CASES),
+    "--boxes, on the picture": Kind(prepare, enter_place, PLACE_CASES),
+    "splits": Kind(prepare_built, read_split, SPLIT_CASES),
+}

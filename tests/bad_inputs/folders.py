@@ -1,0 +1,28 @@
+"""A folder of somebody's own picture and points, as `landmark_folder` reads it."""
+
+import pathlib
+
+from bad_inputs.corpus import encode, picture, write
+
+FIVE = {
+    "name": "five",
+    "num_points": 5,
+    "mirror_pairs": [[0, 1], [3, 4]],
+    "normaliser_points": [0, 1],
+    "lines": [[0, 1], [3, 4]],
+}
+OPTIONS = {"scheme": FIVE, "test": 0}
+POINTS = [[20.0, 20.0], [60.0, 20.0], [40.0, 40.5], [20.0, 60.0], [60.0, 60.25]]
+LINES = "".join(f"{x} {y}\n" for x, y in POINTS)
+
+
+def prepare(root: pathlib.Path) -> None:
+    """The picture a.jpg and the description of the points, without points."""
+    write(root / "raw" / "a.jpg", encode(picture(), "JPEG"))
+    write(root / "raw" / "landmarks.json", OPTIONS)
+
+
+def prepare_pts(root: pathlib.Path) -> None:
+    """The folder with points in a .pts file."""
+    prepare(root)
+    write(root / "raw" / "a.pts", f"version: 1\nn_points: 5\n{{\n{LINES}}}\n")
