@@ -17,6 +17,13 @@ def state_at(step: int, size: int = 4) -> TrainState:
     )
 
 
+def template(size: int = 4) -> TrainState:
+    """The shapes, types and shardings of `state_at`."""
+    whole = meshes.replicated(meshes.make_mesh())
+    abstract = jax.eval_shape(lambda: state_at(0, size))
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=whole), abstract)
+
+
 def test_the_newest_and_the_best_are_kept(tmp_path):
     saved = Checkpoints(tmp_path)
     for step, nme in ((1, 9.0), (2, 5.0), (3, 7.0), (4, 6.0), (5, None)):
@@ -26,7 +33,7 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
     assert kept == {"2", "5"}
     again = Checkpoints(tmp_path)
     assert (again.newest_step(), again.best_step()) == (5, 2)
-    restored = again.restore(2, state_at(0), meshes.replicated(meshes.make_mesh()))
+    restored = again.restore(2, template())
     np.testing.assert_array_equal(restored.params["w"], state_at(2).params["w"])
     again.close()
 
@@ -41,7 +48,7 @@ def test_a_save_in_the_background_survives_the_donation_of_its_state(tmp_path):
     jax.block_until_ready(current)
     saved.close()
     again = Checkpoints(tmp_path)
-    restored = again.restore(1, state_at(0, size), meshes.replicated(meshes.make_mesh()))
+    restored = again.restore(1, template(size))
     np.testing.assert_array_equal(restored.params["w"], np.arange(size, dtype=np.float32) + 1)
     again.close()
 
