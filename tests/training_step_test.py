@@ -52,9 +52,8 @@ def batch(seed: int) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_a_step_that_is_not_finite_changes_nothing(config, accumulate):
-    config.train.accumulate = accumulate
+def test_a_step_that_is_not_finite_changes_nothing(config):
+    config.train.accumulate = 2  # the poison is in one part only
     model, mesh = models.build_for(config), meshes.make_mesh()
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     step = make_training_step(model, transform, config, mesh)

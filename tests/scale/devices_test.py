@@ -58,13 +58,11 @@ def check_evaluation(one: dict, other: dict, tolerance: float) -> None:
 
 def test_two_processes_of_two_devices_train_as_one_device(tmp_path, tiny_dataset):
     """Large arrays of the state are split, too."""
-    arguments = ("--model=dsat", "--steps=4")
+    arguments = ("--model=dsat-without-hourglass", "--steps=4")
     one = launch(tmp_path / "one", tiny_dataset, 1, 1, *arguments)
     four = launch(tmp_path / "four", tiny_dataset, 2, 2, *arguments, "--mesh_model=2")
     assert len(one["losses"]) == len(one["records"]) == 4
     check_equal(one, four)
-    again = launch(tmp_path / "one", tiny_dataset, 2, 2, *arguments, "--mesh_model=4")
-    check_evaluation(one, again, tolerance=1e-6)
 
 
 @pytest.mark.slow

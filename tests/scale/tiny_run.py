@@ -18,13 +18,17 @@ from dsat_jax.recorder import METRICS_LOG
 
 SHRUNK = {
     "dsat": {"width": 8, "stacks": 1, "transformer_layers": 1, "heads": 2},
+    "dsat-without-hourglass": {
+        "width": 8,
+        "stacks": 0,
+    },  # stem, gate and head: compiles in a quarter of the time
     "lotr": {"dim": 16, "heads": 2, "feed_forward": 32, "head_width": 16, "dropout": 0.1},
 }
 
 
 def tiny_config(model: str, data_dir: str, steps: int) -> ConfigDict:
     """The configuration of a model, shrunk: 64 faces, 32 pixels; dropout, gate coins and augmentation all at work."""
-    config = synthetic.get_config("dsat" if model == "dsat" else "lotr-m")
+    config = synthetic.get_config("lotr-m" if model == "lotr" else "dsat")
     config.data.update(dataset="synthetic_faces/tiny", data_dir=data_dir)
     config.data.update(train="train[:48]", validation="train[48:]")
     config.input.size = 32
