@@ -14,7 +14,7 @@ _FROM_ONE = (
         f"train.{name}"
         for name in ("batch_size", "steps", "log_every", "evaluate_every", "save_every", "accumulate")
     ),
-    *(f"model.{name}" for name in ("width", "stacks", "heads", "dim", "feed_forward", "head_width")),
+    *(f"model.{name}" for name in ("width", "heads", "dim", "feed_forward", "head_width")),
     *("model.decoder_layers", "evaluate.batch_size", "mesh.model"),
 )
 # Lowest and highest value of a number, or of each in a list; all others are from 0 to `LARGEST`.
