@@ -120,9 +120,8 @@ def _parse_flags(arguments: Sequence[str]) -> Sequence[str]:
             _check_config()
     except (flags.Error, ValueError, OSError) as error:
         sys.exit(_refuse(_in_one_line(str(error))))
-    except (
-        Exception
-    ) as error:  # a configuration is a program, and an override a path into it: both fail in any way
+    except Exception as error:
+        # a configuration is a program, and an override a path into it: both fail in any way
         sys.exit(_refuse(_locate(error, arguments) or _misfit(error, arguments)))
     return remaining
 

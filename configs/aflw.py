@@ -16,7 +16,8 @@ import functools
 from ml_collections import ConfigDict
 
 from dsat_jax.choices import choose
-from dsat_jax.config import default, use_small_dsat, use_small_lotr
+from dsat_jax.config import default
+from dsat_jax.variants import use_full_dsat, use_small_dsat, use_small_lotr
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
@@ -34,14 +35,8 @@ def get_config(variant: str = "dsat") -> ConfigDict:
     return config
 
 
-def _dsat(config: ConfigDict) -> None:
-    """Ours: a learned gate that closes channels, sub-pixel targets, smooth-Wing beside the heatmap loss."""
-    config.train.batch_size = 8  # as on 300W: fits 24 GB in float32
-    config.train.steps = 120_000  # 50 epochs of 95 % of the official 20,000 faces
-
-
 VARIANTS = {
-    "dsat": _dsat,
+    "dsat": functools.partial(use_full_dsat, steps=120_000),  # 50 epochs of 95 % of the official 20,000 faces
     "small": functools.partial(use_small_dsat, steps=20_000, evaluate_every=2_000),
     "lotr-m": functools.partial(use_small_lotr, steps=12_000, evaluate_every=2_000),
 }

@@ -14,7 +14,8 @@ import functools
 from ml_collections import ConfigDict
 
 from dsat_jax.choices import choose
-from dsat_jax.config import default, use_small_dsat, use_small_lotr
+from dsat_jax.config import default
+from dsat_jax.variants import use_full_dsat, use_small_dsat, use_small_lotr
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
@@ -30,13 +31,8 @@ def get_config(variant: str = "dsat") -> ConfigDict:
     return config
 
 
-def _dsat(config: ConfigDict) -> None:
-    """Ours: a learned gate that closes channels, sub-pixel targets, smooth-Wing beside the heatmap loss."""
-    config.train.update(batch_size=8, steps=30_000)
-
-
 VARIANTS = {
-    "dsat": _dsat,
+    "dsat": functools.partial(use_full_dsat, steps=30_000),
     "small": functools.partial(use_small_dsat, steps=2_000, evaluate_every=500),
     "lotr-m": functools.partial(use_small_lotr, steps=4_000, evaluate_every=1_000),
 }

@@ -14,7 +14,8 @@ import functools
 from ml_collections import ConfigDict
 
 from dsat_jax.choices import choose
-from dsat_jax.config import default, use_lotr, use_small_dsat
+from dsat_jax.config import default
+from dsat_jax.variants import use_full_dsat, use_lotr, use_small_dsat
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
@@ -32,12 +33,6 @@ def get_config(variant: str = "dsat") -> ConfigDict:
     return config
 
 
-def _dsat(config: ConfigDict) -> None:
-    """Ours: a learned gate that closes channels, sub-pixel targets, smooth-Wing beside the heatmap loss."""
-    config.train.batch_size = 8  # as on 300W, to fit 24 GB in float32
-    config.train.steps = 135_300  # 100 epochs of 95 % of the official 11,393 faces
-
-
 def _lotr(config: ConfigDict, variant: str) -> None:
     """The paper's training: LAMB at 1e-3, 100 epochs of batches of 32, a tenth of the rate at epochs 50 and 75."""
     use_lotr(config, variant)
@@ -46,7 +41,9 @@ def _lotr(config: ConfigDict, variant: str) -> None:
 
 
 VARIANTS = {
-    "dsat": _dsat,
+    "dsat": functools.partial(
+        use_full_dsat, steps=135_300
+    ),  # 100 epochs of 95 % of the official 11,393 faces
     "small": functools.partial(use_small_dsat, steps=15_000, evaluate_every=1_000),
     **{name: functools.partial(_lotr, variant=name) for name in ("lotr-m", "lotr-m+", "lotr-r+")},
 }

@@ -15,7 +15,8 @@ import functools
 from ml_collections import ConfigDict
 
 from dsat_jax.choices import choose
-from dsat_jax.config import default, use_long_lotr, use_small_dsat, use_small_lotr
+from dsat_jax.config import default
+from dsat_jax.variants import use_full_dsat, use_long_lotr, use_small_dsat, use_small_lotr
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
@@ -27,12 +28,6 @@ def get_config(variant: str = "dsat") -> ConfigDict:
     config.data.test = ("test_common", "test_challenging", "test_full", "helen_test", "lfpw_test")
     choose(VARIANTS, variant, "variant of configs/w300.py")(config)
     return config
-
-
-def _dsat(config: ConfigDict) -> None:
-    """Ours: a learned gate that closes channels, sub-pixel targets, smooth-Wing beside the heatmap loss."""
-    config.train.batch_size = 8  # fits 24 GB in float32; 16 would take 27 GB for one step's activations alone
-    config.train.steps = 60_000  # 160 epochs of 95 % of the official 3,148 faces
 
 
 def _released(config: ConfigDict) -> None:
@@ -55,7 +50,7 @@ def _released(config: ConfigDict) -> None:
 
 
 VARIANTS = {
-    "dsat": _dsat,
+    "dsat": functools.partial(use_full_dsat, steps=60_000),  # 160 epochs of 95 % of the official 3,148 faces
     "dsat-released": _released,
     "small": functools.partial(use_small_dsat, steps=4_200, evaluate_every=700),
     "lotr-m": functools.partial(use_small_lotr, steps=6_000, evaluate_every=1_000),

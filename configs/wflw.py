@@ -16,7 +16,8 @@ import functools
 from ml_collections import ConfigDict
 
 from dsat_jax.choices import choose
-from dsat_jax.config import default, use_lotr, use_small_dsat, use_small_lotr
+from dsat_jax.config import default
+from dsat_jax.variants import use_full_dsat, use_lotr, use_small_dsat, use_small_lotr
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
@@ -34,12 +35,6 @@ def get_config(variant: str = "dsat") -> ConfigDict:
     return config
 
 
-def _dsat(config: ConfigDict) -> None:
-    """Ours: a learned gate that closes channels, sub-pixel targets, smooth-Wing beside the heatmap loss."""
-    config.train.batch_size = 8
-    config.train.steps = 142_500  # 160 epochs of 95 % of the official 7,500 faces
-
-
 def _lotr_hr(config: ConfigDict) -> None:
     """The paper's: LAMB at 1e-3 over 100 epochs of 95 % of the faces, a tenth of it from epoch 50, again from 75."""
     use_lotr(config, "lotr-hr+")
@@ -47,7 +42,7 @@ def _lotr_hr(config: ConfigDict) -> None:
 
 
 VARIANTS = {
-    "dsat": _dsat,
+    "dsat": functools.partial(use_full_dsat, steps=142_500),  # 160 epochs of 95 % of the official 7,500 faces
     "small": functools.partial(use_small_dsat, steps=10_000, evaluate_every=1_000),
     "lotr-m": functools.partial(use_small_lotr, steps=12_000, evaluate_every=1_000),
     "lotr-hr+": _lotr_hr,

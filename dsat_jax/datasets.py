@@ -20,7 +20,7 @@ class ConvertedRecords(Sequence):
     """Records whose landmarks are chosen from those of a dataset with more of them.
 
     Attributes:
-      source: the dataset's records.
+      source: the dataset's records, a `BuiltRecords`.
       indices: of `schemes.conversion_indices`.
     """
 
@@ -31,8 +31,6 @@ class ConvertedRecords(Sequence):
         return len(self.source)
 
     def __getitem__(self, index: int) -> Record:
-        if not 0 <= index < len(self.source):  # where iteration ends
-            raise IndexError(index)
         record = self.source[index]
         chosen = {name: record[name][self.indices] for name in ("landmarks", "visibility")}
         return {**record, **chosen}

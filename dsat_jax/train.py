@@ -78,13 +78,10 @@ def train(
             last, stop = step == config.train.steps, should_stop(step)
             if step % config.train.log_every == 0 or last:
                 meter.end_interval(step)
-            if step % config.train.evaluate_every == 0 or last:
+            evaluates = step % config.train.evaluate_every == 0 or last
+            if evaluates or stop or step % config.train.save_every == 0:
                 meter.pause(step)
-                saved.save(current, validate(step, current.ema))
-                meter.resume()
-            elif stop or step % config.train.save_every == 0:
-                meter.pause(step)
-                saved.save(current, None)
+                saved.save(current, validate(step, current.ema) if evaluates else None)
                 meter.resume()
             if stop and not last:
                 recorder.message(f"stopped at step {step}; the same command goes on from there")

@@ -46,9 +46,8 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         return _by_name(read(path))
     except ImportError as error:
         raise ValueError(f"{path} is read by PyTorch, which is not installed: pip install torch") from error
-    except (
-        Exception
-    ) as error:  # the libraries take any bytes for lengths and types, and fail in every way there is
+    except Exception as error:
+        # the libraries take any bytes for lengths and types, and fail in every way there is
         raise ValueError(f"{path} is damaged, or {kind}: {_cause(error)}") from error
 
 

@@ -9,15 +9,9 @@ import pytest
 from configs import folder
 from dsat_jax import config as run_config, pictures, predict, schemes, train
 from tfds_builders import build
+from tfds_builders.landmark_folder.example_points import FIVE
 from tfds_builders.synthetic_faces.drawing import draw_face
 
-FIVE = {
-    "name": "five",
-    "num_points": 5,
-    "mirror_pairs": [[0, 1], [3, 4]],
-    "normaliser_points": [0, 1],
-    "lines": [[0, 2, 1], [3, 4]],
-}
 OF_98 = [96, 97, 54, 76, 82]  # pupils, tip of the nose, corners of the mouth
 
 

@@ -9,15 +9,9 @@ import pytest
 from dsat_jax import schemes
 from dsat_jax.schemes import SCHEMES
 from dsat_jax.schemes.description import describe, parse_description
+from tfds_builders.landmark_folder import example_points
 
-FIVE = {
-    "name": "five",
-    "num_points": 5,
-    "mirror_pairs": [[0, 1], [3, 4]],
-    "normaliser_points": [0, 1],
-    "lines": [[0, 1], [3, 4]],
-    "boundaries": [[0, 2], [1, 2], [3, 4]],
-}
+FIVE = example_points.FIVE | {"boundaries": [[0, 2], [1, 2], [3, 4]]}
 
 
 def test_reads_a_description():

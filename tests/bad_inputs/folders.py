@@ -4,13 +4,8 @@ import pathlib
 
 from bad_inputs.corpus import encode, picture, write
 
-FIVE = {
-    "name": "five",
-    "num_points": 5,
-    "mirror_pairs": [[0, 1], [3, 4]],
-    "normaliser_points": [0, 1],
-    "lines": [[0, 1], [3, 4]],
-}
+from tfds_builders.landmark_folder.example_points import FIVE
+
 OPTIONS = {"scheme": FIVE, "test": 0}
 POINTS = [[20.0, 20.0], [60.0, 20.0], [40.0, 40.5], [20.0, 60.0], [60.0, 60.25]]
 LINES = "".join(f"{x} {y}\n" for x, y in POINTS)

@@ -6,7 +6,9 @@ import pathlib
 
 from bad_inputs.corpus import Case, Kind, build_says, put, put_all, put_faces, write
 from bad_inputs.documents import NO_JSON
-from bad_inputs.folders import FIVE, OPTIONS, POINTS, prepare, prepare_pts
+from bad_inputs.folders import OPTIONS, POINTS, prepare, prepare_pts
+
+from tfds_builders.landmark_folder.example_points import FIVE
 
 CSV = "raw/points.csv"
 COLUMNS = ["image", *(f"{axis}{i}" for i in range(5) for axis in "xy")]

@@ -65,12 +65,6 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return root
 
 
-@pytest.fixture
-def copy(raw: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
-    """A copy of the raw data that a test may damage."""
-    return pathlib.Path(shutil.copytree(raw, tmp_path / "raw"))
-
-
 @pytest.fixture(scope="module")
 def built(raw: pathlib.Path, tmp_path_factory) -> dict[str, face_builder.FaceBuilder]:
     data_dir = tmp_path_factory.mktemp("built")

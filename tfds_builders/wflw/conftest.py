@@ -86,9 +86,3 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     root = tmp_path_factory.mktemp("raw")
     write_raw(root)
     return root
-
-
-@pytest.fixture
-def copy(raw: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
-    """A copy of the raw data that a test may change."""
-    return pathlib.Path(shutil.copytree(raw, tmp_path / "raw"))
