@@ -1,83 +1,265 @@
-"""Checkpoints of a run through Orbax: the newest, to go on, and the best on validation, to use."""
+"""Checkpoints of a run through Orbax: the newest two, to go on from, and the best on validation, to use.
 
+Each is a folder named by its step. Orbax writes it under another name, in the background, and renames it when it is
+complete; its seal then tells whether it still is what was saved.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import os
 import pathlib
+from collections.abc import Iterator, Sequence
+from logging import LogRecord, getLogger
+from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
+from absl import logging
 from etils import epath
+from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from dsat_jax import seal
 from dsat_jax.state import TrainState
 
 FOLDER = "checkpoints"
-_METRIC = "validation_nme"
+_STATE = "state"  # Orbax's folder of the state within that of a step
+_NEWEST_KEPT = 2  # one to go on from, and the one before it should that be damaged
+_ASIDE = "damaged"
+_SAVE_ERRORS = (OSError, ValueError, RuntimeError)  # of Python, TensorStore and XLA, when a save fails
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class Checkpoints:
-    """The checkpoints in a run's folder.
+    """The checkpoints of a run in training.
 
     Attributes:
       path: the folder that holds them.
     """
 
     def __init__(self, workdir: pathlib.Path):
-        self.path = workdir.resolve() / FOLDER
-        # max_to_keep together with best_fn would delete the newest checkpoint, so the policy names both.
-        keep = preservation_policy.AnyPreservationPolicy(
-            [
-                preservation_policy.LatestN(1),
-                preservation_policy.BestN(
-                    get_metric_fn=_negative_nme, n=1, keep_checkpoints_without_metrics=False
-                ),
-            ]
-        )
-        options = ocp.CheckpointManagerOptions(
-            best_fn=lambda metrics: metrics[_METRIC], best_mode="min", preservation_policy=keep
-        )
-        self._manager = ocp.CheckpointManager(epath.Path(self.path), options=options)
-
-    def save(self, state: TrainState, validation_nme: float | None) -> None:
-        """Saves a state in the background.
+        """Opens the folder: removes what killed saves have left, and renames damaged checkpoints to `<step>.damaged`.
 
         Args:
-          state: at its step.
-          validation_nme: in percent, ranks the checkpoint; None for one that only serves to go on from.
+          workdir: the run's folder.
+
+        Raises:
+          ValueError: if all checkpoints are damaged.
         """
-        # Orbax wants Python floats: a NumPy scalar fails one save later.
-        metrics = None if validation_nme is None else {_METRIC: float(validation_nme)}
-        self._manager.save(int(state.step), args=ocp.args.StandardSave(state), metrics=metrics)
+        self.path = workdir.resolve() / FOLDER
+        if jax.process_index() == 0:
+            _set_damaged_aside(self.path)
+        multihost_utils.sync_global_devices("damaged checkpoints are set aside")
+        if not _steps(self.path) and any(self.path.glob(f"*.{_ASIDE}*")):
+            raise ValueError(
+                f"every checkpoint in {self.path} is damaged: put back a copy, or delete that folder to start anew"
+            )
+        facts = {step: seal.read(self.path / str(step) / _STATE) for step in _steps(self.path)}
+        self._kept = _NewestAndBest({step: facts[step]["validation_nme"] for step in facts})
+        handlers = ocp.handlers.DefaultCheckpointHandlerRegistry()
+        handlers.add(_STATE, _SealedSave, _SealedHandler())
+        options = ocp.CheckpointManagerOptions(preservation_policy=self._kept, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager(
+            epath.Path(self.path), options=options, handler_registry=handlers
+        )
+        _log_no_tracebacks()
+
+    def save(self, state: TrainState, validation_nme: float | None) -> None:
+        """Saves a state in the background, once the save before it is on disk.
+
+        Args:
+          state: at its step; its buffers may be donated as soon as this returns.
+          validation_nme: in percent, ranks the checkpoint; None for one that only serves to go on from.
+
+        Raises:
+          OSError: if this save or the one before it cannot be written.
+        """
+        step = int(state.step)
+        nme = None if validation_nme is None else float(validation_nme)
+        self._kept.validation_nmes[step] = nme
+        sealed = _SealedSave(state, {"step": step, "validation_nme": nme, "arrays": _forms(state)})
+        with self._failure_named():
+            self._manager.save(step, args=ocp.args.Composite(**{_STATE: sealed}))
+
+    def check(self) -> None:
+        """Raises what the save in the background has failed of; returns at once, whether it has ended or not.
+
+        Raises:
+          OSError: if it could not be written: no space left, for example.
+        """
+        if not self._manager.is_saving_in_progress():
+            with self._failure_named():
+                self._manager.wait_until_finished()
 
     def newest_step(self) -> int | None:
         """The step of the newest checkpoint; None where there is none."""
         return self._manager.latest_step()
 
-    def best_step(self) -> int:
-        """The step of the best checkpoint.
-
-        Raises:
-          FileNotFoundError: if there is no checkpoint.
-        """
-        step = self._manager.best_step()
-        if step is None:
-            raise FileNotFoundError(
-                f"{self.path} holds no checkpoint: the run has not reached its first evaluation"
-            )
-        return step
-
     def restore(self, step: int, template: TrainState) -> TrainState:
         """The state saved at a step, placed on this run's devices.
 
         Args:
-          step: from `newest_step` or `best_step`.
+          step: from `newest_step`.
           template: from `state.template`: the shapes, types and shardings to expect.
+
+        Raises:
+          ValueError: if it is a checkpoint of another model.
         """
-        return self._manager.restore(step, args=ocp.args.StandardRestore(template))
+        return _restore(self.path, step, template)
 
     def close(self) -> None:
-        """Waits until every save is on disk."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Waits until every save is on disk.
+
+        Raises:
+          OSError: if the last save could not be written.
+        """
+        with self._failure_named():
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _failure_named(self) -> Iterator[None]:
+        """Turns whatever Orbax raises for a save that failed into one sentence."""
+        try:
+            yield
+        except _SAVE_ERRORS as error:
+            newest = max(_steps(self.path), default=None)
+            before = "there is none" if newest is None else f"the newest whole one is that of step {newest}"
+            raise OSError(
+                f"{_reason(error)}: a checkpoint could not be written to {self.path}; {before}"
+            ) from error
 
 
-def _negative_nme(metrics: dict[str, float]) -> float:
-    """BestN keeps the largest."""
-    return -metrics[_METRIC]
+def restore_best(workdir: pathlib.Path, template: TrainState) -> TrainState:
+    """The state with the lowest NME on validation of those that are what was saved; the folder may be in training.
+
+    Args:
+      workdir: the run's folder.
+      template: from `state.template`: the shapes, types and shardings to expect.
+
+    Raises:
+      FileNotFoundError: if there is no checkpoint that was evaluated.
+      ValueError: if those are damaged, or of another model.
+    """
+    path = workdir.resolve() / FOLDER
+    whole, damaged = _examine(path)
+    for step, text in damaged.items():
+        logging.error("%s is damaged and not used: %s", path / str(step), text)
+    evaluated = {step: nme for step, nme in whole.items() if nme is not None}
+    if evaluated:
+        return _restore(path, min(evaluated, key=evaluated.get), template)
+    if damaged:
+        steps = ", ".join(map(str, damaged))
+        raise ValueError(f"no checkpoint in {path} is whole and was evaluated; damaged: {steps}")
+    raise FileNotFoundError(f"{path} holds no checkpoint: the run has not reached its first evaluation")
+
+
+@dataclasses.dataclass
+class _NewestAndBest(preservation_policy.PreservationPolicy):
+    """Which checkpoints Orbax keeps."""
+
+    validation_nmes: dict[int, float | None]
+
+    def should_preserve(
+        self, checkpoints: Sequence[Any], *, context: preservation_policy.PreservationContext
+    ) -> list[bool]:
+        del context
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        evaluated = [step for step in steps if self.validation_nmes[step] is not None]
+        kept = {*steps[-_NEWEST_KEPT:], min(evaluated, key=self.validation_nmes.get, default=None)}
+        return [step in kept for step in steps]
+
+
+@dataclasses.dataclass
+class _SealedSave(ocp.args.CheckpointArgs):
+    """A state to save, and what its seal says of it."""
+
+    state: TrainState
+    facts: dict[str, Any]
+
+
+class _SealedHandler(ocp.StandardCheckpointHandler):
+    """Writes a state as Orbax does, and its seal after all files, before the folder gets its final name."""
+
+    async def async_save(self, directory: epath.Path, args: _SealedSave) -> Any:
+        self._facts = args.facts
+        return await super().async_save(directory, args=ocp.args.StandardSave(args.state))
+
+    def finalize(self, directory: epath.Path) -> None:
+        """Called once for all processes, in the background."""
+        super().finalize(directory)
+        seal.write(pathlib.Path(directory), self._facts)
+
+
+def _restore(path: pathlib.Path, step: int, template: TrainState) -> TrainState:
+    # What a checkpoint says is never executed: the seal is JSON, and TensorStore reads arrays of numbers. Tree, types,
+    # shapes and placement are the template's; what the folder says of them is not looked at.
+    folder = path / str(step)
+    saved, expected = seal.read(folder / _STATE)["arrays"], _forms(template)
+    names = [name for name in sorted({*saved, *expected}) if saved.get(name) != expected.get(name)]
+    if names:
+        name, more = names[0], f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise ValueError(
+            f"{folder} is a checkpoint of another model: {name} is {saved.get(name, 'missing')} there and "
+            f"{expected.get(name, 'missing')} here{more}"
+        )
+    with ocp.StandardCheckpointer() as checkpointer:
+        return checkpointer.restore(epath.Path(folder) / _STATE, template)
+
+
+def _forms(state: TrainState) -> dict[str, str]:
+    """Type and shape of every array of a state: `{"params/backbone/conv/kernel": "float32[3, 3, 64, 64]", ...}`."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): f"{leaf.dtype}{list(leaf.shape)}"
+        for path, leaf in leaves
+    }
+
+
+def _steps(path: pathlib.Path) -> list[int]:
+    """The steps of all complete checkpoints, ascending."""
+    if not path.is_dir():
+        return []
+    return sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdecimal() and entry.is_dir())
+
+
+def _examine(path: pathlib.Path) -> tuple[dict[int, float | None], dict[int, str]]:
+    """The steps that are whole with their NME on validation, and those that are not with their damage."""
+    whole, damaged = {}, {}
+    for step in _steps(path):
+        folder = path / str(step) / _STATE
+        try:
+            seal.check(folder)
+            facts = seal.read(folder)
+            if facts["step"] != step:
+                raise seal.DamagedError(f"it holds the state of step {facts['step']}")
+            whole[step] = facts["validation_nme"]
+        except seal.DamagedError as error:
+            if folder.parent.is_dir():  # else the training has just removed it
+                damaged[step] = str(error)
+    return whole, damaged
+
+
+def _set_damaged_aside(path: pathlib.Path) -> None:
+    """Renames damaged checkpoints, so that their steps can be saved again and nothing is lost."""
+    for step, text in _examine(path)[1].items():
+        folder = path / str(step)
+        earlier = len(list(path.glob(f"{step}.{_ASIDE}*")))
+        aside = folder.rename(path / f"{step}.{_ASIDE}{f'.{earlier + 1}' if earlier else ''}")
+        logging.error("%s is damaged (%s): renamed to %s", folder, text, aside.name)
+
+
+def _reason(error: Exception) -> str:
+    """Why a file could not be written; of a full disk TensorStore says so amid much else."""
+    known = [words for code in _DISK_ERRORS if (words := os.strerror(code)) in str(error)]
+    return (known or str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _log_no_tracebacks() -> None:
+    """Keeps the tracebacks of a failed save, some 200 lines, out of the log: the failure itself is raised."""
+    for logger in (logging.get_absl_logger(), getLogger("asyncio")):
+        logger.addFilter(_is_news)
+
+
+def _is_news(record: LogRecord) -> bool:
+    return not (record.exc_info and ("orbax" in record.pathname or record.name == "asyncio"))

@@ -238,14 +238,11 @@ def restore_best(config: ConfigDict, model: nn.Module, mesh: Mesh, workdir: path
 
     Raises:
       FileNotFoundError: if the run has no checkpoint.
+      ValueError: if all its checkpoints are damaged.
     """
-    saved = checkpoints.Checkpoints(workdir)
-    try:
-        optimizer = make_optimizer(config.optimizer, config.train.steps)
-        template = state.template(mesh, model, optimizer, config.input.size)
-        return saved.restore(saved.best_step(), template).ema
-    finally:
-        saved.close()
+    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    template = state.template(mesh, model, optimizer, config.input.size)
+    return checkpoints.restore_best(workdir, template).ema
 
 
 def evaluate_run(

@@ -46,7 +46,8 @@ def train(
       The state at the last step; None if it was stopped early.
 
     Raises:
-      ValueError: if the folder holds a run of another configuration.
+      ValueError: if the folder holds a run of another configuration, or only damaged checkpoints.
+      OSError: if a checkpoint cannot be written.
       TrainingDivergedError: if a loss, a gradient or the validation's NME is no longer finite.
     """
     config = datasets.with_scheme(config)
@@ -78,6 +79,7 @@ def train(
             last, stop = step == config.train.steps, should_stop(step)
             if step % config.train.log_every == 0 or last:
                 meter.end_interval(step)
+                saved.check()
             evaluates = step % config.train.evaluate_every == 0 or last
             if evaluates or stop or step % config.train.save_every == 0:
                 meter.pause(step)
