@@ -47,31 +47,30 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse(f"unexpected arguments: {' '.join(arguments[1:])}")
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
+    from dsat_jax import distributed
+
     try:
-        _join_processes()
-        return MODES[_MODE.value]()
+        distributed.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+        with distributed.lost_processes_named():
+            return MODES[_MODE.value]()
     except (ValueError, OSError) as error:
         if logging.level_debug():
             raise
-        return _refuse(str(error))
-
-
-def _join_processes() -> None:
-    from dsat_jax import distributed
-
-    distributed.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+        return distributed.leave(_refuse(str(error)))
 
 
 def _train() -> int:
-    from dsat_jax import datasets, distributed, train
+    from dsat_jax import datasets, distributed, evaluate, train
 
     if _CONFIG.value is None:
         raise ValueError("--mode=train needs --config, for example --config=configs/synthetic.py")
     datasets.build_if_generated(_CONFIG.value)
     workdir = pathlib.Path(_WORKDIR.value or f"runs/{_CONFIG.value.name}")
-    with distributed.lost_processes_named():
-        summaries = train.train_and_evaluate(_CONFIG.value, workdir, distributed.stop_on_signals())
-    return STOPPED if summaries is None else 0
+    with distributed.stop_on_signals() as should_stop:
+        finished = train.train(_CONFIG.value, workdir, should_stop) is not None
+    if finished:
+        evaluate.evaluate_run(workdir)
+    return 0 if finished else STOPPED
 
 
 def _evaluate() -> int:

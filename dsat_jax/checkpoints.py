@@ -11,7 +11,7 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from logging import LogRecord, getLogger
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import orbax.checkpoint as ocp
@@ -23,11 +23,13 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from dsat_jax import seal
 from dsat_jax.state import TrainState
 
+Tree = TypeVar("Tree")
+
 FOLDER = "checkpoints"
 _STATE = "state"  # Orbax's folder of the state within that of a step
 _NEWEST_KEPT = 2  # one to go on from, and the one before it should that be damaged
 _ASIDE = "damaged"
-_SAVE_ERRORS = (OSError, ValueError, RuntimeError)  # of Python, TensorStore and XLA, when a save fails
+_SAVE_ERRORS = (OSError, ValueError)  # of Python and of TensorStore, when a save fails
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
@@ -51,12 +53,12 @@ class Checkpoints:
         if jax.process_index() == 0:
             _set_damaged_aside(self.path)
         multihost_utils.sync_global_devices("damaged checkpoints are set aside")
-        if not _steps(self.path) and any(self.path.glob(f"*.{_ASIDE}*")):
+        if not _steps(self.path) and any_in(workdir):
             raise ValueError(
                 f"every checkpoint in {self.path} is damaged: put back a copy, or delete that folder to start anew"
             )
         facts = {step: seal.read(self.path / str(step) / _STATE) for step in _steps(self.path)}
-        self._kept = _NewestAndBest({step: facts[step]["validation_nme"] for step in facts})
+        self._kept = _NewestAndBest({step: facts[step].validation_nme for step in facts})
         handlers = ocp.handlers.DefaultCheckpointHandlerRegistry()
         handlers.add(_STATE, _SealedSave, _SealedHandler())
         options = ocp.CheckpointManagerOptions(preservation_policy=self._kept, cleanup_tmp_directories=True)
@@ -78,7 +80,7 @@ class Checkpoints:
         step = int(state.step)
         nme = None if validation_nme is None else float(validation_nme)
         self._kept.validation_nmes[step] = nme
-        sealed = _SealedSave(state, {"step": step, "validation_nme": nme, "arrays": _forms(state)})
+        sealed = _SealedSave(state, seal.Facts(step, nme, _forms(state)))
         with self._failure_named():
             self._manager.save(step, args=ocp.args.Composite(**{_STATE: sealed}))
 
@@ -130,12 +132,20 @@ class Checkpoints:
             ) from error
 
 
-def restore_best(workdir: pathlib.Path, template: TrainState) -> TrainState:
-    """The state with the lowest NME on validation of those that are what was saved; the folder may be in training.
+def any_in(workdir: pathlib.Path) -> bool:
+    """Whether a run's folder holds checkpoints, whole or damaged."""
+    path = workdir / FOLDER
+    return bool(_steps(path)) or any(path.glob(f"*.{_ASIDE}*"))
+
+
+def restore_best(workdir: pathlib.Path, template: dict[str, Any]) -> dict[str, Any]:
+    """The averaged variables with the lowest NME on validation of the checkpoints that are what was saved.
+
+    Nothing else is read, and nothing in the folder is changed: it may be in training.
 
     Args:
       workdir: the run's folder.
-      template: from `state.template`: the shapes, types and shardings to expect.
+      template: the `ema` of `state.template`: the shapes, types and shardings to expect.
 
     Raises:
       FileNotFoundError: if there is no checkpoint that was evaluated.
@@ -147,7 +157,7 @@ def restore_best(workdir: pathlib.Path, template: TrainState) -> TrainState:
         logging.error("%s is damaged and not used: %s", path / str(step), text)
     evaluated = {step: nme for step, nme in whole.items() if nme is not None}
     if evaluated:
-        return _restore(path, min(evaluated, key=evaluated.get), template)
+        return _restore(path, min(evaluated, key=evaluated.get), {"ema": template})["ema"]
     if damaged:
         steps = ", ".join(map(str, damaged))
         raise ValueError(f"no checkpoint in {path} is whole and was evaluated; damaged: {steps}")
@@ -172,10 +182,10 @@ class _NewestAndBest(preservation_policy.PreservationPolicy):
 
 @dataclasses.dataclass
 class _SealedSave(ocp.args.CheckpointArgs):
-    """A state to save, and what its seal says of it."""
+    """A state to save, and what its seal shall say of it."""
 
     state: TrainState
-    facts: dict[str, Any]
+    facts: seal.Facts
 
 
 class _SealedHandler(ocp.StandardCheckpointHandler):
@@ -191,11 +201,18 @@ class _SealedHandler(ocp.StandardCheckpointHandler):
         seal.write(pathlib.Path(directory), self._facts)
 
 
-def _restore(path: pathlib.Path, step: int, template: TrainState) -> TrainState:
+def _restore(path: pathlib.Path, step: int, template: Tree) -> Tree:
+    """Those parts of the state of a step that a template has."""
     # What a checkpoint says is never executed: the seal is JSON, and TensorStore reads arrays of numbers. Tree, types,
     # shapes and placement are the template's; what the folder says of them is not looked at.
     folder = path / str(step)
-    saved, expected = seal.read(folder / _STATE)["arrays"], _forms(template)
+    expected = _forms(template)
+    parts = {name.partition("/")[0] for name in expected}
+    saved = {
+        name: form
+        for name, form in seal.read(folder / _STATE).arrays.items()
+        if name.partition("/")[0] in parts
+    }
     names = [name for name in sorted({*saved, *expected}) if saved.get(name) != expected.get(name)]
     if names:
         name, more = names[0], f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -203,13 +220,16 @@ def _restore(path: pathlib.Path, step: int, template: TrainState) -> TrainState:
             f"{folder} is a checkpoint of another model: {name} is {saved.get(name, 'missing')} there and "
             f"{expected.get(name, 'missing')} here{more}"
         )
-    with ocp.StandardCheckpointer() as checkpointer:
-        return checkpointer.restore(epath.Path(folder) / _STATE, template)
+    arguments = ocp.args.PyTreeRestore(
+        template, ocp.checkpoint_utils.construct_restore_args(template), partial_restore=True
+    )
+    with ocp.PyTreeCheckpointer() as checkpointer:
+        return checkpointer.restore(epath.Path(folder) / _STATE, args=arguments)
 
 
-def _forms(state: TrainState) -> dict[str, str]:
-    """Type and shape of every array of a state: `{"params/backbone/conv/kernel": "float32[3, 3, 64, 64]", ...}`."""
-    leaves = jax.tree_util.tree_leaves_with_path(state)
+def _forms(tree: Tree) -> dict[str, str]:
+    """Type and shape of every array: `{"params/backbone/conv/kernel": "float32[3, 3, 64, 64]", ...}`."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): f"{leaf.dtype}{list(leaf.shape)}"
         for path, leaf in leaves
@@ -231,9 +251,9 @@ def _examine(path: pathlib.Path) -> tuple[dict[int, float | None], dict[int, str
         try:
             seal.check(folder)
             facts = seal.read(folder)
-            if facts["step"] != step:
-                raise seal.DamagedError(f"it holds the state of step {facts['step']}")
-            whole[step] = facts["validation_nme"]
+            if facts.step != step:
+                raise seal.DamagedError(f"it holds the state of step {facts.step}")
+            whole[step] = facts.validation_nme
         except seal.DamagedError as error:
             if folder.parent.is_dir():  # else the training has just removed it
                 damaged[step] = str(error)

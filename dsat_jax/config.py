@@ -8,14 +8,23 @@ import json
 import pathlib
 import reprlib
 
-import jax
 from ml_collections import ConfigDict, config_dict
 
 from dsat_jax import config_check, models, text_files
 
 FILE_NAME = "config.json"
-# May change from one part of a run to the next.
-MACHINE_FIELDS = ("data.data_dir", "train.reader_threads", "model.rematerialise", "mesh.model")
+# May change from one part of a run to the next: how the machine is set up, and how the run is watched and saved.
+CHANGEABLE_FIELDS = (
+    "data.data_dir",
+    "evaluate.batch_size",
+    "mesh.model",
+    "model.rematerialise",
+    "train.log_every",
+    "train.not_finite",
+    "train.reader_threads",
+    "train.save_every",
+    "train.stall_seconds",
+)
 
 
 def default() -> ConfigDict:
@@ -144,28 +153,6 @@ def save(config: ConfigDict, workdir: pathlib.Path) -> None:
     written.replace(workdir / FILE_NAME)
 
 
-def claim(workdir: pathlib.Path, config: ConfigDict, started: bool) -> None:
-    """Makes a folder that of a run with this configuration.
-
-    Args:
-      workdir: the run's folder.
-      config: the run's configuration.
-      started: whether the folder holds a checkpoint; only then must its configuration be the same, except where
-        `MACHINE_FIELDS` say how this machine is set up.
-
-    Raises:
-      ValueError: if the folder holds a run of another configuration; the message names the fields.
-    """
-    differing = differences(load(workdir), config) if started else []
-    if differing:
-        raise ValueError(
-            f"{workdir} holds a run of another configuration ({'; '.join(differing)}): give another --workdir, or "
-            "delete that folder"
-        )
-    if jax.process_index() == 0:
-        save(config, workdir)
-
-
 def load(workdir: pathlib.Path) -> ConfigDict:
     """The configuration that a run's folder keeps.
 
@@ -224,11 +211,11 @@ def _flatten(values: dict, prefix: str = "") -> dict[str, object]:
 
 
 def differences(saved: ConfigDict, given: ConfigDict) -> list[str]:
-    """The fields, but for `MACHINE_FIELDS`, in which two configurations differ: `train.steps: 100 there, 200 here`."""
+    """The fields, but for `CHANGEABLE_FIELDS`, in which two configurations differ: `seed: 1 there, 2 here`."""
     there, here = _flatten(saved.to_dict()), _flatten(given.to_dict())
     return [
         f"{name}: {there.get(name)} there, {here.get(name)} here"
-        for name in sorted({*there, *here} - {*MACHINE_FIELDS})
+        for name in sorted({*there, *here} - {*CHANGEABLE_FIELDS})
         if _plain(there.get(name)) != _plain(here.get(name))
     ]
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from dsat_jax import (
     models,
     pictures,
     schemes,
+    stall,
     state,
 )
 from dsat_jax.choices import choose
@@ -97,7 +99,9 @@ def evaluate_split(
       mesh: from `meshes.make_mesh`.
     """
     batches, predictions, sample = [], [], {}
-    for batch in inputs.evaluation_batches(config, source, jax.process_index(), jax.process_count()):
+    batch_size = meshes.spread(config.evaluate.batch_size)
+    waiting = inputs.evaluation_batches(config, source, batch_size, jax.process_index(), jax.process_count())
+    for batch in stall.reported_each(waiting, config.train.stall_seconds, "images to evaluate"):
         images = meshes.place_batch({"image": batch["image"]}, mesh)["image"]
         points = np.asarray(forward(variables, images).points)
         sample = sample or {
@@ -233,7 +237,7 @@ def _write_files(
     pictures.draw_samples(first, schemes.find(config.data.scheme), workdir / pictures.SAMPLES_FILE)
 
 
-def restore_best(config: ConfigDict, model: nn.Module, mesh: Mesh, workdir: pathlib.Path) -> dict[str, Any]:
+def restored(config: ConfigDict, model: nn.Module, mesh: Mesh, workdir: pathlib.Path) -> dict[str, Any]:
     """The averaged variables of the best checkpoint in a run's folder.
 
     Raises:
@@ -242,7 +246,7 @@ def restore_best(config: ConfigDict, model: nn.Module, mesh: Mesh, workdir: path
     """
     optimizer = make_optimizer(config.optimizer, config.train.steps)
     template = state.template(mesh, model, optimizer, config.input.size)
-    return checkpoints.restore_best(workdir, template).ema
+    return checkpoints.restore_best(workdir, template.ema)
 
 
 def evaluate_run(
@@ -267,7 +271,6 @@ def evaluate_run(
       ValueError: if the landmarks of the run and of the dataset cannot be compared.
     """
     config = run_config.load(workdir)
-    meshes.check_batch_size("config.evaluate.batch_size", config.evaluate.batch_size)
     out = workdir
     if dataset or splits:
         config.data.dataset = dataset or config.data.dataset
@@ -275,14 +278,14 @@ def evaluate_run(
         out = workdir / "evaluations" / re.sub(r"[^\w.-]+", "_", what)
         out.mkdir(parents=True, exist_ok=True)
     model = models.build_for(config)
-    mesh = meshes.make_mesh()
+    mesh = meshes.make_mesh(math.gcd(config.mesh.model, jax.device_count()))  # also on fewer devices
     labels, found = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
     common = found if schemes.can_convert(labels, found) else labels
     forward = make_evaluation_step(model, config, mesh, common)
     if common != found:
         logging.warning("landmarks of %s are converted to %s", found.name, common.name)
         config.data.scheme = schemes.as_text(common)
-    variables = restore_best(config, model, mesh, workdir)
+    variables = restored(config, model, mesh, workdir)
     splits = splits or datasets.test_splits(config, () if dataset else config.data.test)
     logging.info("evaluating %s on %s", workdir, config.data.dataset)
     return evaluate_splits(forward, variables, config, splits, mesh, out)

@@ -165,6 +165,7 @@ def training_batches(
 def evaluation_batches(
     config: ConfigDict,
     source: Sequence[Mapping[str, np.ndarray]],
+    batch_size: int,
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[Sample]:
@@ -173,6 +174,7 @@ def evaluation_batches(
     Args:
       config: the run's configuration.
       source: records from `datasets.read_split`.
+      batch_size: of the global batches.
       process_index: of this process.
       process_count: each process gets its rows of the same global batches.
 
@@ -182,14 +184,12 @@ def evaluation_batches(
       each, if it has any.
     """
     reader = _reader(config, source)
-    count, batch = len(source), config.evaluate.batch_size
+    count = len(source)
 
     def sample(index: int) -> Sample:
         return reader.test_sample(min(index, count - 1)) | {"mask": np.bool_(index < count)}
 
-    padded = -(-count // batch) * batch
-    faces = (
-        grain.MapDataset.range(padded).map(sample).batch(batch // process_count)[process_index::process_count]
-    )
+    samples = grain.MapDataset.range(-(-count // batch_size) * batch_size).map(sample)
+    faces = samples.batch(batch_size // process_count)[process_index::process_count]
     options = grain.ReadOptions(num_threads=config.train.reader_threads, prefetch_buffer_size=_READ_AHEAD)
     return iter(faces.to_iter_dataset(options))

@@ -5,10 +5,11 @@ large arrays are split over it (fully sharded data parallelism): XLA gathers eac
 scatters its gradient.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -30,6 +31,11 @@ def make_mesh(model: int = 1) -> Mesh:
     if model < 1 or len(devices) % model:
         raise ValueError(
             f"config.mesh.model = {model} does not divide the {len(devices)} devices of this run"
+        )
+    if len(devices) != jax.process_count() * jax.local_device_count():
+        raise ValueError(
+            f"this process has {jax.local_device_count()} of the {len(devices)} devices of {jax.process_count()} "
+            "processes; all must have the same number"
         )
     grid = np.array(devices).reshape(-1, model)
     return Mesh(grid, ("data", "model"), axis_types=(AxisType.Auto, AxisType.Auto))
@@ -91,6 +97,23 @@ def place_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
     return {name: jax.make_array_from_process_local_data(sharding, value) for name, value in batch.items()}
 
 
+def make_any_process(mesh: Mesh) -> Callable[[bool], jax.Array]:
+    """A function of one flag of every process: whether any of them has it, for all, as a bool scalar on every device.
+
+    It does not wait: the scalar is there when the device has come to it.
+
+    Args:
+      mesh: from `make_mesh`.
+    """
+    any_of = jax.jit(jnp.any, out_shardings=replicated(mesh))
+
+    def any_process(flag: bool) -> jax.Array:
+        flags = np.full(jax.local_device_count(), flag)
+        return any_of(jax.make_array_from_process_local_data(split_batch(mesh), flags))
+
+    return any_process
+
+
 def gather_rows(rows: np.ndarray) -> np.ndarray:
     """The rows of process 0, then of process 1, ..., as in the global batch, on every process, bit for bit.
 
@@ -103,6 +126,11 @@ def gather_rows(rows: np.ndarray) -> np.ndarray:
     data = np.ascontiguousarray(rows).reshape(len(rows), -1).view(np.uint8)
     gathered = np.asarray(multihost_utils.process_allgather(data, tiled=True))
     return gathered.view(rows.dtype).reshape(-1, *rows.shape[1:])
+
+
+def spread(batch_size: int) -> int:
+    """The smallest size of a batch that is at least this and spreads evenly over the devices."""
+    return -(-batch_size // jax.device_count()) * jax.device_count()
 
 
 def check_batch_size(name: str, batch_size: int, parts: int = 1) -> None:

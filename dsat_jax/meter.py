@@ -9,6 +9,7 @@ from absl import logging
 from dsat_jax.recorder import Recorder
 
 Scalars = dict[str, jax.Array]
+_MOST_SKIPPED = 20  # steps in a row; a network that has left all finite numbers does not come back
 
 
 class TrainingDivergedError(ValueError):
@@ -26,6 +27,8 @@ class Meter:
     def __init__(self, recorder: Recorder, batch_size: int):
         self._recorder = recorder
         self._batch_size = batch_size
+        self._checked = 0  # the last step that was
+        self._skipped = 0  # steps in a row, up to that one
         self._current: list[tuple[Scalars, np.ndarray]] = []
         self._ended: tuple[int, list[tuple[Scalars, np.ndarray]], float] | None = None
         self._seconds = 0.0  # of the current interval, up to its last pause
@@ -76,22 +79,27 @@ class Meter:
         damaged = values.pop("damaged").sum()
         if damaged:
             logging.warning("%d damaged training images skipped up to step %d", damaged, step)
-        means = {name: float(value[taken].mean()) for name, value in values.items()}
+        means = {name: float(value[taken].mean()) for name, value in values.items() if taken.any()}
         rate = len(interval) * self._batch_size / seconds
         counts = {"damaged": float(damaged), "skipped_steps": float((~taken).sum())}
         self._recorder.scalars(step, {**means, **counts, "images_per_second": rate})
-        shown = {
-            "loss": f"{means['loss']:.4g}",
-            "px": f"{means['pixel_error']:.2f}",
-            "images/s": f"{rate:.0f}",
-        }
+        shown = {"images/s": f"{rate:.0f}"}
+        if means:
+            shown = {"loss": f"{means['loss']:.4g}", "px": f"{means['pixel_error']:.2f}", **shown}
         self._recorder.progress(step, shown)
 
     def _check(self, last_step: int, fetched: list[tuple[dict[str, np.ndarray], np.ndarray]]) -> None:
-        """Raises TrainingDivergedError at the first step that is not finite, or if all of them were skipped."""
-        first_step = last_step + 1 - len(fetched)
-        for step, (scalars, records) in enumerate(fetched, first_step):
+        """Looks at steps that it has not seen before.
+
+        Raises:
+          TrainingDivergedError: at the first one that is not finite, or at the last of too many that were left out.
+        """
+        for step, (scalars, records) in enumerate(fetched, last_step + 1 - len(fetched)):
+            if step <= self._checked:
+                continue
+            self._checked = step
             wrong = [name for name in ("loss", "gradient_norm") if not np.isfinite(scalars[name])]
+            self._skipped = self._skipped + 1 if wrong else 0
             if not wrong:
                 continue
             what = (
@@ -100,8 +108,8 @@ class Meter:
             )
             if not scalars["skipped"]:
                 raise TrainingDivergedError(f"{what}; it was not saved")
+            if self._skipped == _MOST_SKIPPED:
+                raise TrainingDivergedError(
+                    f"{what}, like the {_MOST_SKIPPED - 1} steps before: all were left out"
+                )
             logging.warning("%s: left out", what)
-        if fetched and all(scalars["skipped"] for scalars, _ in fetched):
-            raise TrainingDivergedError(
-                f"none of the steps {first_step} to {last_step} was finite: all were left out"
-            )

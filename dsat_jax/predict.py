@@ -48,9 +48,9 @@ class Landmarker:
         self._size = config.input.size
         model = models.build_for(config)
         mesh = meshes.make_mesh()
-        self._variables = evaluate.restore_best(config, model, mesh, workdir)
+        self._variables = evaluate.restored(config, model, mesh, workdir)
         self._forward = evaluate.make_evaluation_step(model, config, mesh)
-        self._batch_size = -(-_FACES_AT_ONCE // jax.device_count()) * jax.device_count()
+        self._batch_size = meshes.spread(_FACES_AT_ONCE)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray) -> list[dict[str, Any]]:
         """Landmarks of each face.

@@ -10,6 +10,7 @@ import tensorboardX
 import tqdm
 
 METRICS_LOG = "metrics.jsonl"
+_EVENTS_QUEUED = 100_000
 
 
 class Recorder:
@@ -36,15 +37,25 @@ class Recorder:
         written.write_text("".join(f"{line}\n" for line in kept))
         written.replace(path)
         self._log = path.open("a")
-        self._events = tensorboardX.SummaryWriter(str(workdir), purge_step=start_step + 1, write_to_disk=True)
+        # tensorboardX writes in a thread, which a full disk ends; what would then wait in a queue must not hold us up.
+        self._events = tensorboardX.SummaryWriter(
+            str(workdir), purge_step=start_step + 1, max_queue=_EVENTS_QUEUED
+        )
         self._bar = tqdm.tqdm(total=steps, initial=start_step, unit="step", dynamic_ncols=True)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Appends a line to metrics.jsonl and a point to every curve."""
+        """Appends a line to metrics.jsonl and a point to every curve.
+
+        Raises:
+          OSError: if the line cannot be written: no space left, for example.
+        """
         if not self._active:
             return
-        self._log.write(json.dumps({"step": step, **values}) + "\n")
-        self._log.flush()
+        try:
+            self._log.write(json.dumps({"step": step, **values}) + "\n")
+            self._log.flush()
+        except OSError as error:
+            raise OSError(f"{self._log.name} cannot be written: {error.strerror}") from error
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
 

@@ -3,8 +3,11 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import TypeVar
 
 from absl import logging
+
+Item = TypeVar("Item")
 
 
 @contextlib.contextmanager
@@ -30,3 +33,19 @@ def reported(seconds: float, what: str) -> Iterator[None]:
     finally:
         ended.set()
         watcher.join()
+
+
+def reported_each(items: Iterator[Item], seconds: float, what: str) -> Iterator[Item]:
+    """The same items; a warning is logged while one takes longer than some time to come.
+
+    Args:
+      items: that take moments each.
+      seconds: until the first warning.
+      what: they are.
+    """
+    while True:
+        with reported(seconds, what):
+            item = next(items, None)
+        if item is None:
+            return
+        yield item

@@ -1,7 +1,10 @@
 """Training: the loop around the step, from a folder's newest checkpoint to the last step."""
 
+import collections
+import contextlib
+import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,8 +15,8 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dsat_jax import (
-    config as run_config,
     datasets,
+    distributed,
     evaluate,
     inputs,
     mesh as meshes,
@@ -21,6 +24,7 @@ from dsat_jax import (
     models,
     optimizer,
     pictures,
+    run_folder,
     schemes,
     stall,
     state,
@@ -29,7 +33,9 @@ from dsat_jax import (
 from dsat_jax.checkpoints import Checkpoints
 from dsat_jax.meter import Meter, TrainingDivergedError
 from dsat_jax.recorder import Recorder
-from dsat_jax.training_step import DEVICE_FIELDS, make_training_step
+from dsat_jax.training_step import DEVICE_FIELDS, TrainingStep, make_training_step
+
+_IN_FLIGHT = 2  # steps
 
 
 def train(
@@ -40,59 +46,92 @@ def train(
     Args:
       config: the run's configuration.
       workdir: the run's folder.
-      should_stop: asked after every step; True saves and stops early.
+      should_stop: asked before every step, in every process; True in one of them saves and stops all after the same
+        step, `_IN_FLIGHT` steps later.
 
     Returns:
-      The state at the last step; None if it was stopped early.
+      The state at the last step; None if it was stopped.
 
     Raises:
       ValueError: if the folder holds a run of another configuration, or only damaged checkpoints.
-      OSError: if a checkpoint cannot be written.
+      OSError: if another process trains in the folder, or something cannot be written to it.
       TrainingDivergedError: if a loss, a gradient or the validation's NME is no longer finite.
     """
     config = datasets.with_scheme(config)
     mesh = meshes.make_mesh(config.mesh.model)
     meshes.check_batch_size("config.train.batch_size", config.train.batch_size, config.train.accumulate)
-    meshes.check_batch_size("config.evaluate.batch_size", config.evaluate.batch_size)
     datasets.test_splits(config, config.data.test)  # now, not after hours of training
     sources = [datasets.read_split(config, split) for split in (config.data.train, config.data.validation)]
-    model = models.build_for(config)
-    transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
-    saved = Checkpoints(workdir)
-    run_config.claim(workdir, config, started=saved.newest_step() is not None)
-    current = _newest_state(saved, config, model, transform, mesh)
-    start = int(current.step)
-    recorder = Recorder(workdir, start, config.train.steps, active=jax.process_index() == 0)
-    recorder.message(_opening(config, workdir, current, *map(len, sources)))
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(run_folder.claimed(workdir, config))
+        saved = opened.enter_context(contextlib.closing(Checkpoints(workdir)))
+        model = models.build_for(config)
+        transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
+        current = _newest_state(saved, config, model, transform, mesh)
+        start = int(current.step)
+        recorder = Recorder(workdir, start, config.train.steps, active=jax.process_index() == 0)
+        opened.enter_context(contextlib.closing(recorder))
+        recorder.message(_opening(config, workdir, current, *map(len, sources)))
+        batches = inputs.training_batches(config, sources[0], start, jax.process_index(), jax.process_count())
+        opened.enter_context(contextlib.closing(batches))
+        # Before anything is closed, which would wait for the others.
+        opened.enter_context(distributed.lost_processes_named())
+        run = _Run(
+            config=config,
+            mesh=mesh,
+            batches=batches,
+            training_step=make_training_step(model, transform, config, mesh),
+            validate=_make_validation(model, config, sources[1], mesh, recorder, workdir),
+            saved=saved,
+            recorder=recorder,
+        )
+        return run.go_on(current, start, should_stop)
 
-    training_step = make_training_step(model, transform, config, mesh)
-    validate = _make_validation(model, config, sources[1], mesh, recorder, workdir)
-    batches = inputs.training_batches(config, sources[0], start, jax.process_index(), jax.process_count())
-    meter = Meter(recorder, config.train.batch_size)
-    try:
-        for step in range(start + 1, config.train.steps + 1):
-            with stall.reported(config.train.stall_seconds, f"the training images of step {step}"):
-                batch = next(batches)
-            placed = meshes.place_batch({name: batch[name] for name in DEVICE_FIELDS}, mesh)
-            current, scalars = training_step(current, placed)
+
+@dataclasses.dataclass
+class _Run:
+    """A run in training, with everything that its loop uses."""
+
+    config: ConfigDict
+    mesh: Mesh
+    batches: Iterator[inputs.Sample]
+    training_step: TrainingStep
+    validate: Callable[[int, Mapping[str, Any]], float]
+    saved: Checkpoints
+    recorder: Recorder
+
+    def go_on(
+        self, current: state.TrainState, start: int, should_stop: Callable[[int], bool]
+    ) -> state.TrainState | None:
+        """Takes all steps after `start`; returns the last state, or None if it was stopped."""
+        train, any_process = self.config.train, meshes.make_any_process(self.mesh)
+        meter = Meter(self.recorder, train.batch_size)
+        asked: collections.deque[jax.Array] = collections.deque()
+        for step in range(start + 1, train.steps + 1):
+            asked.append(any_process(should_stop(step)))
+            batch = self._next_batch(step)
+            placed = meshes.place_batch({name: batch[name] for name in DEVICE_FIELDS}, self.mesh)
+            current, scalars = self.training_step(current, placed)
             meter.add(scalars, batch["record"])
-            last, stop = step == config.train.steps, should_stop(step)
-            if step % config.train.log_every == 0 or last:
+            # The device works on the last few steps while the host prepares the next; it gets no farther behind.
+            stop = len(asked) > _IN_FLIGHT and bool(asked.popleft())
+            last = step == train.steps
+            if step % train.log_every == 0 or last or stop:
                 meter.end_interval(step)
-                saved.check()
-            evaluates = step % config.train.evaluate_every == 0 or last
-            if evaluates or stop or step % config.train.save_every == 0:
+                self.saved.check()
+            evaluates = step % train.evaluate_every == 0 or last
+            if evaluates or stop or step % train.save_every == 0:
                 meter.pause(step)
-                saved.save(current, validate(step, current.ema) if evaluates else None)
+                self.saved.save(current, self.validate(step, current.ema) if evaluates else None)
                 meter.resume()
-            if stop and not last:
-                recorder.message(f"stopped at step {step}; the same command goes on from there")
+            if stop or (last and any(map(bool, asked))):
+                self.recorder.message(f"stopped at step {step}; the same command goes on from there")
                 return None
         return current
-    finally:
-        batches.close()
-        saved.close()
-        recorder.close()
+
+    def _next_batch(self, step: int) -> inputs.Sample:
+        with stall.reported(self.config.train.stall_seconds, f"the training images of step {step}"):
+            return next(self.batches)
 
 
 def _newest_state(
@@ -167,21 +206,3 @@ def _make_validation(
         return nme
 
     return validate
-
-
-def train_and_evaluate(
-    config: ConfigDict, workdir: pathlib.Path, should_stop: Callable[[int], bool] = lambda step: False
-) -> dict[str, dict[str, float]] | None:
-    """The story of `--mode=train`: train, then the best checkpoint on the test splits.
-
-    Args:
-      config: the run's configuration.
-      workdir: the run's folder.
-      should_stop: see `train`.
-
-    Returns:
-      The summaries of `evaluate.evaluate_splits`; None if the training was stopped early.
-    """
-    if train(config, workdir, should_stop) is None:
-        return None
-    return evaluate.evaluate_run(workdir)

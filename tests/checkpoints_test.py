@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -50,14 +51,14 @@ def random_state(step: int, size: int) -> TrainState:
     )
 
 
-def template_of(state: TrainState) -> TrainState:
+def template_of(state: Any) -> Any:
     """Its shapes and types, every array whole on every device."""
     whole = meshes.replicated(meshes.make_mesh())
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=whole), state)
 
 
-def same(one: TrainState, other: TrainState) -> bool:
-    """Whether two states agree in every bit."""
+def same(one: Any, other: Any) -> bool:
+    """Whether two trees agree in every bit."""
     pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return all(a.dtype == b.dtype and np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs)
 
@@ -80,8 +81,9 @@ def restored_newest(workdir: pathlib.Path, template: TrainState | None = None) -
         saved.close()
 
 
-def restored_best(workdir: pathlib.Path) -> TrainState:
-    return checkpoints.restore_best(workdir, template_of(state_at(0)))
+def best_is(workdir: pathlib.Path, state: TrainState) -> bool:
+    """Whether the averaged variables of the best checkpoint are those of a state."""
+    return same(checkpoints.restore_best(workdir, template_of(state.ema)), state.ema)
 
 
 def folders(path: pathlib.Path) -> set[str]:
@@ -120,7 +122,7 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path):
     path = save_all(tmp_path, {1: 9.0, 2: 5.0, 3: 7.0, 4: 6.0, 5: None})
     assert folders(path) == {"2", "4", "5"}
     assert same(restored_newest(tmp_path), state_at(5))
-    assert same(restored_best(tmp_path), state_at(2))
+    assert best_is(tmp_path, state_at(2))
     assert folders(save_all(tmp_path, {6: 4.0})) == {"5", "6"}  # the best of before is no longer
 
 
@@ -129,12 +131,12 @@ def test_a_save_in_the_background_survives_the_donation_of_its_state(tmp_path):
     size = 2_000_000
     begun = TrainState(
         step=jnp.int32(0),
-        params={"w": jnp.arange(size, dtype=jnp.float32)},
+        params={},
         batch_stats={},
         opt_state=(),
-        ema={},
+        ema={"w": jnp.arange(size, dtype=jnp.float32)},
     )
-    template = template_of(begun)
+    template = template_of(begun.ema)
     current, saved = update(begun), Checkpoints(tmp_path)
     saved.save(current, 1.0)
     for _ in range(20):
@@ -142,17 +144,17 @@ def test_a_save_in_the_background_survives_the_donation_of_its_state(tmp_path):
     jax.block_until_ready(current)
     saved.close()
     restored = checkpoints.restore_best(tmp_path, template)
-    np.testing.assert_array_equal(restored.params["w"], np.arange(size, dtype=np.float32) + 1)
+    np.testing.assert_array_equal(restored["w"], np.arange(size, dtype=np.float32) + 1)
 
 
 def test_a_folder_without_a_checkpoint(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
-        restored_best(tmp_path)
+        best_is(tmp_path, state_at(1))
     assert not (tmp_path / checkpoints.FOLDER).exists()
     assert restored_newest(tmp_path) is None
     save_all(tmp_path, {1: None})
     with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
-        restored_best(tmp_path)
+        best_is(tmp_path, state_at(1))
 
 
 def truncate(file: pathlib.Path) -> None:
@@ -196,7 +198,7 @@ def test_damage_to_any_file_is_found_or_changes_nothing(two_checkpoints, tmp_pat
         if file.name in NOT_READ:
             assert same(restored_newest(workdir), state_at(2)), file
             continue
-        assert same(restored_best(workdir), state_at(1)), file
+        assert best_is(workdir, state_at(1)), file
         assert folders(path) == {"1", "2"}
         assert f"{path}/2 is damaged and not used" in caplog.text
         caplog.clear()
@@ -230,7 +232,7 @@ def test_a_run_never_starts_anew_because_all_is_damaged(run):
     flip_a_byte(path / "1" / "state" / "manifest.ocdbt")
     (path / "2" / "state" / seal.FILE_NAME).unlink()
     with pytest.raises(ValueError, match=r"is whole and was evaluated; damaged: 1, 2$"):
-        restored_best(run)
+        best_is(run, state_at(1))
     for _ in range(2):
         with pytest.raises(
             ValueError, match=r"every checkpoint in .*checkpoints is damaged: put back a copy"
@@ -243,7 +245,7 @@ def test_the_next_best_takes_the_place_of_a_damaged_best(tmp_path):
     path = save_all(tmp_path, {1: 9.0, 2: 5.0, 3: 7.0, 4: 6.0})
     assert folders(path) == {"2", "3", "4"}
     flip_a_byte(path / "2" / "state" / "manifest.ocdbt")
-    assert same(restored_best(tmp_path), state_at(4))
+    assert best_is(tmp_path, state_at(4))
     assert folders(path) == {"2", "3", "4"}  # nothing is changed
     save_all(tmp_path, {5: 8.0, 6: 9.0})
     assert folders(path) == {"2.damaged", "4", "5", "6"}

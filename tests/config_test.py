@@ -66,15 +66,3 @@ def test_an_unknown_variant_is_refused_with_the_known_ones(name):
         ValueError, match=rf"variant of configs/{name}\.py 'x'; there are {next(iter(module.VARIANTS))}"
     ):
         module.get_config("x")
-
-
-def test_a_folder_is_claimed_by_the_configuration_of_its_first_checkpoint(tmp_path):
-    config, other = run_config.default(), run_config.default()
-    other.train.batch_size = 48
-    run_config.claim(tmp_path, config, started=False)
-    run_config.claim(tmp_path, other, started=False)  # nothing was trained yet: the last one counts
-    with pytest.raises(ValueError, match=r"another configuration \(train\.batch_size: 48 there, 32 here\)"):
-        run_config.claim(tmp_path, config, started=True)
-    other.data.data_dir = "elsewhere"
-    run_config.claim(tmp_path, other, started=True)
-    assert run_config.load(tmp_path).data.data_dir == "elsewhere"

@@ -58,10 +58,10 @@ def predictions_of(workdir: pathlib.Path, split: str) -> tuple[np.ndarray, list[
     config = run_config.load(workdir)
     model, mesh = models.build_for(config), meshes.make_mesh()
     forward = evaluate.make_evaluation_step(model, config, mesh)
-    variables = evaluate.restore_best(config, model, mesh, workdir)
+    variables = evaluate.restored(config, model, mesh, workdir)
     config.data.update(dataset="w300", scheme="w300_68")
     source = datasets.read_split(config, split)
-    (batch,) = inputs.evaluation_batches(config, source)
+    (batch,) = inputs.evaluation_batches(config, source, len(list(source)))
     points = np.asarray(forward(variables, batch["image"]).points, np.float64)
     return geometry.transform_points(batch["to_original"], points)[batch["mask"]], list(source)
 

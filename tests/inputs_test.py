@@ -131,7 +131,7 @@ def test_an_epoch_shows_every_face_once_and_the_next_in_another_order(config, so
 
 def test_evaluation_counts_every_face_once_with_its_attributes(config):
     source = datasets.read_split(config, "test")
-    batches = list(inputs.evaluation_batches(config, source))
+    batches = list(inputs.evaluation_batches(config, source, 6))
     assert [len(batch["record"]) for batch in batches] == [6, 6, 6]
     records = np.concatenate([batch["record"][batch["mask"]] for batch in batches])
     np.testing.assert_array_equal(records, np.arange(16))
@@ -147,7 +147,7 @@ def test_evaluation_counts_every_face_once_with_its_attributes(config):
 
 def test_evaluation_carries_each_faces_box_in_original_pixels(config):
     source = datasets.read_split(config, "test")
-    boxes = np.concatenate([batch["box"] for batch in inputs.evaluation_batches(config, source)])
+    boxes = np.concatenate([batch["box"] for batch in inputs.evaluation_batches(config, source, 6)])
     assert boxes.dtype == np.float64
     for box, record in zip(boxes[:16], source, strict=True):
         labels = geometry.transform_points(record["to_original"], record["landmarks"].astype(np.float64))
@@ -157,7 +157,7 @@ def test_evaluation_carries_each_faces_box_in_original_pixels(config):
 
 def test_evaluation_says_which_landmarks_are_occluded(config):
     source = datasets.read_split(config, "test")
-    occluded = np.concatenate([batch["occluded"] for batch in inputs.evaluation_batches(config, source)])
+    occluded = np.concatenate([batch["occluded"] for batch in inputs.evaluation_batches(config, source, 6)])
     expected = [record["visibility"] == OCCLUDED for record in source]
     np.testing.assert_array_equal(occluded[:16], expected)
     assert 0 < np.mean(expected) < 0.5
@@ -214,4 +214,4 @@ def test_damaged_files_of_a_built_dataset_are_an_error(config, tiny_dataset, tmp
     with pytest.raises(
         OSError, match=r"tiny/1\.0\.0: record 0 cannot be read .*; delete that folder and build"
     ):
-        next(inputs.evaluation_batches(config, datasets.read_split(config, "test")))
+        next(inputs.evaluation_batches(config, datasets.read_split(config, "test"), 6))

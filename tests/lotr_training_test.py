@@ -76,7 +76,8 @@ def config(tiny_dataset, weights_file):
 def run(config, tmp_path_factory) -> tuple[pathlib.Path, dict]:
     """The folder and the final summaries of a run."""
     workdir = tmp_path_factory.mktemp("runs") / "lotr"
-    return workdir, train.train_and_evaluate(config, workdir)
+    assert train.train(config, workdir) is not None
+    return workdir, evaluate.evaluate_run(workdir)
 
 
 def test_it_trains_and_is_evaluated(run):
@@ -93,7 +94,7 @@ def test_it_trains_and_is_evaluated(run):
 def test_the_backbone_starts_from_the_file(run, config, backbone):
     workdir, _ = run
     model, mesh = models.build_for(config), meshes.make_mesh()
-    trained = traverse_util.flatten_dict(evaluate.restore_best(config, model, mesh, workdir))
+    trained = traverse_util.flatten_dict(evaluate.restored(config, model, mesh, workdir))
     moved = 0
     for path, leaf in backbone.items():
         found = trained[path[0], "backbone", *path[1:]]

@@ -51,12 +51,24 @@ def test_a_skipped_step_is_named_and_takes_no_part_in_the_means(tmp_path, caplog
     assert (line["loss"], line["skipped_steps"]) == (2.0, 1.0)
 
 
-def test_an_interval_of_skipped_steps_stops_the_run(tmp_path):
-    meter = Meter(Recorder(tmp_path, 0, 10, active=False), batch_size=8)
-    for _ in range(3):
+def test_too_many_skipped_steps_in_a_row_stop_the_run(tmp_path, caplog):
+    recorder = Recorder(tmp_path, 0, 60, active=True)
+    meter = Meter(recorder, batch_size=8)
+    for step in range(1, 21):  # all but the last
+        meter.add(skipped(gradient_norm=np.inf) if step != 20 else scalars(), np.array([5]))
+        meter.end_interval(step)
+        meter.pause(step)
+    assert len(caplog.records) == 19  # each step is named once, in whichever interval it lies
+    for _ in range(20):
         meter.add(skipped(gradient_norm=np.inf), np.array([5]))
-    with pytest.raises(TrainingDivergedError, match="none of the steps 5 to 7 was finite: all were left out"):
-        meter.pause(step=7)
+    with pytest.raises(
+        TrainingDivergedError, match=r"of step 40 is inf .* like the 19 steps before: all were left out"
+    ):
+        meter.pause(step=40)
+    recorder.close()
+    lines = [json.loads(line) for line in (tmp_path / METRICS_LOG).read_text().splitlines()]
+    assert [line["skipped_steps"] for line in lines] == 19 * [1.0] + [0.0]
+    assert ["loss" in line for line in lines] == 19 * [False] + [True]
 
 
 def test_means_counts_and_speed_of_each_interval(tmp_path):

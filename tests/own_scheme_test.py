@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs import folder
-from dsat_jax import config as run_config, pictures, predict, schemes, train
+from dsat_jax import config as run_config, evaluate, pictures, predict, schemes, train
 from tfds_builders import build
 from tfds_builders.landmark_folder.example_points import FIVE
 from tfds_builders.synthetic_faces.drawing import draw_face
@@ -45,7 +45,8 @@ def config(raw, tmp_path_factory):
 
 def test_from_a_folder_to_landmarks(raw, config, tmp_path):
     workdir = tmp_path / "run"
-    summaries = train.train_and_evaluate(config, workdir)
+    train.train(config, workdir)
+    summaries = evaluate.evaluate_run(workdir)
     assert summaries["test"]["faces"] == 2
     assert np.isfinite(summaries["test"]["nme"])
     assert schemes.find(run_config.load(workdir).data.scheme) == schemes.read_scheme(FIVE, "here")

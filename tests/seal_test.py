@@ -1,6 +1,7 @@
 """The seal of a checkpoint, against every kind of damage to the files that it covers and to itself."""
 
 import json
+import os
 import pathlib
 import zlib
 
@@ -8,7 +9,7 @@ import pytest
 
 from dsat_jax import seal
 
-FACTS = {"step": 7, "validation_nme": 3.5}
+FACTS = seal.Facts(step=7, validation_nme=3.5, arrays={"params/w": "float32[4]"})
 
 
 @pytest.fixture
@@ -80,6 +81,27 @@ def test_a_seal_of_another_form_is_damaged(folder, contents):
         seal.check(folder)
 
 
-def test_a_missing_seal_is_damage(tmp_path):
+@pytest.mark.parametrize(
+    "sealed",
+    [
+        [],
+        {"facts": {}, "files": {}},
+        {"facts": {"step": 1, "validation_nme": None, "arrays": {}}, "files": []},
+        {"facts": {"step": 1, "validation_nme": None, "arrays": {}}, "files": {"a": 3}},
+        {"facts": {"step": 1, "validation_nme": "low", "arrays": {}}, "files": {}},
+        {"facts": {"step": 1, "validation_nme": None, "arrays": 3}, "files": {}},
+        {"facts": {"step": 1, "validation_nme": None, "arrays": {}, "more": 1}, "files": {}},
+    ],
+)
+def test_a_seal_that_we_would_not_write_is_damaged(folder, sealed):
+    crc = zlib.crc32(json.dumps(sealed, sort_keys=True).encode())
+    (folder / seal.FILE_NAME).write_text(json.dumps({"crc32": crc, "sealed": sealed}))
+    with pytest.raises(seal.DamagedError, match=r"seal\.json is not as it was written"):
+        seal.check(folder)
+
+
+@pytest.mark.parametrize("make", [lambda path: None, pathlib.Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_no_seal(tmp_path, make):
+    make(tmp_path / seal.FILE_NAME)
     with pytest.raises(seal.DamagedError, match=r"seal\.json is missing"):
         seal.check(tmp_path)

@@ -51,7 +51,8 @@ def config(tiny_dataset):
 def run(config, tmp_path_factory) -> tuple[pathlib.Path, dict]:
     """The folder and the final summaries of an uninterrupted run."""
     workdir = tmp_path_factory.mktemp("runs") / "whole"
-    return workdir, train.train_and_evaluate(config, workdir)
+    assert train.train(config, workdir) is not None
+    return workdir, evaluate.evaluate_run(workdir)
 
 
 def logged(workdir: pathlib.Path) -> list[dict]:
@@ -83,8 +84,10 @@ def test_a_run_leaves_what_it_promises(run, config):
 def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(run, config, tmp_path):
     whole, summaries = run
     stopped = tmp_path / "stopped"
-    assert train.train_and_evaluate(config, stopped, should_stop=lambda step: step == 4) is None
-    resumed = train.train_and_evaluate(config, stopped)
+    assert train.train(config, stopped, should_stop=lambda step: step == 2) is None
+    assert logged(stopped)[-1]["step"] == 4  # two steps were on their way
+    assert train.train(config, stopped) is not None
+    resumed = evaluate.evaluate_run(stopped)
     assert resumed == summaries
     strip = [
         {name: value for name, value in line.items() if name != "images_per_second"}
@@ -102,7 +105,8 @@ def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(run, config, tmp
 def test_running_a_finished_run_again_only_evaluates(run, config):
     workdir, summaries = run
     before = logged(workdir)
-    assert train.train_and_evaluate(config, workdir) == summaries
+    assert int(train.train(config, workdir).step) == STEPS
+    assert evaluate.evaluate_run(workdir) == summaries
     assert logged(workdir) == before
 
 
@@ -155,7 +159,7 @@ def test_prediction_of_a_mirrored_crop_is_the_mirrored_prediction(run, config):
     """Holds for any weights, because evaluation averages with the mirrored picture."""
     workdir, _ = run
     model, mesh = models.build_for(config), meshes.make_mesh()
-    variables = evaluate.restore_best(config, model, mesh, workdir)
+    variables = evaluate.restored(config, model, mesh, workdir)
     forward = evaluate.make_evaluation_step(model, config, mesh)
     images = np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
     found = np.asarray(forward(variables, images).points)

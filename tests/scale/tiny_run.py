@@ -13,7 +13,7 @@ import jax
 from ml_collections import ConfigDict
 
 from configs import synthetic
-from dsat_jax import datasets, distributed, inputs, mesh as meshes, train
+from dsat_jax import datasets, distributed, evaluate, inputs, mesh as meshes, train
 from dsat_jax.recorder import METRICS_LOG
 
 SHRUNK = {
@@ -56,7 +56,8 @@ def main() -> None:
     config = tiny_config(options.model, options.data_dir, options.steps)
     config.mesh.model = options.mesh_model
     meshes.SMALLEST_SPLIT = 64  # so that the tiny network's arrays are split, too
-    summaries = train.train_and_evaluate(config, options.workdir)
+    train.train(config, options.workdir)
+    summaries = evaluate.evaluate_run(options.workdir)
     source = datasets.read_split(config, config.data.train)
     batches = inputs.training_batches(config, source, 0, jax.process_index(), jax.process_count())
     taken = itertools.islice(batches, options.steps)

@@ -1,0 +1,52 @@
+"""Memory of the full DSAT's training step on one of several devices, by XLA's own analysis; nothing is run.
+
+python benchmarks/step_memory.py                8 fake CPU devices, one face on each
+"""
+
+import os
+import sys
+
+# Before JAX starts. The code itself is not run, so that it need not be fast.
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from configs import w300
+from dsat_jax import mesh as meshes, models, optimizer, state
+from dsat_jax.training_step import make_training_step
+
+GIB = 2**30
+
+
+def analyse(model_axis: int, rematerialise: bool, accumulate: int, faces: int) -> tuple[float, float]:
+    """GiB on each device: the state, and what the step needs beside it."""
+    config = w300.get_config("dsat-released")
+    config.model.rematerialise = rematerialise
+    config.train.update(batch_size=faces * jax.device_count(), accumulate=accumulate)
+    network, mesh = models.build_for(config), meshes.make_mesh(model_axis)
+    transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
+    template = state.template(mesh, network, transform, config.input.size)
+    batch_size, size = config.train.batch_size, config.input.size
+    batch = {
+        "image": jax.ShapeDtypeStruct((batch_size, size, size, 3), np.uint8),
+        "points": jax.ShapeDtypeStruct((batch_size, 68, 2), jnp.float32),
+        "weights": jax.ShapeDtypeStruct((batch_size, 68), jnp.float32),
+        "damaged": jax.ShapeDtypeStruct((batch_size,), bool),
+    }
+    step = make_training_step(network, transform, config, mesh)
+    memory = step.lower(template, batch).compile().memory_analysis()
+    return memory.argument_size_in_bytes / GIB, memory.temp_size_in_bytes / GIB
+
+
+def main() -> None:
+    """Prints the table."""
+    print("state over | rematerialise | parts | faces per device | state, GiB | beside it, GiB")
+    for setting in ((1, False, 1, 1), (8, False, 1, 1), (8, True, 1, 1), (8, False, 4, 4)):
+        held, beside = analyse(*setting)
+        print(" | ".join([*map(str, setting), f"{held:.2f}", f"{beside:.2f}"]), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

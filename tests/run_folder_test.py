@@ -1,0 +1,61 @@
+"""A run's folder while it trains."""
+
+import pathlib
+
+import pytest
+
+from dsat_jax import checkpoints, config as run_config, run_folder
+
+
+def checkpoint_in(workdir: pathlib.Path) -> None:
+    (workdir / checkpoints.FOLDER / "10").mkdir(parents=True)
+
+
+def test_a_folder_is_claimed_by_the_configuration_of_its_first_checkpoint(tmp_path):
+    config, other = run_config.default(), run_config.default()
+    other.train.batch_size = 48
+    for claiming in (config, other):  # nothing was trained yet: the last one counts
+        with run_folder.claimed(tmp_path, claiming):
+            pass
+    checkpoint_in(tmp_path)
+    with (
+        pytest.raises(ValueError, match=r"another configuration \(train\.batch_size: 48 there, 32 here\)"),
+        run_folder.claimed(tmp_path, config),
+    ):
+        pass
+    other.data.data_dir = "elsewhere"
+    other.train.not_finite = "skip"
+    with run_folder.claimed(tmp_path, other):
+        found = run_config.load(tmp_path)
+        assert (found.data.data_dir, found.train.not_finite) == ("elsewhere", "skip")
+
+
+def test_damaged_checkpoints_hold_a_folder_too(tmp_path):
+    config, other = run_config.default(), run_config.default()
+    other.seed = 1
+    with run_folder.claimed(tmp_path, config):
+        (tmp_path / checkpoints.FOLDER / "10.damaged").mkdir(parents=True)
+    with (
+        pytest.raises(ValueError, match=r"another configuration \(seed"),
+        run_folder.claimed(tmp_path, other),
+    ):
+        pass
+
+
+def test_one_run_at_a_time(tmp_path):
+    config = run_config.default()
+    with (
+        run_folder.claimed(tmp_path, config),
+        pytest.raises(OSError, match="another process trains this run"),
+        run_folder.claimed(tmp_path, config),
+    ):
+        pass
+    with run_folder.claimed(tmp_path, config):
+        pass
+
+
+def test_every_field_that_may_change_exists():
+    fields = run_config.default().to_dict()
+    for name in run_config.CHANGEABLE_FIELDS:
+        section, field = name.split(".")
+        assert field in fields[section]
