@@ -81,8 +81,12 @@ def _evaluate() -> int:
 
 
 def _predict() -> int:
+    import jax
+
     from dsat_jax import predict
 
+    if jax.process_count() > 1:
+        raise ValueError("--mode=predict is for one process: start it without the others")
     predict.predict_files(
         _run_folder(), _IMAGES.value, pathlib.Path(_OUT.value), _BOXES.value, _WHOLE_IMAGE.value
     )

@@ -1,10 +1,9 @@
-"""Memory of the full DSAT's training step on one of several devices, by XLA's own analysis; nothing is run.
+"""Memory of the full DSAT's training step on one of eight devices, by XLA's own analysis; nothing is run.
 
-python benchmarks/step_memory.py                8 fake CPU devices, one face on each
+python -m benchmarks.step_memory
 """
 
 import os
-import sys
 
 # Before JAX starts. The code itself is not run, so that it need not be fast.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
@@ -18,9 +17,19 @@ from dsat_jax import mesh as meshes, models, optimizer, state
 from dsat_jax.training_step import make_training_step
 
 GIB = 2**30
+# Faces per device, length of the mesh's axis 'model', rematerialised, parts of a batch.
+SETTINGS = (
+    (1, 1, False, 1),
+    (1, 8, False, 1),
+    (1, 8, True, 1),
+    (8, 1, False, 1),
+    (8, 8, False, 1),
+    (8, 8, True, 1),
+    (8, 8, False, 8),
+)
 
 
-def analyse(model_axis: int, rematerialise: bool, accumulate: int, faces: int) -> tuple[float, float]:
+def analyse(faces: int, model_axis: int, rematerialise: bool, accumulate: int) -> tuple[float, float]:
     """GiB on each device: the state, and what the step needs beside it."""
     config = w300.get_config("dsat-released")
     config.model.rematerialise = rematerialise
@@ -41,12 +50,14 @@ def analyse(model_axis: int, rematerialise: bool, accumulate: int, faces: int) -
 
 
 def main() -> None:
-    """Prints the table."""
-    print("state over | rematerialise | parts | faces per device | state, GiB | beside it, GiB")
-    for setting in ((1, False, 1, 1), (8, False, 1, 1), (8, True, 1, 1), (8, False, 4, 4)):
-        held, beside = analyse(*setting)
-        print(" | ".join([*map(str, setting), f"{held:.2f}", f"{beside:.2f}"]), flush=True)
+    """Prints the table of the README."""
+    print("| faces per device | state split over | rematerialised | in parts | state, GiB | beside it, GiB |")
+    print("|---|---|---|---|---|---|")
+    for faces, model_axis, rematerialise, accumulate in SETTINGS:
+        held, beside = analyse(faces, model_axis, rematerialise, accumulate)
+        shown = "yes" if rematerialise else "no"
+        print(f"| {faces} | {model_axis} | {shown} | {accumulate} | {held:.2f} | {beside:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,11 +6,8 @@ complete; its seal then tells whether it still is what was saved.
 
 import contextlib
 import dataclasses
-import errno
-import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from logging import LogRecord, getLogger
 from typing import Any, TypeVar
 
 import jax
@@ -20,7 +17,7 @@ from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from dsat_jax import seal
+from dsat_jax import save_errors, seal
 from dsat_jax.state import TrainState
 
 Tree = TypeVar("Tree")
@@ -29,8 +26,6 @@ FOLDER = "checkpoints"
 _STATE = "state"  # Orbax's folder of the state within that of a step
 _NEWEST_KEPT = 2  # one to go on from, and the one before it should that be damaged
 _ASIDE = "damaged"
-_SAVE_ERRORS = (OSError, ValueError)  # of Python and of TensorStore, when a save fails
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class Checkpoints:
@@ -65,7 +60,7 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(
             epath.Path(self.path), options=options, handler_registry=handlers
         )
-        _log_no_tracebacks()
+        save_errors.keep_tracebacks_out()
 
     def save(self, state: TrainState, validation_nme: float | None) -> None:
         """Saves a state in the background, once the save before it is on disk.
@@ -124,11 +119,11 @@ class Checkpoints:
         """Turns whatever Orbax raises for a save that failed into one sentence."""
         try:
             yield
-        except _SAVE_ERRORS as error:
+        except save_errors.KINDS as error:
             newest = max(_steps(self.path), default=None)
             before = "there is none" if newest is None else f"the newest whole one is that of step {newest}"
             raise OSError(
-                f"{_reason(error)}: a checkpoint could not be written to {self.path}; {before}"
+                f"{save_errors.reason(error)}: a checkpoint could not be written to {self.path}; {before}"
             ) from error
 
 
@@ -267,19 +262,3 @@ def _set_damaged_aside(path: pathlib.Path) -> None:
         earlier = len(list(path.glob(f"{step}.{_ASIDE}*")))
         aside = folder.rename(path / f"{step}.{_ASIDE}{f'.{earlier + 1}' if earlier else ''}")
         logging.error("%s is damaged (%s): renamed to %s", folder, text, aside.name)
-
-
-def _reason(error: Exception) -> str:
-    """Why a file could not be written; of a full disk TensorStore says so amid much else."""
-    known = [words for code in _DISK_ERRORS if (words := os.strerror(code)) in str(error)]
-    return (known or str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _log_no_tracebacks() -> None:
-    """Keeps the tracebacks of a failed save, some 200 lines, out of the log: the failure itself is raised."""
-    for logger in (logging.get_absl_logger(), getLogger("asyncio")):
-        logger.addFilter(_is_news)
-
-
-def _is_news(record: LogRecord) -> bool:
-    return not (record.exc_info and ("orbax" in record.pathname or record.name == "asyncio"))

@@ -130,7 +130,7 @@ def lost_processes_named() -> Iterator[None]:
     """Ends this process at once, with a clear message, when a computation fails because another process is gone."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
+    except (jax.errors.JaxRuntimeError, ValueError, OSError) as error:  # Orbax makes its own of some
         if not jax.distributed.is_initialized() or not any(sign in str(error) for sign in _LOST):
             raise
         cause = str(error).strip().splitlines()[0]

@@ -1,16 +1,20 @@
 """What a run leaves on disk and on the screen while it trains: metrics.jsonl, TensorBoard events, a progress bar."""
 
+import contextlib
 import json
 import pathlib
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import tensorboardX
 import tqdm
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
 
 METRICS_LOG = "metrics.jsonl"
-_EVENTS_QUEUED = 100_000
 
 
 class Recorder:
@@ -37,27 +41,27 @@ class Recorder:
         written.write_text("".join(f"{line}\n" for line in kept))
         written.replace(path)
         self._log = path.open("a")
-        # tensorboardX writes in a thread, which a full disk ends; what would then wait in a queue must not hold us up.
-        self._events = tensorboardX.SummaryWriter(
-            str(workdir), purge_step=start_step + 1, max_queue=_EVENTS_QUEUED
-        )
+        # Without tensorboardX's own thread, whose end on a full disk would hold up whoever waits for its queue.
+        self._events = EventsWriter(str(workdir / "events"))
+        start = SessionLog(
+            status=SessionLog.START
+        )  # hides what an interrupted run has written of later steps
+        self._write(Event(step=start_step + 1, session_log=start))
         self._bar = tqdm.tqdm(total=steps, initial=start_step, unit="step", dynamic_ncols=True)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Appends a line to metrics.jsonl and a point to every curve.
 
         Raises:
-          OSError: if the line cannot be written: no space left, for example.
+          OSError: if they cannot be written: no space left, for example.
         """
         if not self._active:
             return
-        try:
+        with _named(self._log.name):
             self._log.write(json.dumps({"step": step, **values}) + "\n")
             self._log.flush()
-        except OSError as error:
-            raise OSError(f"{self._log.name} cannot be written: {error.strerror}") from error
-        for name, value in values.items():
-            self._events.add_scalar(name, value, step)
+        points = [value for name, scalar in values.items() for value in summary.scalar(name, scalar).value]
+        self._write(Event(step=step, wall_time=time.time(), summary=Summary(value=points)))
 
     def progress(self, step: int, shown: Mapping[str, Any]) -> None:
         """Moves the bar to a step and shows values beside it."""
@@ -73,14 +77,32 @@ class Recorder:
     def image(self, step: int, name: str, image: np.ndarray) -> None:
         """Adds a picture, uint8 [height, width, 3], to the events."""
         if self._active:
-            self._events.add_image(name, image, step, dataformats="HWC")
+            shown = summary.image(name, image, dataformats="HWC")
+            self._write(Event(step=step, wall_time=time.time(), summary=shown))
 
     def close(self) -> None:
         """Ends the bar and the files."""
         if self._active:
             self._bar.close()
-            self._events.close()
-            self._log.close()
+            for file in (self._events, self._log):
+                with contextlib.suppress(
+                    OSError
+                ):  # of a line that could not be written, which was raised then
+                    file.close()
+
+    def _write(self, event: Event) -> None:
+        with _named("the TensorBoard events"):
+            self._events.write_event(event)
+            self._events.flush()
+
+
+@contextlib.contextmanager
+def _named(file: str) -> Iterator[None]:
+    """Says of which file an error is."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _step(line: str) -> int:

@@ -166,10 +166,18 @@ def test_when_one_of_two_processes_dies_the_other_ends_and_any_number_goes_on(
         print(f"process {victim} killed: the other ended after {seconds:.1f} s with code {other.returncode}")
         print(f"    {errors.splitlines()[-1]}", flush=True)
         assert seconds < 60
-        assert other.returncode == 1
-        assert "has lost the others" in errors.splitlines()[-1]
-        assert "start all of them again" in errors.splitlines()[-1]
+        assert other.returncode in (1, -signal.SIGABRT)
+        # Ours, or that of JAX's service where it has noticed first.
+        assert "has lost the others" in errors or "another task died" in errors
         pair[victim].communicate()
+
+    pair = start_several(2, run, tiny_dataset, compiled)
+    wait_for_step(last_step(run) + 12, run, pair[0])
+    pair[1].send_signal(signal.SIGTERM)
+    for process in pair:
+        _, errors = process.communicate(timeout=90)
+        assert process.returncode == STOPPED, errors[-3000:]
+    print(f"SIGTERM to one of two processes: both stopped at step {newest_saved(run)}", flush=True)
 
     alone = start(run, tiny_dataset, compiled)
     wait_for_step(last_step(run) + 12, run, alone)
