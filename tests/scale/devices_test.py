@@ -20,7 +20,11 @@ def launch(workdir: pathlib.Path, data_dir: str, devices: int, processes: int, *
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
-    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(workdir.parent / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
+    }
+    environment = os.environ | cache | {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(pathlib.Path(__file__).with_name("tiny_run.py")), *arguments]
     command += [f"--workdir={workdir}", f"--data_dir={data_dir}"]
     started = []

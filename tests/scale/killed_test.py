@@ -127,7 +127,7 @@ def test_a_run_that_is_killed_twenty_times_ends_bit_for_bit_as_an_undisturbed_on
     assert last_step(undisturbed) == STEPS, errors[-3000:]
 
     chance = random.Random(0)
-    repeated, survived, damaged, code = 0, 0, 0, None
+    repeated, survived, damaged, code = {}, 0, 0, None  # repeated: the steps lost, by the last one reached
     while code != 0:
         process = start(disturbed, tiny_dataset, compiled)
         number = (signal.SIGKILL, signal.SIGTERM)[survived % 2]
@@ -140,9 +140,11 @@ def test_a_run_that_is_killed_twenty_times_ends_bit_for_bit_as_an_undisturbed_on
         survived += code != 0
         lost = reached - newest_saved(disturbed)
         assert lost <= 2 * FIELDS["train.save_every"]  # one save may still have been on its way
-        repeated += max(lost, 0) if code != 0 else 0
-        print(f"{number.name}: exit code {code}, step {reached}, {max(lost, 0)} to repeat", flush=True)
-    print(f"{survived} kills survived, {repeated} steps repeated, {damaged} checkpoints damaged")
+        repeated[reached] = lost
+        print(f"{number.name}: exit code {code}, step {reached}, {lost} to repeat", flush=True)
+    print(
+        f"{survived} kills survived, {sum(repeated.values())} steps repeated, {damaged} checkpoints damaged"
+    )
     assert survived == KILLS
     jax.tree.map(np.testing.assert_array_equal, final_state(disturbed), final_state(undisturbed))
     losses = [[line["loss"] for line in logged(run) if "loss" in line] for run in (disturbed, undisturbed)]
