@@ -135,7 +135,7 @@ def lost_processes_named() -> Iterator[None]:
             raise
         cause = str(error).strip().splitlines()[0]
         print(
-            f"error: process {jax.process_index()} of {jax.process_count()} has lost the others ({cause}); start all "
+            f"\nerror: process {jax.process_index()} of {jax.process_count()} has lost the others ({cause}); start all "
             "of them again to go on from the newest checkpoint",
             file=sys.stderr,
         )
