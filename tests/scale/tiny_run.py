@@ -1,7 +1,7 @@
 """A tiny run as one of several processes, for tests: `python tests/scale/tiny_run.py --model=dsat --workdir=DIR ...`.
 
-The last line of standard output is the run as JSON: loss at every step, the records of every global batch, and the
-final summaries. A folder that holds a finished run is evaluated only.
+The last line of standard output is the run as JSON: loss and gradient norm at every step, the records of every global
+batch, and the final summaries. A folder that holds a finished run is evaluated only.
 """
 
 import argparse
@@ -24,18 +24,22 @@ SHRUNK = {
     },  # stem, gate and head: compiles in a quarter of the time
     "lotr": {"dim": 16, "heads": 2, "feed_forward": 32, "head_width": 16, "dropout": 0.1},
 }
+# What the devices differ in shall be seen, and not what becomes of it: Adam and a hard gate make much of rounding. LOTR's
+# MobileNet does so more than others: at 1e-4, parameters scaled by 1 + 1.2e-7 change the loss of the 20th step by 2 % on a
+# single device.
+LEARNING_RATES = {"dsat": 1e-4, "dsat-without-hourglass": 1e-4, "lotr": 1e-7}
 
 
 def tiny_config(model: str, data_dir: str, steps: int) -> ConfigDict:
-    """The configuration of a model, shrunk: 64 faces, 32 pixels; dropout, gate coins and augmentation all at work."""
+    """The configuration of a model, shrunk: 64 faces, 64 pixels; dropout, gate coins and augmentation all at work."""
     config = synthetic.get_config("lotr-m" if model == "lotr" else "dsat")
     config.data.update(dataset="synthetic_faces/tiny", data_dir=data_dir)
     config.data.update(train="train[:48]", validation="train[48:]")
-    config.input.size = 32
+    config.input.size = 64
     config.model.update(SHRUNK[model])
     config.augment.update(occlusion=0.3, grey=0.1, low_resolution=0.2, rotation=20.0)
-    config.optimizer.update(warmup_steps=2, learning_rate=1e-3)
-    config.train.update(batch_size=8, steps=steps, log_every=1, evaluate_every=steps)
+    config.optimizer.update(warmup_steps=steps, learning_rate=LEARNING_RATES[model], backbone_factor=1.0)
+    config.train.update(batch_size=16, steps=steps, log_every=1, evaluate_every=steps)
     config.evaluate.batch_size = 8
     return config
 
@@ -65,8 +69,10 @@ def main() -> None:
     batches.close()
     if jax.process_index() == 0:
         lines = [json.loads(line) for line in (options.workdir / METRICS_LOG).read_text().splitlines()]
-        losses = [line["loss"] for line in lines if "loss" in line]
-        print(json.dumps({"losses": losses, "records": records, "summaries": summaries}))
+        series = {
+            name: [line[name] for line in lines if "loss" in line] for name in ("loss", "gradient_norm")
+        }
+        print(json.dumps({"series": series, "records": records, "summaries": summaries}))
 
 
 if __name__ == "__main__":
