@@ -24,9 +24,9 @@ SHRUNK = {
     },  # stem, gate and head: compiles in a quarter of the time
     "lotr": {"dim": 16, "heads": 2, "feed_forward": 32, "head_width": 16, "dropout": 0.1},
 }
-# What the devices differ in shall be seen, and not what becomes of it: Adam and a hard gate make much of rounding. LOTR's
-# MobileNet does so more than others: at 1e-4, parameters scaled by 1 + 1.2e-7 change the loss of the 20th step by 2 % on a
-# single device.
+# What the devices differ in shall be seen, and not what becomes of it: Adam and a hard gate make much of rounding.
+# LOTR's MobileNet does so more than others: at 1e-4, parameters scaled by 1 + 1.2e-7 change the loss of the 20th step
+# by 2 % on a single device.
 LEARNING_RATES = {"dsat": 1e-4, "dsat-without-hourglass": 1e-4, "lotr": 1e-7}
 
 
