@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 import tfds_builders
 from dsat_jax import landmark_files, schemes
+from dsat_jax.landmarks import Face
 from tfds_builders import BuildError, build, face_builder, faces
 from tfds_builders.landmark_folder import division, example_points
 from tfds_builders.landmark_folder.example_points import (
@@ -179,7 +180,7 @@ def write_real_predictions(root: pathlib.Path) -> None:
     scheme = schemes.read_scheme(FIVE, "here")
     for picture in PICTURES:
         found = [
-            {"box": BOX, "landmarks": points_of(picture) - moved, "confidence": None, "gates": None}
+            Face(box=BOX, landmarks=points_of(picture) - moved, confidence=None, open_channels=None)
             for moved in ((7, 0) if picture == PICTURES[0] else (7,))
         ]
         image = drawing.draw_face(7, 0, PICTURES.index(picture)).image
