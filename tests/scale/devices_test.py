@@ -14,6 +14,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 LOSS_TOLERANCE = 1e-4  # relative, at every step
 # Of the gradient's norm at the first step: one that is summed where it should be averaged would be off by a factor.
 NORM_TOLERANCE = 1e-2
+# Relative, of the same parameters. LOTR's points, off by 1.7 faces, leave room for the rounding of its MobileNet.
+EVALUATION_TOLERANCES = {"dsat": 1e-6, "lotr": 1e-5}
 
 
 def launch(workdir: pathlib.Path, data_dir: str, devices: int, processes: int, *arguments: str) -> list[dict]:
@@ -57,9 +59,17 @@ def check_equal(one: dict, other: dict) -> None:
 
 
 def check_evaluation(one: dict, other: dict, tolerance: float) -> None:
-    for subset, row in one["summaries"].items():
-        for name, figure in row.items():
-            assert other["summaries"][subset][name] == pytest.approx(figure, rel=tolerance), (subset, name)
+    assert evaluation_difference(one, other) < tolerance
+
+
+def evaluation_difference(one: dict, other: dict) -> float:
+    """The largest of all figures of all subsets, relative to those of the first run where they are not 0."""
+    pairs = [
+        (figure, other["summaries"][subset][name])
+        for subset, row in one["summaries"].items()
+        for name, figure in row.items()
+    ]
+    return max(abs(second - first) / (first or 1.0) for first, second in pairs)
 
 
 def test_two_processes_of_two_devices_train_as_one_device(tmp_path, tiny_dataset):
@@ -80,9 +90,12 @@ def test_any_number_of_devices_and_processes_trains_as_one(tmp_path, tiny_datase
     for devices, processes, split in ((2, 1, 1), (4, 1, 1), (8, 1, 1), (2, 2, 1), (2, 2, 2)):
         where = tmp_path / f"{processes}x{devices}-{split}"
         other = launch(where, tiny_dataset, devices, processes, *arguments, f"--mesh_model={split}")
-        largest = differences(one, other, "loss").max()
-        print(f"| {model} | {processes} | {devices} | {split} | {largest:.1e} |", flush=True)
         check_equal(one, other)
         split_over = f"--mesh_model={split}"
         again = launch(tmp_path / "one", tiny_dataset, devices, processes, *arguments, split_over)
-        check_evaluation(one, again, tolerance=1e-6)
+        figures = differences(one, other, "loss").max(), evaluation_difference(one, again)
+        print(
+            f"| {model} | {processes} | {devices} | {split} | {figures[0]:.1e} | {figures[1]:.1e} |",
+            flush=True,
+        )
+        check_evaluation(one, again, EVALUATION_TOLERANCES[model])
