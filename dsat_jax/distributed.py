@@ -89,9 +89,7 @@ def one_gpu_of_several(environment: Mapping[str, str]) -> bool:
     Args:
       environment: variables of a process for which `is_one_of_several`.
     """
-    bound = (
-        environment.get("CUDA_VISIBLE_DEVICES", "").count(",") == 0 and "CUDA_VISIBLE_DEVICES" in environment
-    )
+    bound = "," not in environment.get("CUDA_VISIBLE_DEVICES", ",")
     alone = (
         environment["SLURM_STEP_NUM_TASKS"] == environment.get("SLURM_STEP_NUM_NODES")
         if "SLURM_STEP_NUM_TASKS" in environment

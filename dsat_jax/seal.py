@@ -1,7 +1,7 @@
 """The seal of a checkpoint: what its files must be, so that no damage to them goes unseen.
 
 A seal is JSON that lists every file with its length and CRC-32, beside what is known of the checkpoint. Without it most
-flipped bytes would be restored without a word: Orbax checks the lengths of its arrays, not their bytes.
+flipped bytes would be restored without a word.
 """
 
 import dataclasses

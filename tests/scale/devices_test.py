@@ -18,7 +18,7 @@ NORM_TOLERANCE = 1e-2
 EVALUATION_TOLERANCES = {"dsat": 1e-6, "lotr": 1e-5}
 
 
-def launch(workdir: pathlib.Path, data_dir: str, devices: int, processes: int, *arguments: str) -> list[dict]:
+def launch(workdir: pathlib.Path, data_dir: str, devices: int, processes: int, *arguments: str) -> dict:
     """Runs `tiny_run.py` in processes of some fake devices each; returns what process 0 has printed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
