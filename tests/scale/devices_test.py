@@ -3,12 +3,12 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from scale.joining import joining_flags
 
 ROOT = pathlib.Path(__file__).parents[2]
 LOSS_TOLERANCE = 1e-4  # relative, at every step
@@ -20,9 +20,6 @@ EVALUATION_TOLERANCES = {"dsat": 1e-6, "lotr": 1e-5}
 
 def launch(workdir: pathlib.Path, data_dir: str, devices: int, processes: int, *arguments: str) -> dict:
     """Runs `tiny_run.py` in processes of some fake devices each; returns what process 0 has printed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(workdir.parent / "compiled"),
@@ -31,15 +28,11 @@ def launch(workdir: pathlib.Path, data_dir: str, devices: int, processes: int, *
     environment = os.environ | cache | {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(pathlib.Path(__file__).with_name("tiny_run.py")), *arguments]
     command += [f"--workdir={workdir}", f"--data_dir={data_dir}"]
-    started = []
-    for index in range(processes):
-        joined = (
-            [f"--coordinator=127.0.0.1:{port}", f"--num_processes={processes}", f"--process_id={index}"]
-            if processes > 1
-            else []
-        )
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        started.append(subprocess.Popen([*command, *joined], cwd=ROOT, env=environment, **pipes))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [
+        subprocess.Popen([*command, *flags], cwd=ROOT, env=environment, **pipes)
+        for flags in joining_flags(processes)
+    ]
     outputs = [process.communicate(timeout=900) for process in started]
     for process, (_, errors) in zip(started, outputs, strict=True):
         assert process.returncode == 0, errors[-3000:]

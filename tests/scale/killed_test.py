@@ -5,7 +5,6 @@ import os
 import pathlib
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from scale.joining import joining_flags
 
 from dsat_jax import checkpoints, config as run_config, mesh as meshes, models, optimizer, state
 from dsat_jax.recorder import METRICS_LOG
@@ -61,13 +61,7 @@ def start_several(
     processes: int, workdir: pathlib.Path, data_dir: str, compiled: pathlib.Path, steps: int
 ) -> list[subprocess.Popen[str]]:
     """Starts the processes of one run."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        joined = (f"--coordinator=127.0.0.1:{free.getsockname()[1]}", f"--num_processes={processes}")
-    return [
-        start(workdir, data_dir, compiled, steps, *joined, f"--process_id={index}")
-        for index in range(processes)
-    ]
+    return [start(workdir, data_dir, compiled, steps, *flags) for flags in joining_flags(processes)]
 
 
 def logged(workdir: pathlib.Path) -> list[dict[str, float]]:
