@@ -1,0 +1,138 @@
+"""The error of every landmark, drawn on the mean face."""
+
+import html
+
+import numpy as np
+
+from dsat_jax.report.evaluation import DistinctFaces, Evaluation
+from dsat_jax.report.page import Section, number, table
+
+_ROUNDS = 5
+_SIDE = 400  # of the drawing
+_MARGIN = 30
+_HARDEST = 8
+# From good to bad, distinct in lightness too, on a light and on a dark page.
+_COLOURS = np.array([[64, 145, 220], [70, 190, 160], [235, 190, 60], [235, 110, 60], [200, 40, 90]], float)
+
+
+def aligned(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mean face, by Procrustes analysis over known landmarks.
+
+    Args:
+      labels: [faces, points, 2], NaN where unknown.
+
+    Returns:
+      The mean face, complex [points] (x + iy), upright as in the pictures, centred, its root mean square distance from
+      the centre 1, NaN for landmarks known of no face; the factors [faces] that turn and scale each face to it; and
+      which faces were used, bool [faces]: those with at least two known landmarks.
+    """
+    points = labels[..., 0] + 1j * labels[..., 1]
+    known = ~np.isnan(points)
+    used = known.sum(axis=1) >= 2
+    points, known = np.where(known, points, 0)[used], known[used]
+    mean = _normalised(np.where(known, points, np.nan)[known.sum(axis=1).argmax()])
+    for _ in range(_ROUNDS):
+        reference = np.where(np.isnan(mean), 0, mean)
+        both = known & ~np.isnan(mean)
+        count = np.maximum(both.sum(axis=1, keepdims=True), 1)
+        own_centre = (points * both).sum(axis=1, keepdims=True) / count
+        there = (reference * both).sum(axis=1, keepdims=True) / count
+        centred = (points - own_centre) * both
+        spread = np.maximum((np.abs(centred) ** 2).sum(axis=1), 1e-12)
+        factor = (centred.conj() * (reference - there)).sum(axis=1) / spread
+        moved = factor[:, None] * (points - own_centre) + there
+        seen = known.sum(axis=0)
+        total = np.where(known, moved, 0).sum(axis=0)
+        mean = _normalised(np.where(seen > 0, total / np.maximum(seen, 1), np.nan))
+    # Upright as the pictures are: undo the mean rotation of the faces.
+    turn = np.exp(-1j * np.angle((factor / np.maximum(np.abs(factor), 1e-12)).mean()))
+    return mean * turn, factor * turn, used
+
+
+def _normalised(points: np.ndarray) -> np.ndarray:
+    """Complex points [points], centred, with a root mean square distance of 1 from their centre."""
+    centred = points - np.nanmean(points)
+    return centred / np.sqrt(np.nanmean(np.abs(centred) ** 2))
+
+
+def section(evaluation: Evaluation, faces: DistinctFaces) -> Section:
+    """The mean face with a circle for each landmark, and the hardest landmarks as a table."""
+    result = faces.result
+    errors = np.where(np.isfinite(result.errors), result.errors, np.nan)
+    count = (~np.isnan(errors)).sum(axis=0)
+    means = 100 * np.nansum(errors, axis=0) / np.maximum(count, 1)
+    means = np.where(count > 0, means, np.nan)
+    mean, factor, used = aligned(result.labels)
+    offsets = (result.predicted - result.labels)[used]
+    offsets = (offsets[..., 0] + 1j * offsets[..., 1]) * factor[:, None]
+    finite = np.isfinite(offsets)
+    bias = np.where(finite, offsets, 0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
+    drawing = _draw(mean, means, bias, evaluation)
+    worst = sorted(np.flatnonzero(count > 0).tolist(), key=lambda i: -means[i])[:_HARDEST]
+    rows = [
+        [str(i), number(means[i]), number(100 * np.nanmedian(errors[:, i])), str(count[i])] for i in worst
+    ]
+    hardest = table(
+        ["landmark", "mean, %", "median, %", "faces"], rows, "The hardest landmarks (index from 0)"
+    )
+    body = (
+        f'<p class="soft">Mean error of each of the {evaluation.scheme.num_points} landmarks over '
+        f"{int(used.sum())} faces, in % of the {evaluation.normaliser} normaliser: area and colour of a circle. The "
+        "line in it shows where predictions lie on average, three times as far: a landmark with a long line is off in "
+        'the same direction on most faces.</p><div class="columns"><figure>'
+        f"{drawing}{_scale(means)}</figure><div>"
+        f"{hardest}</div></div>"
+    )
+    return Section("landmarks", "Landmarks", body)
+
+
+def _draw(mean: np.ndarray, means: np.ndarray, bias: np.ndarray, evaluation: Evaluation) -> str:
+    """The mean face as SVG."""
+    known = ~np.isnan(mean)
+    low = np.array([np.nanmin(mean.real), np.nanmin(mean.imag)])
+    high = np.array([np.nanmax(mean.real), np.nanmax(mean.imag)])
+    scale = (_SIDE - 2 * _MARGIN) / max((high - low).max(), 1e-9)
+    width, height = (high - low) * scale + 2 * _MARGIN
+    x = (mean.real - low[0]) * scale + _MARGIN
+    y = (mean.imag - low[1]) * scale + _MARGIN
+    lines = "".join(
+        f'<polyline class="outline" points="{" ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in line if known[i])}"/>'
+        for line in evaluation.scheme.lines
+    )
+    largest = np.nanmax(means) if (~np.isnan(means)).any() else 1.0
+    marks = []
+    for i in np.flatnonzero(known & ~np.isnan(means)).tolist():
+        radius = 1.5 + 8 * np.sqrt(means[i] / max(largest, 1e-9))
+        end = (x[i] + 3 * bias[i].real * scale, y[i] + 3 * bias[i].imag * scale)
+        marks.append(
+            f'<circle cx="{x[i]:.1f}" cy="{y[i]:.1f}" r="{radius:.1f}" fill="{_colour(means[i], means)}" '
+            f'fill-opacity=".8"><title>landmark {i}: {means[i]:.2f} %</title></circle>'
+            f'<line class="bias" x1="{x[i]:.1f}" y1="{y[i]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}"/>'
+        )
+    label = html.escape(f"Mean face with the mean error of each landmark, at most {largest:.2f} %")
+    return (
+        f'<svg class="meanface" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{label}">'
+        f"{lines}{''.join(marks)}</svg>"
+    )
+
+
+def _range(means: np.ndarray) -> tuple[float, float]:
+    if np.isnan(means).all():
+        return 0.0, 1.0
+    low, high = float(np.nanmin(means)), float(np.nanmax(means))
+    return low, max(high, low + 1e-9)
+
+
+def _colour(value: float, means: np.ndarray) -> str:
+    """The colour of an error among the others."""
+    low, high = _range(means)
+    place = (value - low) / (high - low) * (len(_COLOURS) - 1)
+    channels = [np.interp(place, np.arange(len(_COLOURS)), _COLOURS[:, k]) for k in range(3)]
+    return "#" + "".join(f"{round(channel):02x}" for channel in channels)
+
+
+def _scale(means: np.ndarray) -> str:
+    """The colours' legend."""
+    low, high = _range(means)
+    stops = ",".join(_colour(value, means) for value in np.linspace(low, high, len(_COLOURS)))
+    return f'<div class="scale">{low:.1f} %<i style="background:linear-gradient(90deg,{stops})"></i>{high:.1f} %</div>'
