@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import re
 import time
@@ -153,6 +154,8 @@ def _device(mesh: Mesh) -> str:
     """What the evaluation runs on, in words."""
     devices = mesh.devices.ravel()
     kinds = ", ".join(sorted({device.device_kind for device in devices}))
+    if devices[0].platform == "cpu":
+        kinds = f"CPU with {os.cpu_count()} cores"
     return f"{len(devices)} x {kinds}" if len(devices) > 1 else kinds
 
 

@@ -124,6 +124,8 @@ def joined(results: Sequence[SplitResult], kept: Sequence[np.ndarray]) -> SplitR
         fields["point_groups"] = {}  # which a split has or not
         rows.append(jax.tree.map(lambda value, chosen=chosen: value[chosen], fields))
     whole = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
+    # JAX sorts the keys of dictionaries.
+    whole["attributes"] = {name: whole["attributes"][name] for name in results[0].attributes}
     return SplitResult(**whole, sample={}, seconds_per_face=math.nan, seconds=math.nan)
 
 

@@ -40,8 +40,7 @@ def _report(evaluation: Evaluation, faces: DistinctFaces, analysis: GateAnalysis
     """The page as HTML."""
     config = evaluation.config
     sections = [
-        accuracy.subsets_section(evaluation),
-        accuracy.curves_section(evaluation),
+        accuracy.section(evaluation),
         mean_face.section(evaluation, faces),
         worst_faces.section(evaluation, faces),
         calibration.section(evaluation, faces),
@@ -66,8 +65,8 @@ def _head(evaluation: Evaluation, faces: DistinctFaces) -> str:
     with_gate = f", {config.model.gate} gate" if result.open_channels is not None else ""
     sentence = (
         f"{config.model.name.upper()}{with_gate}, {evaluation.parameters:,} parameters, "
-        f"{config.input.size} × {config.input.size} pixels, {evaluation.scheme.num_points} landmarks "
-        f"({evaluation.scheme.name}). All errors are normalised by {evaluation.normaliser}."
+        f"{config.input.size} x {config.input.size} pixels, {evaluation.scheme.num_points} landmarks "
+        f"({evaluation.scheme.name}). Errors are shares of the {evaluation.normaliser_in_words}."
     )
     figures = [
         (number(whole["nme"]), "%", f"NME ({evaluation.normaliser})"),

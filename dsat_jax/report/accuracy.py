@@ -13,8 +13,8 @@ _MOST_LINES = 7  # colours of the page's style
 _VERTICES = 240
 
 
-def subsets_section(evaluation: Evaluation) -> Section:
-    """NME, FR and AUC of every subset, and the same to copy."""
+def section(evaluation: Evaluation) -> Section:
+    """NME, FR and AUC of every subset, the same to copy, and the error curves."""
     config = evaluation.config
     heading = ["subset", "faces", *(f"{name}, %" for name in split_result.figure_names(config))]
     rows = [
@@ -22,24 +22,21 @@ def subsets_section(evaluation: Evaluation) -> Section:
         for name, row in evaluation.summaries.items()
     ]
     caption = (
-        f"NME normalised by {evaluation.normaliser} distance, FR and AUC at an NME of "
-        f"{100 * config.evaluate.threshold:g} %; errors in pixels of the original pictures."
+        f"NME: mean error of a face's landmarks in % of the {evaluation.normaliser_in_words}, in pixels of the "
+        f"original pictures. FR: faces above {100 * config.evaluate.threshold:g} %. AUC: area under the curve up to "
+        "there."
     )
     copied = html.escape(split_result.tab_separated(evaluation.summaries, config))
     body = (
-        f"{table(heading, rows, _distance_once(caption), 'subsets-table')}"
+        f'<div class="columns"><div>{table(heading, rows, caption, "subsets-table")}'
         '<button type="button" data-copy="subsets-tsv">Copy tab-separated</button>'
-        f'<details><summary>the same, tab-separated</summary><pre id="subsets-tsv">{copied}</pre></details>'
+        f'<details><summary>the same, tab-separated</summary><pre id="subsets-tsv">{copied}</pre></details></div>'
+        f"<figure>{_curves(evaluation)}</figure></div>"
     )
-    return Section("subsets", "Accuracy", body)
+    return Section("accuracy", "Accuracy", body)
 
 
-def _distance_once(caption: str) -> str:
-    """Boxes have a diagonal or a size, which is no distance."""
-    return caption.replace("diagonal distance", "diagonal").replace("size distance", "size")
-
-
-def curves_section(evaluation: Evaluation) -> Section:
+def _curves(evaluation: Evaluation) -> str:
     """The cumulative error distribution of each split, or of the subsets of a single one."""
     threshold = evaluation.config.evaluate.threshold
     curves = {split: result.nme for split, result in evaluation.results.items()}
@@ -56,16 +53,13 @@ def curves_section(evaluation: Evaluation) -> Section:
     )
     names = []
     for series, (name, nme) in reversed(list(enumerate(shown))):  # the first one on top
-        auc = metrics.summary(nme, threshold)["auc"]
-        names.insert(0, f"{name}: AUC {number(auc, 1)} %")
+        names.insert(0, f"{name}: AUC {number(metrics.summary(nme, threshold)['auc'], 1)} %")
         chart.line(*_steps(nme, threshold), series, names[0])
-    left_out = f'<p class="note">{len(curves) - len(shown)} further subsets: see the table.</p>'
-    body = (
-        '<p class="soft">Share of the faces whose NME is at most the value below; the AUC is the area under the '
-        f"line.</p><figure>{chart.svg()}{charts.legend(names)}</figure>"
-        f"{left_out if len(shown) < len(curves) else ''}"
+    left_out = len(curves) - len(shown)
+    return (
+        f"{chart.svg()}{charts.legend(names)}"
+        f"{f'<figcaption>{left_out} further subsets: see the table.</figcaption>' if left_out else ''}"
     )
-    return Section("curves", "Error curves", body)
 
 
 def _steps(nme: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-WIDTH, HEIGHT = 480, 320
+WIDTH, HEIGHT = 420, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 44
 
 
@@ -95,8 +95,9 @@ class Chart:
             self._places(x - width / 2, y), self._places(x + width / 2, y), strict=True
         ):
             height = HEIGHT - _BOTTOM - top
+            corner = f'x="{left:.1f}" y="{top:.1f}"'
             self._marks.append(
-                f'<rect class="f{series}" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{height:.1f}"/>'
+                f'<rect class="f{series}" {corner} width="{right - left:.1f}" height="{height:.1f}"/>'
             )
 
     def svg(self) -> str:

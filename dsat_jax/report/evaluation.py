@@ -11,6 +11,15 @@ from dsat_jax.datasets import Record
 from dsat_jax.schemes import Scheme
 from dsat_jax.split_result import SplitResult
 
+# By key of `metrics.NORMALISERS`.
+NORMALISERS_IN_WORDS = {
+    "inter_ocular": "inter-ocular distance (of the outer eye corners)",
+    "inter_pupil": "inter-pupil distance",
+    "box_diagonal": "diagonal of the face box",
+    "box_size": "size of the face box, √(width · height)",
+    "landmark_box_size": "size of the box around the landmarks, √(width · height)",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -43,6 +52,11 @@ class Evaluation:
     def normaliser(self) -> str:
         """As it is written: `inter-ocular`."""
         return split_result.normaliser_name(self.config)
+
+    @property
+    def normaliser_in_words(self) -> str:
+        """What errors are divided by."""
+        return NORMALISERS_IN_WORDS[self.config.evaluate.normaliser]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -73,7 +73,7 @@ def section(evaluation: Evaluation, faces: DistinctFaces, found: GateAnalysis) -
         f"on average (standard deviation {number(found.open_counts.std(), 1)}, {found.open_counts.min()} to "
         f"{found.open_counts.max()}).</p>",
         f'<div class="columns"><figure>{_cloud(evaluation, faces.result, found)}<figcaption>Every dot is a face'
-        f"{_sampled(len(found.open_counts))}.</figcaption></figure>"
+        f"{_sampled(len(found.open_counts))}, moved up or down a little at random.</figcaption></figure>"
         f"<figure>{_bars(found)}<figcaption>How often each channel is open, sorted.</figcaption></figure></div>",
         "<h3>Open channels by subset</h3>",
         _subset_table(evaluation),
@@ -98,10 +98,13 @@ def _cloud(evaluation: Evaluation, result: SplitResult, found: GateAnalysis) -> 
     end = np.percentile(nme, 99) if len(nme) else 1.0
     chart = charts.Chart(
         charts.axis_for(f"NME ({evaluation.normaliser}), %", np.array([end]), start_at_zero=True),
-        charts.axis_for("open channels", found.open_counts),
+        charts.axis_for("open channels", found.open_counts + np.array([[-0.3], [0.3]])),
         "Open channels against NME",
     )
-    chart.dots(nme, found.open_counts[chosen], 0, radius=2.6)
+    spread = np.random.default_rng(0).uniform(
+        -0.2, 0.2, len(chosen)
+    )  # else dots of the same count make a line
+    chart.dots(nme, found.open_counts[chosen] + spread, 0, radius=2.6)
     return f'<div class="cloud">{chart.svg()}</div>'
 
 
@@ -134,7 +137,7 @@ def _correlation_table(found: dict[str, RankCorrelation]) -> str:
             name,
             f'<td class="clear">{number(value.rho)}</td>' if value.clear else number(value.rho),
             f"{number(value.low)} to {number(value.high)}" if value.rho == value.rho else number(value.low),
-            _verdict(value),
+            f'<td class="words">{_verdict(value)}</td>',
         ]
         for name, value in found.items()
     ]
@@ -157,12 +160,12 @@ def _verdict(found: RankCorrelation) -> str:
 def _partition(partition: Partition, result: SplitResult, count: int) -> str:
     """The groups as a table: their channels as a strip, their size, NME and attributes."""
     groups = partition.group.max() + 1
-    rest = ", the last row all others" if partition.patterns > groups else ""
+    rest = not partition.clustered and partition.patterns > groups
     how = (
         "Nearly every face has a pattern of its own, so that similar ones are put together (k-modes by Hamming "
         f"distance, {groups} groups)."
         if partition.clustered
-        else f"The most common patterns, the largest first{rest}."
+        else "The most common patterns are shown, the largest first."
     )
     text = (
         f"<p>{count} faces have <b>{partition.patterns}</b> distinct patterns. {how} A face differs from its group's "
@@ -177,15 +180,16 @@ def _partition(partition: Partition, result: SplitResult, count: int) -> str:
         nme = nme[np.isfinite(nme)]
         rows.append(
             [
-                f"group {i + 1}",
+                "all others" if rest and i == groups - 1 else f"group {i + 1}",
                 f'<td class="strip-cell">{_strip(result.open_channels[members].mean(axis=0))}</td>',
                 str(int(members.sum())),
                 number(100 * nme.mean() if len(nme) else np.nan),
                 *(number(100 * result.attributes[name][members].mean(), 0) for name in names),
             ]
         )
-    heading = ["", "channels open", "faces", "NME, %", *(f"{name}, %" for name in names)]
-    return text + table(heading, rows, name="gate-groups")
+    heading = ["", "channels open", "faces", "NME, %", *names]
+    caption = "Mean NME and the share of faces with each attribute, in %" if names else ""
+    return text + table(heading, rows, caption, "gate-groups")
 
 
 def _strip(share: np.ndarray) -> str:

@@ -10,7 +10,8 @@ from dsat_jax.report.page import Section, number, table
 _ROUNDS = 5
 _SIDE = 400  # of the drawing
 _MARGIN = 30
-_HARDEST = 8
+_HARDEST = 10
+_LONGEST = 26  # of the lines of mean offsets, in units of the drawing
 # From good to bad, distinct in lightness too, on a light and on a dark page.
 _COLOURS = np.array([[64, 145, 220], [70, 190, 160], [235, 190, 60], [235, 110, 60], [200, 40, 90]], float)
 
@@ -67,7 +68,10 @@ def section(evaluation: Evaluation, faces: DistinctFaces) -> Section:
     offsets = (offsets[..., 0] + 1j * offsets[..., 1]) * factor[:, None]
     finite = np.isfinite(offsets)
     bias = np.where(finite, offsets, 0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
-    drawing = _draw(mean, means, bias, evaluation)
+    scale = (_SIDE - 2 * _MARGIN) / _extent(mean)
+    longest = np.abs(bias[~np.isnan(mean)]).max(initial=1e-9) * scale
+    stretch = next((factor for factor in (20, 10, 5, 2) if factor * longest <= _LONGEST), 1)
+    drawing = _draw(mean, means, stretch * bias, scale, evaluation)
     worst = sorted(np.flatnonzero(count > 0).tolist(), key=lambda i: -means[i])[:_HARDEST]
     rows = [
         [str(i), number(means[i]), number(100 * np.nanmedian(errors[:, i])), str(count[i])] for i in worst
@@ -75,26 +79,31 @@ def section(evaluation: Evaluation, faces: DistinctFaces) -> Section:
     hardest = table(
         ["landmark", "mean, %", "median, %", "faces"], rows, "The hardest landmarks (index from 0)"
     )
+    stretched = f", {stretch} times as far" if stretch > 1 else ""
     body = (
         f'<p class="soft">Mean error of each of the {evaluation.scheme.num_points} landmarks over '
-        f"{int(used.sum())} faces, in % of the {evaluation.normaliser} normaliser: area and colour of a circle. The "
-        "line in it shows where predictions lie on average, three times as far: a landmark with a long line is off in "
-        'the same direction on most faces.</p><div class="columns"><figure>'
+        f"{int(used.sum())} faces, in % of the {evaluation.normaliser_in_words}: area and colour of a circle on the "
+        "mean face. The line from it leads to where predictions lie on average"
+        f'{stretched}: an error that repeats itself.</p><div class="columns"><figure>'
         f"{drawing}{_scale(means)}</figure><div>"
         f"{hardest}</div></div>"
     )
     return Section("landmarks", "Landmarks", body)
 
 
-def _draw(mean: np.ndarray, means: np.ndarray, bias: np.ndarray, evaluation: Evaluation) -> str:
+def _extent(mean: np.ndarray) -> float:
+    """The longer side of the box around a mean face, complex [points]."""
+    return max(np.nanmax(part) - np.nanmin(part) for part in (mean.real, mean.imag)) + 1e-9
+
+
+def _draw(
+    mean: np.ndarray, means: np.ndarray, offset: np.ndarray, scale: float, evaluation: Evaluation
+) -> str:
     """The mean face as SVG."""
     known = ~np.isnan(mean)
-    low = np.array([np.nanmin(mean.real), np.nanmin(mean.imag)])
-    high = np.array([np.nanmax(mean.real), np.nanmax(mean.imag)])
-    scale = (_SIDE - 2 * _MARGIN) / max((high - low).max(), 1e-9)
-    width, height = (high - low) * scale + 2 * _MARGIN
-    x = (mean.real - low[0]) * scale + _MARGIN
-    y = (mean.imag - low[1]) * scale + _MARGIN
+    x = (mean.real - np.nanmin(mean.real)) * scale + _MARGIN
+    y = (mean.imag - np.nanmin(mean.imag)) * scale + _MARGIN
+    width, height = np.nanmax(x) + _MARGIN, np.nanmax(y) + _MARGIN
     lines = "".join(
         f'<polyline class="outline" points="{" ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in line if known[i])}"/>'
         for line in evaluation.scheme.lines
@@ -103,7 +112,7 @@ def _draw(mean: np.ndarray, means: np.ndarray, bias: np.ndarray, evaluation: Eva
     marks = []
     for i in np.flatnonzero(known & ~np.isnan(means)).tolist():
         radius = 1.5 + 8 * np.sqrt(means[i] / max(largest, 1e-9))
-        end = (x[i] + 3 * bias[i].real * scale, y[i] + 3 * bias[i].imag * scale)
+        end = (x[i] + offset[i].real * scale, y[i] + offset[i].imag * scale)
         marks.append(
             f'<circle cx="{x[i]:.1f}" cy="{y[i]:.1f}" r="{radius:.1f}" fill="{_colour(means[i], means)}" '
             f'fill-opacity=".8"><title>landmark {i}: {means[i]:.2f} %</title></circle>'

@@ -76,13 +76,13 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]], caption: str = 
       name: its id.
     """
     attribute = f' id="{name}"' if name else ""
-    above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    above = f'<p class="note">{html.escape(caption)}</p>' if caption else ""
     cells = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in heading)
     body = "".join(
         f"<tr{_kind(row[0])}>{_row_heading(row[0])}{''.join(map(_cell, row[1:]))}</tr>" for row in rows
     )
     return (
-        f'<div class="scroll" tabindex="0"><table{attribute}>{above}<thead><tr>{cells}</tr></thead>'
+        f'{above}<div class="scroll" tabindex="0"><table{attribute}><thead><tr>{cells}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 

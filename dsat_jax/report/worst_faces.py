@@ -24,7 +24,7 @@ def section(evaluation: Evaluation, faces: DistinctFaces) -> Section:
     worst = [row for row in np.argsort(-nme, kind="stable")[:COUNT].tolist() if nme[row] > -np.inf]
     figures = "".join(_figure(evaluation, faces, row) for row in worst)
     body = (
-        f'<p class="soft">The {len(worst)} faces with the largest NME (by {evaluation.normaliser}) of all '
+        f'<p class="soft">The {len(worst)} faces with the largest NME ({evaluation.normaliser}) of all '
         f"{len(nme)} evaluated.</p>"
         '<div class="switches"><label><input type="checkbox" checked data-hides="hide-truth">'
         '<i class="swatch" style="background:var(--truth)"></i>truth</label>'
