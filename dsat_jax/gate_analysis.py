@@ -22,9 +22,11 @@ class Partition:
 
     Attributes:
       group: int [faces], from 0, the largest group first.
-      clustered: whether patterns were so distinct that similar ones were put together (by Hamming distance); else the
-        first groups are the most common patterns, and the last one is all other faces if there are any.
+      clustered: whether patterns were so distinct that similar ones were put together (by Hamming distance): where
+        the most common ones have fewer than half of the faces. Else the first groups are the most common patterns, and
+        the last one is all other faces if there are any.
       patterns: number of distinct patterns.
+      common: faces of the most common patterns, the largest first.
       distance_within: mean Hamming distance, in channels, of a face to the majority pattern of its group.
       distance_whole: that to the majority pattern of all faces.
     """
@@ -32,6 +34,7 @@ class Partition:
     group: np.ndarray
     clustered: bool
     patterns: int
+    common: list[int]
     distance_within: float
     distance_whole: float
 
@@ -97,13 +100,14 @@ def analyse(open_channels: np.ndarray, quantities: Mapping[str, np.ndarray]) -> 
 
 
 def partition_by_pattern(open_channels: np.ndarray) -> Partition:
-    """Groups faces by their patterns: the most common ones, or clusters where most faces have one of their own.
+    """Groups faces by their patterns: the most common ones, or clusters where even those have few faces.
 
     Args:
       open_channels: bool [faces, channels].
     """
     patterns, pattern_of, sizes = np.unique(open_channels, axis=0, return_inverse=True, return_counts=True)
-    clustered = len(patterns) > max(len(open_channels) / 2, GROUPS)
+    common = np.sort(sizes)[::-1][: GROUPS - 1]
+    clustered = len(patterns) > GROUPS and common.sum() < len(open_channels) / 2
     if clustered:
         group = _by_size(_cluster(open_channels, GROUPS))
     else:
@@ -115,6 +119,7 @@ def partition_by_pattern(open_channels: np.ndarray) -> Partition:
         group=group,
         clustered=clustered,
         patterns=len(patterns),
+        common=common.tolist(),
         distance_within=float((open_channels != majority[group]).sum(axis=1).mean()),
         distance_whole=float((open_channels != _majority(open_channels)).sum(axis=1).mean()),
     )

@@ -16,15 +16,15 @@ _VERTICES = 240
 def section(evaluation: Evaluation) -> Section:
     """NME, FR and AUC of every subset, the same to copy, and the error curves."""
     config = evaluation.config
-    heading = ["subset", "faces", *(f"{name}, %" for name in split_result.figure_names(config))]
+    heading = ["subset", "faces", *split_result.figure_names(config)]
     rows = [
         [name, str(row["faces"]), *(number(row[figure]) for figure in split_result.FIGURES)]
         for name, row in evaluation.summaries.items()
     ]
     caption = (
-        f"NME: mean error of a face's landmarks in % of the {evaluation.normaliser_in_words}, in pixels of the "
-        f"original pictures. FR: faces above {100 * config.evaluate.threshold:g} %. AUC: area under the curve up to "
-        "there."
+        f"NME: mean error of a face's landmarks, normalised by the {evaluation.normaliser_in_words}, in pixels of the "
+        f"original pictures. FR: share of faces above {100 * config.evaluate.threshold:g} %. AUC: area under the curve "
+        "up to there. All in %."
     )
     copied = html.escape(split_result.tab_separated(evaluation.summaries, config))
     body = (

@@ -37,9 +37,9 @@ class Axis:
 
 
 def round_step(step: float) -> float:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `step`."""
+    """The smallest of 1, 2 and 5 times a power of ten that is at least `step`."""
     power = 10.0 ** math.floor(math.log10(step))
-    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= step * (1 - 1e-9))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= step * (1 - 1e-9))
 
 
 def axis_for(label: str, values: np.ndarray, start_at_zero: bool = False) -> Axis:

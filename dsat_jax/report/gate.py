@@ -142,10 +142,10 @@ def _correlation_table(found: dict[str, RankCorrelation]) -> str:
         for name, value in found.items()
     ]
     return (
-        table(["with", "Spearman's rho", "95 % interval", ""], rows, name="gate-correlations")
-        + '<p class="note">Intervals by 1,000 bootstrap resamples of the faces, each row for itself: of twenty rows '
-        "without any relation, one would look clear. Asymmetry of the labels: what remains between a face's "
-        "landmarks and their mirror image after alignment, which grows as the head turns.</p>"
+        table(["with", "Spearman's rho", "95 % interval"], rows, name="gate-correlations")
+        + '<p class="note">Bold where the interval leaves out 0. Intervals by 1,000 bootstrap resamples of the faces, '
+        "each row for itself: of twenty rows without any relation, one would look clear. Asymmetry of the labels: what "
+        "remains between a face's landmarks and their mirror image after alignment, which grows as the head turns.</p>"
     )
 
 
@@ -161,9 +161,10 @@ def _partition(partition: Partition, result: SplitResult, count: int) -> str:
     """The groups as a table: their channels as a strip, their size, NME and attributes."""
     groups = partition.group.max() + 1
     rest = not partition.clustered and partition.patterns > groups
+    common = ", ".join(str(size) for size in partition.common)
     how = (
-        "Nearly every face has a pattern of its own, so that similar ones are put together (k-modes by Hamming "
-        f"distance, {groups} groups)."
+        f"Even the most common ones have few faces ({common}), so that similar ones are put together (k-modes by "
+        f"Hamming distance, {groups} groups)."
         if partition.clustered
         else "The most common patterns are shown, the largest first."
     )

@@ -6,11 +6,13 @@ import numpy as np
 
 from dsat_jax.report.evaluation import DistinctFaces, Evaluation
 from dsat_jax.report.page import Section, number, table
+from dsat_jax.split_result import SplitResult
 
 _ROUNDS = 5
 _SIDE = 400  # of the drawing
 _MARGIN = 30
 _HARDEST = 10
+_TO_INDEX = 19  # from a landmark to its number
 _LONGEST = 26  # of the lines of mean offsets, in units of the drawing
 # From good to bad, distinct in lightness too, on a light and on a dark page.
 _COLOURS = np.array([[64, 145, 220], [70, 190, 160], [235, 190, 60], [235, 110, 60], [200, 40, 90]], float)
@@ -58,37 +60,40 @@ def _normalised(points: np.ndarray) -> np.ndarray:
 
 def section(evaluation: Evaluation, faces: DistinctFaces) -> Section:
     """The mean face with a circle for each landmark, and the hardest landmarks as a table."""
-    result = faces.result
-    errors = np.where(np.isfinite(result.errors), result.errors, np.nan)
+    errors = np.where(np.isfinite(faces.result.errors), 100 * faces.result.errors, np.nan)
     count = (~np.isnan(errors)).sum(axis=0)
-    means = 100 * np.nansum(errors, axis=0) / np.maximum(count, 1)
-    means = np.where(count > 0, means, np.nan)
+    means = np.where(count > 0, np.nansum(errors, axis=0) / np.maximum(count, 1), np.nan)
+    mean, offset, used = mean_and_offset(faces.result)
+    scale = (_SIDE - 2 * _MARGIN) / _extent(mean)
+    longest = np.abs(offset[~np.isnan(mean)]).max(initial=1e-9) * scale
+    stretch = next((factor for factor in (20, 10, 5, 2) if factor * longest <= _LONGEST), 1)
+    worst = sorted(np.flatnonzero(count > 0).tolist(), key=lambda i: -means[i])[:_HARDEST]
+    drawing = _draw(mean * scale, means, stretch * offset * scale, worst, evaluation)
+    rows = [[str(i), number(means[i]), number(np.nanmedian(errors[:, i])), str(count[i])] for i in worst]
+    heading = ["landmark", "mean, %", "median, %", "faces"]
+    hardest = table(heading, rows, "The hardest landmarks, by their index from 0")
+    stretched = f", {stretch} times as far" if stretch > 1 else ""
+    body = (
+        f'<p class="soft">Mean error of each of the {evaluation.scheme.num_points} landmarks over '
+        f"{used} faces, in % of the {evaluation.normaliser_in_words}: area and colour of a circle on the mean face. "
+        f"The line from it leads to where predictions lie on average{stretched}: an error that repeats itself.</p>"
+        f'<div class="columns"><figure>{drawing}{_scale(means)}</figure><div>{hardest}</div></div>'
+    )
+    return Section("landmarks", "Landmarks", body)
+
+
+def mean_and_offset(result: SplitResult) -> tuple[np.ndarray, np.ndarray, int]:
+    """The mean face and how far, on average, predictions lie beside the labels in its frame.
+
+    Returns:
+      Both complex [points], see `aligned`, and the number of faces that they are from.
+    """
     mean, factor, used = aligned(result.labels)
     offsets = (result.predicted - result.labels)[used]
     offsets = (offsets[..., 0] + 1j * offsets[..., 1]) * factor[:, None]
     finite = np.isfinite(offsets)
-    bias = np.where(finite, offsets, 0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
-    scale = (_SIDE - 2 * _MARGIN) / _extent(mean)
-    longest = np.abs(bias[~np.isnan(mean)]).max(initial=1e-9) * scale
-    stretch = next((factor for factor in (20, 10, 5, 2) if factor * longest <= _LONGEST), 1)
-    drawing = _draw(mean, means, stretch * bias, scale, evaluation)
-    worst = sorted(np.flatnonzero(count > 0).tolist(), key=lambda i: -means[i])[:_HARDEST]
-    rows = [
-        [str(i), number(means[i]), number(100 * np.nanmedian(errors[:, i])), str(count[i])] for i in worst
-    ]
-    hardest = table(
-        ["landmark", "mean, %", "median, %", "faces"], rows, "The hardest landmarks (index from 0)"
-    )
-    stretched = f", {stretch} times as far" if stretch > 1 else ""
-    body = (
-        f'<p class="soft">Mean error of each of the {evaluation.scheme.num_points} landmarks over '
-        f"{int(used.sum())} faces, in % of the {evaluation.normaliser_in_words}: area and colour of a circle on the "
-        "mean face. The line from it leads to where predictions lie on average"
-        f'{stretched}: an error that repeats itself.</p><div class="columns"><figure>'
-        f"{drawing}{_scale(means)}</figure><div>"
-        f"{hardest}</div></div>"
-    )
-    return Section("landmarks", "Landmarks", body)
+    offset = np.where(finite, offsets, 0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
+    return mean, offset, int(used.sum())
 
 
 def _extent(mean: np.ndarray) -> float:
@@ -97,12 +102,12 @@ def _extent(mean: np.ndarray) -> float:
 
 
 def _draw(
-    mean: np.ndarray, means: np.ndarray, offset: np.ndarray, scale: float, evaluation: Evaluation
+    mean: np.ndarray, means: np.ndarray, offset: np.ndarray, named: list[int], evaluation: Evaluation
 ) -> str:
-    """The mean face as SVG."""
+    """The mean face as SVG, some landmarks with their index; mean and offset in units of the drawing."""
     known = ~np.isnan(mean)
-    x = (mean.real - np.nanmin(mean.real)) * scale + _MARGIN
-    y = (mean.imag - np.nanmin(mean.imag)) * scale + _MARGIN
+    x = mean.real - np.nanmin(mean.real) + _MARGIN
+    y = mean.imag - np.nanmin(mean.imag) + _MARGIN
     width, height = np.nanmax(x) + _MARGIN, np.nanmax(y) + _MARGIN
     lines = "".join(
         f'<polyline class="outline" points="{" ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in line if known[i])}"/>'
@@ -112,12 +117,16 @@ def _draw(
     marks = []
     for i in np.flatnonzero(known & ~np.isnan(means)).tolist():
         radius = 1.5 + 8 * np.sqrt(means[i] / max(largest, 1e-9))
-        end = (x[i] + offset[i].real * scale, y[i] + offset[i].imag * scale)
+        end = (x[i] + offset[i].real, y[i] + offset[i].imag)
         marks.append(
             f'<circle cx="{x[i]:.1f}" cy="{y[i]:.1f}" r="{radius:.1f}" fill="{_colour(means[i], means)}" '
             f'fill-opacity=".8"><title>landmark {i}: {means[i]:.2f} %</title></circle>'
             f'<line class="bias" x1="{x[i]:.1f}" y1="{y[i]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}"/>'
         )
+    for i in named:  # outwards from the middle of the face
+        away = np.array([x[i] - width / 2, y[i] - height / 2])
+        left, top = np.array([x[i], y[i]]) + _TO_INDEX * away / max(np.linalg.norm(away), 1.0)
+        marks.append(f'<text x="{left:.1f}" y="{top + 3:.1f}" text-anchor="middle">{i}</text>')
     label = html.escape(f"Mean face with the mean error of each landmark, at most {largest:.2f} %")
     return (
         f'<svg class="meanface" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{label}">'
