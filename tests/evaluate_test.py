@@ -18,6 +18,7 @@ from dsat_jax import (
     models,
     optimizer,
     schemes,
+    split_result,
     state,
 )
 from dsat_jax.checkpoints import Checkpoints
@@ -133,9 +134,15 @@ def test_boxes_normalise_in_original_pixels(normaliser, size):
         "occluded": np.zeros((1, 68), bool),
         "to_original": half[None],
         "box": np.array([[-5.0, 10.0, 25.0, 50.0]]),
+        "record": np.array([7]),
     }
-    result = evaluate._measure(rows, config, sample={})
+    result = split_result.measure(rows, config, sample={})
     np.testing.assert_allclose(result.nme, [6 / size])
+    np.testing.assert_allclose(result.predicted - labels, np.broadcast_to([6, 0], labels.shape), atol=1e-9)
+    np.testing.assert_allclose(result.errors[0, :67], 6 / size)
+    assert np.isnan(result.errors[0, 67])
+    assert np.isnan(result.labels[0, 67]).all()
+    assert result.record == [7]
     assert result.point_groups == {}
 
 
@@ -154,8 +161,9 @@ def test_occluded_landmarks_are_measured_apart_too():
         "occluded": occluded,
         "to_original": np.stack([geometry.IDENTITY] * 2),
         "box": np.array([[0.0, 0.0, 1.0, 1.0]] * 2),
+        "record": np.array([0, 1]),
     }
-    result = evaluate._measure(rows, config, sample={})
+    result = split_result.measure(rows, config, sample={})
     np.testing.assert_allclose(result.nme, [(17 * 0.2 + 51 * 0.1) / 68, 0.1])
     np.testing.assert_allclose(result.point_groups["visible points"], [0.1, 0.1])
     np.testing.assert_allclose(result.point_groups["occluded points"], [0.2, np.nan])

@@ -128,7 +128,7 @@ def _subset_table(evaluation: Evaluation) -> str:
         for name, mask in chosen.items():
             some = counts[mask]
             rows.append([name, str(len(some)), number(some.mean()), number(some.std())])
-    return table(["subset", "faces", "mean open channels", "standard deviation"], rows, name="gate-table")
+    return table(["subset", "faces", "mean open channels", "spread (SD)"], rows, name="gate-table")
 
 
 def _correlation_table(found: dict[str, RankCorrelation]) -> str:
@@ -142,7 +142,11 @@ def _correlation_table(found: dict[str, RankCorrelation]) -> str:
         for name, value in found.items()
     ]
     return (
-        table(["with", "Spearman's rho", "95 % interval"], rows, name="gate-correlations")
+        table(
+            ["with", "Spearman's rho", "95 % interval", '<th class="words">in words</th>'],
+            rows,
+            name="gate-correlations",
+        )
         + '<p class="note">Bold where the interval leaves out 0. Intervals by 1,000 bootstrap resamples of the faces, '
         "each row for itself: of twenty rows without any relation, one would look clear. Asymmetry of the labels: what "
         "remains between a face's landmarks and their mirror image after alignment, which grows as the head turns.</p>"
@@ -215,5 +219,8 @@ def _explained_table(found: dict[str, Explained]) -> str:
         ]
         for name, value in found.items()
     ]
-    caption = "Share of the variance of each quantity's ranks that lies between the groups"
-    return table(["", "between groups, %", "of shuffled faces, %", "p (permutation)"], rows, caption)
+    caption = (
+        "Share of the variance of each quantity's ranks that lies between the groups; by chance: of faces "
+        "shuffled 1,000 times; p: how often these reach it"
+    )
+    return table(["", "between groups, %", "by chance, %", "p"], rows, caption)

@@ -70,14 +70,14 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]], caption: str = 
     """A table; the first cell of a row is its heading.
 
     Args:
-      heading: plain text.
-      rows: cells, plain text, or a whole `<td>` or `<th>` element where a cell needs more.
+      heading: plain text, or whole `<th>` elements.
+      rows: cells, plain text, or a whole `<td>` element where a cell needs more.
       caption: above the table, plain text.
       name: its id.
     """
     attribute = f' id="{name}"' if name else ""
     above = f'<p class="note">{html.escape(caption)}</p>' if caption else ""
-    cells = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in heading)
+    cells = "".join(_heading(cell) for cell in heading)
     body = "".join(
         f"<tr{_kind(row[0])}>{_row_heading(row[0])}{''.join(map(_cell, row[1:]))}</tr>" for row in rows
     )
@@ -85,6 +85,10 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]], caption: str = 
         f'{above}<div class="scroll" tabindex="0"><table{attribute}><thead><tr>{cells}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _heading(cell: str) -> str:
+    return cell if cell.startswith("<th") else f'<th scope="col">{html.escape(cell)}</th>'
 
 
 def _kind(heading: str) -> str:
