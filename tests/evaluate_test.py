@@ -17,6 +17,7 @@ from dsat_jax import (
     mesh as meshes,
     models,
     optimizer,
+    report,
     schemes,
     split_result,
     state,
@@ -78,6 +79,10 @@ def test_a_run_on_98_landmarks_is_measured_on_the_68_of_300w(run):
     }
     contents = json.loads((run / "evaluations" / "w300" / evaluate.METRICS_FILE).read_text())
     assert contents["subsets"] == summaries
+    assert contents["gate"]["channels"] == 8
+    assert (run / "evaluations" / "w300" / report.REPORT_FILE).stat().st_size < 5_000_000
+    lines = (run / "evaluations" / "w300" / report.FACES_FILE).read_text().splitlines()
+    assert len(lines) == 1 + sum(row["faces"] for row in summaries.values())
 
     predicted, records = predictions_of(run, "test_full")
     kept = [*range(0, 33, 2), *range(33, 38), *range(42, 47), *range(51, 60), 60, 61, 63, 64, 65, 67]

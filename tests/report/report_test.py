@@ -38,6 +38,11 @@ def test_a_model_without_gate_and_confidence_has_no_such_sections(tmp_path):
     assert sections(tmp_path) == ["accuracy", "landmarks", "worst", "speed"]
 
 
+def test_the_released_gate_is_called_what_it_does(tmp_path):
+    report.write(made_evaluation(gate="released"), tmp_path)
+    assert "doubles the channels it opens and closes none" in (tmp_path / report.REPORT_FILE).read_text()
+
+
 def test_few_faces_are_enough(tmp_path):
     report.write(made_evaluation(faces=2), tmp_path)
     assert len(sections(tmp_path)) == 6
