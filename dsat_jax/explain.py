@@ -25,7 +25,7 @@ _OPACITY = 0.75  # of the largest value
 
 
 class Explainer:
-    """Draws where a trained model looks.
+    """Draws where a trained model looks, at a face as it is: without the average over its mirror image.
 
     Args:
       model: as made by `models.build_for`.
@@ -125,9 +125,9 @@ def _heatmaps(
     points = decode.to_input_pixels(decoder(maps[..., : scheme.num_points]), stride)[0]
     landmarks = jnp.moveaxis(maps[0, ..., : scheme.num_points], -1, 0)  # [points, height, width]
     boundaries = jnp.moveaxis(maps[0, ..., scheme.num_points :], -1, 0)
-    overviews = {"landmark heatmaps": landmarks.max(axis=0)}
+    overviews = {"all landmarks": landmarks.max(axis=0)}
     if scheme.boundaries:
-        return points, overviews | {"boundary maps": boundaries.max(axis=0)}, boundaries
+        return points, overviews | {"boundaries": boundaries.max(axis=0)}, boundaries
     parts = [landmarks[jnp.array(line)].max(axis=0) for line in _parts(scheme).values()]
     return points, overviews, jnp.stack(parts)
 

@@ -58,10 +58,12 @@ def _normalised(points: np.ndarray) -> np.ndarray:
     return centred / np.sqrt(np.nanmean(np.abs(centred) ** 2))
 
 
-def section(evaluation: Evaluation, faces: DistinctFaces) -> Section:
-    """The mean face with a circle for each landmark, and the hardest landmarks as a table."""
+def section(evaluation: Evaluation, faces: DistinctFaces) -> Section | None:
+    """The mean face with a circle for each landmark, and the hardest landmarks as a table; None without any error."""
     errors = np.where(np.isfinite(faces.result.errors), 100 * faces.result.errors, np.nan)
     count = (~np.isnan(errors)).sum(axis=0)
+    if not count.any():
+        return None
     means = np.where(count > 0, np.nansum(errors, axis=0) / np.maximum(count, 1), np.nan)
     mean, offset, used = mean_and_offset(faces.result)
     scale = (_SIDE - 2 * _MARGIN) / _extent(mean)

@@ -1,6 +1,7 @@
 """Reports of evaluations made by hand."""
 
 import csv
+import dataclasses
 import re
 
 import numpy as np
@@ -41,6 +42,30 @@ def test_a_model_without_gate_and_confidence_has_no_such_sections(tmp_path):
 def test_the_released_gate_is_called_what_it_does(tmp_path):
     report.write(made_evaluation(gate="released"), tmp_path)
     assert "doubles the channels it opens and closes none" in (tmp_path / report.REPORT_FILE).read_text()
+
+
+def with_errors(evaluation: report.Evaluation, **fields: np.ndarray) -> report.Evaluation:
+    """The evaluation with other fields in the result of its split `test`."""
+    changed = dataclasses.replace(evaluation.results["test"], **fields)
+    summaries = split_result.summarise("test", changed, evaluation.config.evaluate.threshold)
+    return dataclasses.replace(evaluation, results={"test": changed}, summaries=summaries)
+
+
+def test_faces_without_a_normaliser_are_reported_too(tmp_path):
+    nothing = {"nme": np.full(40, np.nan), "errors": np.full((40, 68), np.nan)}
+    report.write(with_errors(made_evaluation(), **nothing), tmp_path)
+    assert sections(tmp_path) == ["accuracy", "worst", "calibration", "gate", "speed"]
+
+
+def test_predictions_that_are_no_numbers_are_the_worst(tmp_path):
+    evaluation = made_evaluation()
+    result = evaluation.results["test"]
+    predicted, errors, nme = result.predicted.copy(), result.errors.copy(), result.nme.copy()
+    predicted[3], errors[3], nme[3] = np.nan, np.inf, np.inf
+    report.write(with_errors(evaluation, predicted=predicted, errors=errors, nme=nme), tmp_path)
+    page = (tmp_path / report.REPORT_FILE).read_text()
+    assert page.index("&lt;3&gt;.jpg") < page.index("&lt;39&gt;.jpg")
+    assert len(sections(tmp_path)) == 6
 
 
 def test_few_faces_are_enough(tmp_path):
