@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,12 +21,13 @@ from dsat_jax import (
     checkpoints,
     config as run_config,
     datasets,
-    geometry,
+    gate_analysis,
     inputs,
     mesh as meshes,
     metrics,
     models,
     pictures,
+    report,
     schemes,
     stall,
     state,
@@ -32,28 +35,12 @@ from dsat_jax import (
 from dsat_jax.choices import choose
 from dsat_jax.forward import Forward, in_scheme, make_forward
 from dsat_jax.optimizer import make_optimizer
+from dsat_jax.report.evaluation import Evaluation, picture_names
 from dsat_jax.schemes import Scheme
+from dsat_jax.split_result import SplitResult, measure, summarise, table
 
 METRICS_FILE = "metrics.json"
 CED_FILE = "ced.png"
-
-
-@dataclasses.dataclass(frozen=True)
-class SplitResult:
-    """Errors of every face of a split.
-
-    Attributes:
-      nme: [faces]; NaN for a face whose normaliser is unknown.
-      attributes: bool [faces] for each attribute of the dataset.
-      point_groups: NME [faces] over the visible and over the occluded landmarks alone, NaN for a face without any;
-        empty where the dataset marks none as occluded.
-      sample: the first batch's crops, with `predicted` points in input pixels, for a picture.
-    """
-
-    nme: np.ndarray
-    attributes: dict[str, np.ndarray]
-    point_groups: dict[str, np.ndarray]
-    sample: dict[str, np.ndarray]
 
 
 def make_evaluation_step(
@@ -98,82 +85,29 @@ def evaluate_split(
       source: records from `datasets.read_split`.
       mesh: from `meshes.make_mesh`.
     """
-    batches, predictions, sample = [], [], {}
+    batches, seconds, sample = [], [], {}
+    started = time.monotonic()
     batch_size = meshes.spread(config.evaluate.batch_size)
     waiting = inputs.evaluation_batches(config, source, batch_size, jax.process_index(), jax.process_count())
     for batch in stall.reported_each(waiting, config.train.stall_seconds, "images to evaluate"):
+        given = time.monotonic()
         images = meshes.place_batch({"image": batch["image"]}, mesh)["image"]
-        points = np.asarray(forward(variables, images).points)
+        found = jax.device_get(forward(variables, images))
+        seconds.append(time.monotonic() - given)
         sample = sample or {
             "image": batch["image"][batch["mask"]],
             "points": batch["points"][batch["mask"]],
-            "predicted": points[: len(batch["mask"])][batch["mask"]],
+            "predicted": found.points[: len(batch["mask"])][batch["mask"]],
         }
         del batch["image"]
-        batches.append(jax.tree.map(meshes.gather_rows, batch))
-        predictions.append(points)
+        outputs = {"predicted": found.points, "confidence": found.confidence, "gates": found.gates}
+        batches.append(jax.tree.map(meshes.gather_rows, batch) | outputs)
     rows = jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
-    rows["predicted"] = np.concatenate(predictions)
     order = np.argsort(rows["record"], kind="stable")
     order = order[rows["mask"][order]]
-    return _measure(jax.tree.map(lambda value: value[order], rows), config, sample)
-
-
-def _measure(rows: dict[str, Any], config: ConfigDict, sample: dict[str, np.ndarray]) -> SplitResult:
-    """Errors in original pixels of faces in the order of their records."""
-    scheme = schemes.find(config.data.scheme)
-    to_original = rows["to_original"]
-    predicted = geometry.transform_points(to_original, rows["predicted"].astype(np.float64))
-    labels = geometry.transform_points(to_original, rows["points"].astype(np.float64))
-    known = rows["weights"] > 0
-    labels = np.where(known[..., None], labels, np.nan)
-    normalise = choose(metrics.NORMALISERS, config.evaluate.normaliser, "normaliser")
-    normaliser = normalise(labels, rows["box"], scheme)
-    normaliser = np.where(normaliser > 0, normaliser, np.nan)
-    errors = metrics.point_errors(predicted, labels, normaliser)
-    if np.isnan(normaliser).any():
-        name = config.evaluate.normaliser
-        logging.warning("%d faces have no %s: not measured", np.isnan(normaliser).sum(), name)
-    occluded = rows["occluded"]
-    groups = {"visible points": known & ~occluded, "occluded points": occluded}
-    return SplitResult(
-        nme=metrics.nme(errors, known),
-        attributes=rows.get("attributes", {}),
-        point_groups={name: metrics.nme(errors, chosen) for name, chosen in groups.items() if occluded.any()},
-        sample=sample,
-    )
-
-
-def summarise(name: str, result: SplitResult, threshold: float) -> dict[str, dict[str, float]]:
-    """NME, FR and AUC of a split and of the faces that have each attribute: `{"test": ..., "test/pose": ...}`.
-
-    An attribute that no face has, or every one, is left out. Where landmarks are marked as occluded, the figures over
-    the others and over them alone follow: `test/visible points`, `test/occluded points`.
-    """
-    subsets = {
-        attribute: result.nme[chosen]
-        for attribute, chosen in result.attributes.items()
-        if chosen.any() and not chosen.all()
-    }
-    return {
-        name: metrics.summary(result.nme, threshold),
-        **{
-            f"{name}/{subset}": metrics.summary(nme, threshold)
-            for subset, nme in (subsets | result.point_groups).items()
-        },
-    }
-
-
-def table(summaries: Mapping[str, Mapping[str, float]], config: ConfigDict) -> str:
-    """The summaries as lines of text, the normaliser and the threshold named."""
-    percent = f"{100 * config.evaluate.threshold:g}"
-    title = f"NME normalised by {config.evaluate.normaliser.replace('_', '-')}, all figures in %"
-    width = max(len(name) for name in [*summaries, "subset"])
-    lines = [title, f"{'subset':<{width}} {'faces':>6} {'NME':>7} {'FR@' + percent:>7} {'AUC@' + percent:>7}"]
-    for name, row in summaries.items():
-        figures = f"{row['nme']:7.2f} {row['fr']:7.2f} {row['auc']:7.2f}"
-        lines.append(f"{name:<{width}} {row['faces']:>6} {figures}")
-    return "\n".join(lines)
+    rows = jax.tree.map(lambda value: value[order], rows)
+    seconds_per_face = float(np.median(seconds[1:])) / batch_size if seconds[1:] else math.nan
+    return measure(rows, config, sample, seconds_per_face, time.monotonic() - started)
 
 
 def evaluate_splits(
@@ -184,7 +118,7 @@ def evaluate_splits(
     mesh: Mesh,
     workdir: pathlib.Path,
 ) -> dict[str, dict[str, float]]:
-    """Evaluates splits, prints the table, and writes metrics.json, ced.png and samples.png.
+    """Evaluates splits, prints the table, and writes report.html, faces.csv, metrics.json, ced.png and samples.png.
 
     Args:
       forward: from `make_evaluation_step`.
@@ -200,41 +134,51 @@ def evaluate_splits(
     Raises:
       ValueError: if the dataset lacks one of the splits.
     """
-    results = {}
+    results, sources, summaries = {}, {}, {}
     for split in splits:
-        result = evaluate_split(forward, variables, config, datasets.read_split(config, split), mesh)
+        sources[split] = datasets.read_split(config, split)
+        result = evaluate_split(forward, variables, config, sources[split], mesh)
         ordered = {name: result.attributes[name] for name in datasets.attribute_names(config)}
         results[split] = dataclasses.replace(result, attributes=ordered)
-    summaries = {}
-    for split, result in results.items():
-        summaries |= summarise(split, result, config.evaluate.threshold)
+        summaries |= summarise(split, results[split], config.evaluate.threshold)
     if jax.process_index() == 0:
         print(table(summaries, config))
-        _write_files(results, summaries, config, workdir)
+        names = {split: picture_names(sources[split], results[split].record) for split in splits}
+        parameters = sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", {})))
+        measured = Evaluation(config, results, sources, summaries, names, parameters, _device(mesh))
+        _write_files(measured, workdir)
     return summaries
 
 
-def _write_files(
-    results: Mapping[str, SplitResult],
-    summaries: Mapping[str, Mapping[str, float]],
-    config: ConfigDict,
-    workdir: pathlib.Path,
-) -> None:
+def _device(mesh: Mesh) -> str:
+    """What the evaluation runs on, in words."""
+    devices = mesh.devices.ravel()
+    kinds = ", ".join(sorted({device.device_kind for device in devices}))
+    if devices[0].platform == "cpu":
+        kinds = f"CPU with {os.cpu_count()} cores"
+    return f"{len(devices)} x {kinds}" if len(devices) > 1 else kinds
+
+
+def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
+    config = evaluation.config
+    analysis = report.write(evaluation, workdir)
     contents = {
         "dataset": config.data.dataset,
         "normaliser": config.evaluate.normaliser,
         "threshold": config.evaluate.threshold,
-        "subsets": summaries,
+        "subsets": evaluation.summaries,
     }
+    if analysis:
+        contents["gate"] = gate_analysis.as_json(analysis)
     (workdir / METRICS_FILE).write_text(json.dumps(contents, indent=2) + "\n")
     pictures.draw_error_curves(
-        {split: result.nme for split, result in results.items()},
+        {split: result.nme for split, result in evaluation.results.items()},
         config.evaluate.threshold,
         config.evaluate.normaliser,
         workdir / CED_FILE,
     )
-    first = next(iter(results.values())).sample
-    pictures.draw_samples(first, schemes.find(config.data.scheme), workdir / pictures.SAMPLES_FILE)
+    first = next(iter(evaluation.results.values())).sample
+    pictures.draw_samples(first, evaluation.scheme, workdir / pictures.SAMPLES_FILE)
 
 
 def restored(config: ConfigDict, model: nn.Module, mesh: Mesh, workdir: pathlib.Path) -> dict[str, Any]:

@@ -39,6 +39,13 @@ def draw_landmarks(
     _draw_dots(image, fixed, [colour] * len(fixed), thickness)
 
 
+def draw_line(image: np.ndarray, points: np.ndarray, colour: Sequence[int]) -> None:
+    """Draws a polyline and its vertices [points, 2], pixels of a uint8 RGB picture, in place."""
+    fixed = _fixed(points)
+    cv2.polylines(image, [fixed.reshape(-1, 1, 2)], False, colour, 1, cv2.LINE_AA, _SHIFT)
+    _draw_dots(image, fixed, [colour] * len(fixed), 1)
+
+
 def _fixed(points: np.ndarray) -> np.ndarray:
     """Points [points, 2] as int32 with `_SHIFT` fractional bits, for OpenCV."""
     return np.round(np.clip(points, -10_000, 10_000) * (1 << _SHIFT)).astype(np.int32)

@@ -17,7 +17,9 @@ from dsat_jax import (
     mesh as meshes,
     models,
     optimizer,
+    report,
     schemes,
+    split_result,
     state,
 )
 from dsat_jax.checkpoints import Checkpoints
@@ -77,6 +79,10 @@ def test_a_run_on_98_landmarks_is_measured_on_the_68_of_300w(run):
     }
     contents = json.loads((run / "evaluations" / "w300" / evaluate.METRICS_FILE).read_text())
     assert contents["subsets"] == summaries
+    assert contents["gate"]["channels"] == 8
+    assert (run / "evaluations" / "w300" / report.REPORT_FILE).stat().st_size < 5_000_000
+    lines = (run / "evaluations" / "w300" / report.FACES_FILE).read_text().splitlines()
+    assert len(lines) == 1 + sum(row["faces"] for row in summaries.values())
 
     predicted, records = predictions_of(run, "test_full")
     kept = [*range(0, 33, 2), *range(33, 38), *range(42, 47), *range(51, 60), 60, 61, 63, 64, 65, 67]
@@ -133,9 +139,15 @@ def test_boxes_normalise_in_original_pixels(normaliser, size):
         "occluded": np.zeros((1, 68), bool),
         "to_original": half[None],
         "box": np.array([[-5.0, 10.0, 25.0, 50.0]]),
+        "record": np.array([7]),
     }
-    result = evaluate._measure(rows, config, sample={})
+    result = split_result.measure(rows, config, sample={})
     np.testing.assert_allclose(result.nme, [6 / size])
+    np.testing.assert_allclose(result.predicted - labels, np.broadcast_to([6, 0], labels.shape), atol=1e-9)
+    np.testing.assert_allclose(result.errors[0, :67], 6 / size)
+    assert np.isnan(result.errors[0, 67])
+    assert np.isnan(result.labels[0, 67]).all()
+    assert result.record == [7]
     assert result.point_groups == {}
 
 
@@ -154,8 +166,9 @@ def test_occluded_landmarks_are_measured_apart_too():
         "occluded": occluded,
         "to_original": np.stack([geometry.IDENTITY] * 2),
         "box": np.array([[0.0, 0.0, 1.0, 1.0]] * 2),
+        "record": np.array([0, 1]),
     }
-    result = evaluate._measure(rows, config, sample={})
+    result = split_result.measure(rows, config, sample={})
     np.testing.assert_allclose(result.nme, [(17 * 0.2 + 51 * 0.1) / 68, 0.1])
     np.testing.assert_allclose(result.point_groups["visible points"], [0.1, 0.1])
     np.testing.assert_allclose(result.point_groups["occluded points"], [0.2, np.nan])

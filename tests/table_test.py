@@ -5,6 +5,7 @@ import pathlib
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from made_evaluation import made_result
 
 import tfds_builders
 from dsat_jax import config as run_config, datasets, evaluate, mesh as meshes
@@ -24,7 +25,7 @@ def config(tiny_dataset):
 
 def result(nme: list[float], **attributes: list[int]) -> evaluate.SplitResult:
     chosen = {name: np.array(values, bool) for name, values in attributes.items()}
-    return evaluate.SplitResult(np.array(nme), chosen, point_groups={}, sample={})
+    return made_result(np.array(nme), attributes=chosen)
 
 
 def test_a_row_for_the_split_and_one_for_each_attribute(config):

@@ -1,0 +1,24 @@
+"use strict";
+// Copies the tab-separated table. A page opened from a file may not have the clipboard's interface: then by selection.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.addEventListener("click", async () => {
+    const source = document.getElementById(button.dataset.copy);
+    let copied = false;
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      copied = true;
+    } catch {
+      source.closest("details").open = true;
+      getSelection().selectAllChildren(source);
+      copied = document.execCommand("copy");
+    }
+    const label = button.textContent;
+    button.textContent = copied ? "Copied" : "Selected: copy it with the keyboard";
+    setTimeout(() => { button.textContent = label; }, 1600);
+  });
+}
+for (const box of document.querySelectorAll("input[data-hides]")) {
+  box.addEventListener("change", () => {
+    document.querySelector(".faces").classList.toggle(box.dataset.hides, !box.checked);
+  });
+}

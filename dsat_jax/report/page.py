@@ -1,0 +1,122 @@
+"""The page around a report's sections: one file that needs nothing else."""
+
+import html
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_FOLDER = pathlib.Path(__file__).parent
+
+
+class Section(NamedTuple):
+    """A part of the report.
+
+    Attributes:
+      anchor: its id.
+      title: its heading.
+      body: HTML.
+    """
+
+    anchor: str
+    title: str
+    body: str
+
+
+def page(title: str, head: str, sections: Sequence[Section], foot: str) -> str:
+    """The whole page as HTML.
+
+    Args:
+      title: of the page, plain text.
+      head: HTML above the sections.
+      sections: in their order.
+      foot: HTML below them.
+    """
+    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    links = "".join(f'<li><a href="#{section.anchor}">{section.title}</a></li>' for section in sections)
+    bodies = "\n".join(
+        f'<section id="{section.anchor}">\n<h2>{section.title}</h2>\n{section.body}\n</section>'
+        for section in sections
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<link rel="icon" href="data:,">
+<title>{html.escape(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<h1>{html.escape(title)}</h1>
+{head}
+</header>
+<nav aria-label="Sections"><ul>{links}</ul></nav>
+<main>
+{bodies}
+</main>
+<footer>{foot}</footer>
+<script>
+{script}</script>
+</body>
+</html>
+"""
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "", name: str = "") -> str:
+    """A table; the first cell of a row is its heading.
+
+    Args:
+      heading: plain text, or whole `<th>` elements.
+      rows: cells, plain text, or a whole `<td>` element where a cell needs more.
+      caption: above the table, plain text.
+      name: its id.
+    """
+    attribute = f' id="{name}"' if name else ""
+    above = f'<p class="note">{html.escape(caption)}</p>' if caption else ""
+    cells = "".join(_heading(cell) for cell in heading)
+    body = "".join(
+        f"<tr{_kind(row[0])}>{_row_heading(row[0])}{''.join(map(_cell, row[1:]))}</tr>" for row in rows
+    )
+    return (
+        f'{above}<div class="scroll" tabindex="0"><table{attribute}><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _heading(cell: str) -> str:
+    return cell if cell.startswith("<th") else f'<th scope="col">{html.escape(cell)}</th>'
+
+
+def _kind(heading: str) -> str:
+    """A row of part of a split, `test/pose`, stands back."""
+    return ' class="part"' if "/" in heading else ""
+
+
+def _row_heading(cell: str) -> str:
+    return f'<th scope="row">{html.escape(cell)}</th>'
+
+
+def _cell(cell: str) -> str:
+    return cell if cell.startswith("<td") else f"<td>{html.escape(cell)}</td>"
+
+
+def tiles(figures: Sequence[tuple[str, str, str]]) -> str:
+    """Large figures: each a number, its unit, and what it is."""
+    return (
+        '<div class="tiles">'
+        + "".join(
+            f'<div class="tile"><b>{html.escape(number)} <small>{html.escape(unit)}</small></b>'
+            f"<span>{html.escape(what)}</span></div>"
+            for number, unit, what in figures
+        )
+        + "</div>"
+    )
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A figure as text: a real minus sign, a dash for what is not known."""
+    return "\N{EN DASH}" if value != value else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,131 @@
+"""Small evaluations made by hand, for the tests of reports and tables."""
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from dsat_jax import config as run_config, geometry, split_result
+from dsat_jax.report import Evaluation
+from dsat_jax.schemes import W300_68
+from dsat_jax.split_result import SplitResult
+
+POINTS = W300_68.num_points
+
+
+def made_result(nme: np.ndarray, **fields: object) -> SplitResult:
+    """A result with these NMEs whose other fields are empty unless given."""
+    count = len(nme)
+    nothing = np.zeros((count, 0))
+    defaults = {
+        "attributes": {},
+        "point_groups": {},
+        "sample": {},
+        "record": np.arange(count),
+        "predicted": np.zeros((count, 0, 2)),
+        "labels": np.zeros((count, 0, 2)),
+        "errors": nothing,
+        "occluded": nothing > 0,
+        "confidence": None,
+        "open_channels": None,
+        "seconds_per_face": math.nan,
+        "seconds": 1.0,
+    }
+    return SplitResult(nme, **(defaults | fields))
+
+
+def drawn_face(rng: np.random.Generator) -> np.ndarray:
+    """Landmarks [68, 2] like those of a face on a picture of 100 x 100 pixels, turned and moved a little."""
+    contour = np.linspace(np.pi, 0, 17)
+    points = np.concatenate(
+        [
+            np.stack([50 + 36 * np.cos(contour), 40 + 44 * np.sin(contour)], axis=1),
+            rng.uniform((25, 25), (75, 75), (POINTS - 17, 2)),
+        ]
+    )
+    points[[36, 45]] = (30, 40), (70, 40)
+    turn = geometry.jitter_matrix(100, rng.uniform(-10, 10), 1.0, rng.uniform(-3, 3, 2), mirror=False)
+    return geometry.transform_points(turn, points)
+
+
+def made_record(index: int, labels: np.ndarray) -> dict[str, object]:
+    """A record with a grey picture of 100 x 100 pixels, cut out of an original of twice its size."""
+    _, encoded = cv2.imencode(".jpg", np.full((100, 100, 3), 90, np.uint8))
+    return {
+        "image": encoded.tobytes(),
+        "box": geometry.box_of_points(labels).astype(np.float32),
+        "to_original": np.array([[2.0, 0.0, 10.0], [0.0, 2.0, 20.0]]),
+        "name": f"folder/<{index}>.jpg".encode(),
+        "face": np.int32(0),
+    }
+
+
+def made_evaluation(
+    faces: int = 40,
+    gate: str | None = "learned",
+    confidence: bool = True,
+    attributes: Sequence[str] = ("pose", "blur"),
+    overlapping: bool = False,
+) -> Evaluation:
+    """A run on 68 landmarks whose errors grow from face to face, the confidence falling with it.
+
+    Args:
+      faces: of the split `test`.
+      gate: of the run; None leaves it out.
+      confidence: whether the model has one.
+      attributes: of the faces.
+      overlapping: whether there is a second split, `part`, with the second half of the same faces.
+    """
+    rng = np.random.default_rng(0)
+    config = run_config.default()
+    config.name = "made"
+    config.data.update(dataset="w300", scheme="w300_68")
+    config.model.gate = gate or "none"
+    faces_labels = np.stack([drawn_face(rng) for _ in range(faces)])
+    records = [made_record(i, labels) for i, labels in enumerate(faces_labels)]
+    labels = np.stack(
+        [
+            geometry.transform_points(r["to_original"], points)
+            for r, points in zip(records, faces_labels, strict=True)
+        ]
+    )
+    shift = np.linspace(1, 8, faces)[:, None] * rng.uniform(0.5, 1.5, (faces, POINTS))
+    errors = shift / 80  # 40 pixels of the record lie between the eye corners, 80 of the original
+    result = made_result(
+        errors.mean(axis=1),
+        attributes={name: rng.random(faces) < 0.3 for name in attributes},
+        predicted=labels + np.stack([shift, np.zeros_like(shift)], axis=-1),
+        labels=labels,
+        errors=errors,
+        occluded=np.zeros((faces, POINTS), bool),
+        confidence=(1 / (1 + errors)).astype(np.float32) if confidence else None,
+        open_channels=None if gate is None else rng.random((faces, 16)) < np.linspace(0.1, 1, 16),
+        seconds_per_face=0.004,
+        seconds=0.5,
+    )
+    results, sources = {"test": result}, {"test": records}
+    if overlapping:
+        half = faces // 2
+        part = split_result.joined([result], [np.arange(half, faces)])
+        results["part"] = made_result(
+            part.nme,
+            **{
+                name: getattr(part, name)
+                for name in (
+                    "attributes",
+                    "predicted",
+                    "labels",
+                    "errors",
+                    "occluded",
+                    "confidence",
+                    "open_channels",
+                )
+            },
+        )
+        sources["part"] = records[half:]
+    summaries = {}
+    for split, found in results.items():
+        summaries |= split_result.summarise(split, found, config.evaluate.threshold)
+    names = {split: [r["name"].decode() for r in source] for split, source in sources.items()}
+    return Evaluation(config, results, sources, summaries, names, 123_456, "CPU with 2 cores")
