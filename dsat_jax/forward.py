@@ -14,7 +14,6 @@ from dsat_jax.landmarks import Landmarks
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.schemes import Scheme, conversion_indices
 
-
 Forward = Callable[[Mapping[str, Any], jax.Array], Landmarks]
 
 
