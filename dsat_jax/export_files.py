@@ -8,13 +8,15 @@ Nothing in it is a pickle, and the archive has a checksum of each member. Beside
 arrays: as constants of a program, the 724 MB of a full DSAT would be parsed, copied and optimised with it.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
 import pathlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -29,22 +31,38 @@ _LARGEST_MARGIN = 10.0  # as a share of the box
 
 
 @dataclasses.dataclass(frozen=True)
-class Export:
-    """What an export holds.
+class Settings:
+    """What an export says of its network.
 
     Attributes:
       size: side of the network's square input in pixels.
       enlarge: margin of the crop around a face box on each side, as a share of the box.
       scheme: of the landmarks.
-      jax_version: of the JAX that wrote the network.
-      network: a serialised `jax.export.Exported`.
-      weights: the arrays that it takes, by name.
+      jax_version: of the JAX that wrote it.
     """
 
     size: int
     enlarge: float
     scheme: Scheme
     jax_version: str
+
+    def described(self) -> dict[str, Any]:
+        """The settings as JSON has them."""
+        scheme = schemes.as_text(self.scheme)
+        return {"size": self.size, "enlarge": self.enlarge, "scheme": scheme, "jax": self.jax_version}
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """What an export holds.
+
+    Attributes:
+      settings: what it says of the network.
+      network: a serialised `jax.export.Exported`.
+      weights: the arrays that it takes, by name.
+    """
+
+    settings: Settings
     network: bytes
     weights: Mapping[str, np.ndarray]
 
@@ -69,23 +87,28 @@ def write(path: pathlib.Path, export: Export) -> None:
     Raises:
       OSError: if it cannot be written.
     """
-    settings = {
-        "format": FORMAT,
-        "version": VERSION,
-        "size": export.size,
-        "enlarge": export.enlarge,
-        "scheme": schemes.as_text(export.scheme),
-        "jax": export.jax_version,
-    }
+    settings = {"format": FORMAT, "version": VERSION, **export.settings.described()}
+    with _replacing(path) as written, zipfile.ZipFile(written, "w") as archive:
+        # Names alone: with a date the same export would give other bytes each time.
+        archive.writestr(zipfile.ZipInfo(_SETTINGS), json.dumps(settings, indent=2) + "\n")
+        archive.writestr(zipfile.ZipInfo(_NETWORK), export.network)
+        for name, array in export.weights.items():
+            with archive.open(zipfile.ZipInfo(f"{_WEIGHTS}{name}.npy"), "w") as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
+
+
+def write_bytes(path: pathlib.Path, content: bytes) -> None:
+    """Writes a file of another format; for the rest see `write`."""
+    with _replacing(path) as written:
+        written.write_bytes(content)
+
+
+@contextlib.contextmanager
+def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A file to write, which takes the name of another one when it is whole, and else is gone."""
     written = path.with_name(f"{path.name}.new")
     try:
-        with zipfile.ZipFile(written, "w") as archive:
-            # Names alone: with a date the same export would give other bytes each time.
-            archive.writestr(zipfile.ZipInfo(_SETTINGS), json.dumps(settings, indent=2) + "\n")
-            archive.writestr(zipfile.ZipInfo(_NETWORK), export.network)
-            for name, array in export.weights.items():
-                with archive.open(zipfile.ZipInfo(f"{_WEIGHTS}{name}.npy"), "w") as stream:
-                    np.lib.format.write_array(stream, array, allow_pickle=False)
+        yield written
         written.replace(path)
     except OSError as error:
         raise OSError(f"{path} could not be written: {error.strerror or error}") from error
@@ -110,7 +133,9 @@ def read(path: pathlib.Path) -> Export:
         raise
     except Exception as error:
         # zipfile and NumPy take any bytes for lengths and types, and fail in every way there is
-        raise ValueError(f"{path} is damaged, or no file of --mode=export: {weight_files.cause(error)}") from error
+        raise ValueError(
+            f"{path} is damaged, or no file of --mode=export: {weight_files.cause(error)}"
+        ) from error
 
 
 def _read(archive: zipfile.ZipFile) -> Export:
@@ -122,13 +147,17 @@ def _read(archive: zipfile.ZipFile) -> Export:
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise ValueError(f"{_SETTINGS} does not name the format {FORMAT!r}")
     if settings.get("version") != VERSION:
-        raise ValueError(f"it is of version {settings.get('version')!r}, this dsat_jax reads {VERSION}: export anew")
+        raise ValueError(
+            f"it is of version {settings.get('version')!r}, this dsat_jax reads {VERSION}: export anew"
+        )
     weights = [name for name in names if name.startswith(_WEIGHTS)]
     return Export(
-        size=_number(settings, "size", int, 1, _LARGEST_SIZE),
-        enlarge=float(_number(settings, "enlarge", (int, float), 0, _LARGEST_MARGIN)),
-        scheme=schemes.find(_text(settings, "scheme")),
-        jax_version=_text(settings, "jax"),
+        Settings(
+            size=_number(settings, "size", int, 1, _LARGEST_SIZE),
+            enlarge=float(_number(settings, "enlarge", (int, float), 0, _LARGEST_MARGIN)),
+            scheme=schemes.find(_text(settings, "scheme")),
+            jax_version=_text(settings, "jax"),
+        ),
         network=archive.read(_NETWORK),
         weights={
             name.removeprefix(_WEIGHTS).removesuffix(".npy"): weight_files.read_npy(archive, name)
@@ -141,7 +170,12 @@ def _number(
     settings: Mapping[str, object], name: str, kind: type | tuple[type, ...], low: float, high: float
 ) -> float:
     value = settings.get(name)
-    right = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
+    right = (
+        isinstance(value, kind)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and low <= value <= high
+    )
     if not right:
         raise ValueError(f"{_SETTINGS}: {name} is {value!r}, expected a number from {low} to {high}")
     return value

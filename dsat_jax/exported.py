@@ -1,14 +1,14 @@
-"""An exported run as a predictor, without the code of the networks: of this library, NumPy and JAX it needs the rest.
+"""An exported run as a predictor, without the code of the networks: neither `dsat_jax.models` nor Flax is imported.
 
 A network is a program, of StableHLO, and is run: it computes and nothing more, as calls into other code are refused.
 JAX reads what `jax.export` wrote up to 6 months before its own release or 3 weeks after it, and promises no more; an
 export that has grown too old is made anew from the folder of its run.
 """
 
+import os
 import pathlib
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.export
@@ -17,33 +17,18 @@ import numpy as np
 from dsat_jax import export_files, weight_files
 from dsat_jax.export_files import Export
 from dsat_jax.landmarks import Landmarks
-from dsat_jax.schemes import Scheme
+from dsat_jax.predictor import FindFaces, Predictor
 
 # What JAX calls by name instead of writing it out: the check of a batch's shape.
 CALLS = frozenset({"shape_assertion"})
 
 
-class Pieces(NamedTuple):
-    """An exported run.
-
-    Attributes:
-      forward: from crops, uint8 [batch, size, size, 3], to their landmarks; each size of batch compiles once.
-      scheme: of the landmarks.
-      size: side of the network's square input in pixels.
-      enlarge: margin of the crop around a face box on each side, as a share of the box.
-    """
-
-    forward: Callable[[np.ndarray], Landmarks]
-    scheme: Scheme
-    size: int
-    enlarge: float
-
-
-def load_pieces(path: str | pathlib.Path) -> Pieces:
-    """The parts of an exported run of which a predictor is made.
+def load_exported(path: str | os.PathLike, find_faces: FindFaces | None = None) -> Predictor:
+    """The predictor of an exported run; it compiles once, for the batch that it fills up.
 
     Args:
       path: a file of `--mode=export`.
+      find_faces: from a picture, uint8 [height, width, 3] RGB, to boxes [faces, 4]; None for the bundled cascade.
 
     Raises:
       OSError: if there is no such file, or it cannot be read.
@@ -59,11 +44,12 @@ def load_pieces(path: str | pathlib.Path) -> Pieces:
     weights = jax.device_put(dict(export.weights))
     call = jax.jit(network.call)
 
-    def forward(images: np.ndarray) -> Landmarks:
-        found = call(weights, images)
+    def forward(crops: np.ndarray) -> Landmarks:
+        found = call(weights, crops)
         return Landmarks(found["points"], found.get("confidence"), found.get("gates"))
 
-    return Pieces(forward, export.scheme, export.size, export.enlarge)
+    settings = export.settings
+    return Predictor(forward, settings.scheme, settings.size, settings.enlarge, find_faces=find_faces)
 
 
 def _deserialise(export: Export) -> jax.export.Exported:
@@ -74,15 +60,19 @@ def _deserialise(export: Export) -> jax.export.Exported:
     except Exception as error:
         # flatbuffers and MLIR take any bytes for lengths and types, and fail in every way there is
         raise ValueError(
-            f"JAX {jax.__version__} cannot read the network, which JAX {export.jax_version} wrote: "
+            f"JAX {jax.__version__} cannot read the network, which JAX {export.settings.jax_version} wrote: "
             f"{weight_files.cause(error)}"
         ) from error
     called = set(re.findall(r"custom_call(?: @(\w+)\()?", program))
     if not called <= CALLS:
-        raise ValueError(f"the network calls {min(called - CALLS) or 'something'!r}, which no export of this project does")
+        raise ValueError(
+            f"the network calls {min(called - CALLS) or 'something'!r}, which no export of this project does"
+        )
     platform = jax.export.default_export_platform()
     if platform not in network.platforms:
-        raise ValueError(f"the network is for {', '.join(network.platforms)}, this process runs on {platform}")
+        raise ValueError(
+            f"the network is for {', '.join(network.platforms)}, this process runs on {platform}"
+        )
     return network
 
 
@@ -97,7 +87,7 @@ def _check_fit(network: jax.export.Exported, export: Export) -> None:
             f"the weights are of another network: {name} is {expected.get(name, 'missing')} there, the network takes "
             f"{wanted.get(name, 'nothing of that name')}{more}"
         )
-    size, points = export.size, export.scheme.num_points
+    size, points = export.settings.size, export.settings.scheme.num_points
     for what, form, right in (
         ("takes images", images, f"uint8[{size}, {size}, 3]"),
         ("returns points", found, f"float32[{points}, 2]"),
@@ -119,6 +109,10 @@ def _signature(network: jax.export.Exported) -> tuple[dict[str, str], str | None
 
     try:
         weights, images = arguments
-        return {name: whole(form) for name, form in weights.items()}, of_one(images), of_one(results["points"])
+        return (
+            {name: whole(form) for name, form in weights.items()},
+            of_one(images),
+            of_one(results["points"]),
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError("the network takes and returns other things than one of this project") from error
