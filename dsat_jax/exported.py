@@ -65,9 +65,8 @@ def _deserialise(export: Export) -> jax.export.Exported:
         ) from error
     called = set(re.findall(r"custom_call(?: @(\w+)\()?", program))
     if not called <= CALLS:
-        raise ValueError(
-            f"the network calls {min(called - CALLS) or 'something'!r}, which no export of this project does"
-        )
+        what = min(called - CALLS) or "something without a name"
+        raise ValueError(f"the network calls {what}, which no export of this project does")
     platform = jax.export.default_export_platform()
     if platform not in network.platforms:
         raise ValueError(
