@@ -112,11 +112,10 @@ def _solve(matrices: jax.Array, right: jax.Array) -> jax.Array:
       [..., n].
     """
     rows = jnp.concatenate([matrices, right[..., None]], axis=-1)  # [..., n, n + 1]
-    count = matrices.shape[-1]
-    for i in range(count):
+    for i in range(matrices.shape[-1]):
         pivot = rows[..., i : i + 1, :] / rows[..., i : i + 1, i : i + 1]  # [..., 1, n + 1]
-        is_pivot = (jnp.arange(count) == i)[:, None]
-        rows = jnp.where(is_pivot, pivot, rows - rows[..., :, i : i + 1] * pivot)
+        others = rows - rows[..., :, i : i + 1] * pivot
+        rows = jnp.concatenate([others[..., :i, :], pivot, others[..., i + 1 :, :]], axis=-2)
     return rows[..., -1]
 
 

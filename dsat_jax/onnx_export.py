@@ -142,6 +142,13 @@ def _dot_general(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
     return [lax.reshape(product, (*batch, *rows, *columns))]
 
 
+def _rem(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
+    """What a division leaves, computed from its result: jax2onnx wants every length as a number."""
+    del parameters
+    number, divisor = inputs
+    return [number - lax.div(number, divisor) * divisor]
+
+
 def _split(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
     """Takes the parts from an axis of their own: jax2onnx wants their lengths, those of a batch, as numbers."""
     (array,), axis, sizes = inputs, parameters["axis"], parameters["sizes"]
@@ -158,5 +165,6 @@ _REWRITTEN: dict[str, Callable[[Values, Mapping[str, Any]], list[Any] | None]] =
     "cond": _cond,
     "dot_general": _dot_general,
     "pad": _pad,
+    "rem": _rem,
     "split": _split,
 }

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,12 @@ import pytest
 from export_test import RUNS, SIZE, begin_run, random_like, tiny_config
 from ml_collections import ConfigDict
 
-from dsat_jax import export, models, onnx_export, schemes
+from dsat_jax import decode, export, models, onnx_export, schemes
 from dsat_jax.export_files import Settings
 from dsat_jax.forward import make_forward
+from dsat_jax.landmarks import Landmarks
 from dsat_jax.models.lotr import LOTR
+from dsat_jax.schemes import AFLW_19
 
 MISSING = [name for name in ("jax2onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
 needs_onnx = pytest.mark.skipif(
@@ -29,6 +32,9 @@ def test_another_runtime_finds_the_same(name):
     import onnxruntime
 
     config: ConfigDict = tiny_config(name)
+    config.evaluate.decoder = (
+        "soft_argmax"  # the fit of log_quadratic means something on peaks alone, see below
+    )
     model, scheme = models.build_for(config), schemes.find(config.data.scheme)
     crops = np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3)).astype(np.uint8)
     init = functools.partial(model.init, train=False)
@@ -47,6 +53,32 @@ def test_another_runtime_finds_the_same(name):
             np.testing.assert_allclose(values, getattr(expected, output)[:count], rtol=1e-4, atol=1e-4)
     metadata = session.get_modelmeta().custom_metadata_map
     assert (metadata["size"], metadata["enlarge"], metadata["scheme"]) == (str(SIZE), "0.125", scheme.name)
+
+
+@needs_onnx
+@pytest.mark.filterwarnings("ignore")
+def test_another_runtime_fits_peaks_to_a_fraction_of_a_pixel():
+    """The decoder log_quadratic, on Gaussians that the brightness of a picture shifts."""
+    import onnxruntime
+
+    centres = np.random.default_rng(0).uniform(6, 20, (AFLW_19.num_points, 2)).astype(np.float32)
+
+    def forward(variables: Mapping, images: jax.Array) -> Landmarks:
+        shift = images.astype(jnp.float32).mean(axis=(1, 2, 3)) / 100
+        x, y = jnp.moveaxis(variables["centres"] + shift[:, None, None], -1, 0)[:, :, None, None]
+        rows, columns = jnp.arange(SIZE)[:, None, None], jnp.arange(SIZE)[:, None]
+        heatmaps = jnp.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 8)
+        return Landmarks(decode.log_quadratic(heatmaps), None, None)
+
+    settings = Settings(SIZE, 0.125, AFLW_19, jax.__version__)
+    session = onnxruntime.InferenceSession(
+        onnx_export.convert(forward, {"centres": centres}, settings), providers=["CPUExecutionProvider"]
+    )
+    brightness = np.array([0, 70, 200], np.uint8)
+    images = np.broadcast_to(brightness[:, None, None, None], (3, SIZE, SIZE, 3))
+    (found,) = session.run(["points"], {"images": np.ascontiguousarray(images)})
+    np.testing.assert_allclose(found, centres + brightness[:, None, None] / 100, atol=1e-3)
+    np.testing.assert_allclose(found, forward({"centres": centres}, jnp.asarray(images)).points, atol=1e-4)
 
 
 @needs_onnx
