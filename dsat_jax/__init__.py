@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dsat_jax.exported import load_exported
     from dsat_jax.predictor import Predictor
 
-__all__ = ["Predictor"]
+__all__ = ["Predictor", "load_exported"]
 
 
 def __getattr__(name: str) -> Any:
@@ -14,4 +15,8 @@ def __getattr__(name: str) -> Any:
         from dsat_jax.predictor import Predictor
 
         return Predictor
+    if name == "load_exported":
+        from dsat_jax.exported import load_exported
+
+        return load_exported
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

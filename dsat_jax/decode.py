@@ -90,12 +90,33 @@ def log_quadratic(heatmaps: jax.Array) -> jax.Array:
     ridge = _RIDGE * jnp.maximum(squared.sum(axis=-1), 1.0)[..., None, None] * jnp.eye(5)
     normal = jnp.einsum("bnk,ki,kj->bnij", squared, terms, terms, precision="highest") + ridge
     right = jnp.einsum("bnk,ki->bni", squared * log_value, terms, precision="highest")
-    fit = jnp.linalg.solve(normal, right[..., None])[..., 0]  # [batch, points, 5]
+    fit = _solve(normal, right)  # [batch, points, 5]
 
     slope, curvature = fit[..., 1:3], fit[..., 3:5]
     has_maximum = jnp.all(curvature < -1e-3, axis=-1, keepdims=True)
     offset = jnp.where(has_maximum, -slope / jnp.where(has_maximum, 2 * curvature, 1.0), 0.0)
     return peak + _FIT_RADIUS * jnp.clip(offset, -1.0, 1.0)
+
+
+def _solve(matrices: jax.Array, right: jax.Array) -> jax.Array:
+    """Solves small systems whose matrices are symmetric and positive definite.
+
+    Gauss and Jordan's elimination, written out: such matrices need no exchange of rows, and plain arithmetic goes
+    wherever a network is exported to, where the solvers of linear algebra packages are not at hand.
+
+    Args:
+      matrices: [..., n, n].
+      right: [..., n].
+
+    Returns:
+      [..., n].
+    """
+    rows = jnp.concatenate([matrices, right[..., None]], axis=-1)  # [..., n, n + 1]
+    for i in range(matrices.shape[-1]):
+        pivot = rows[..., i : i + 1, :] / rows[..., i : i + 1, i : i + 1]  # [..., 1, n + 1]
+        others = rows - rows[..., :, i : i + 1] * pivot
+        rows = jnp.concatenate([others[..., :i, :], pivot, others[..., i + 1 :, :]], axis=-2)
+    return rows[..., -1]
 
 
 DECODERS = {"argmax": argmax, "log_quadratic": log_quadratic, "soft_argmax": soft_argmax}

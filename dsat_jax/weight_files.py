@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
-# All arrays of a file together: ten times those of the largest network here, HRNet-W32 with 165 MB.
+# All arrays of a file together. The largest network here, a full DSAT, has 743 MB.
 MOST_BYTES = 2**31
 
 
@@ -48,7 +48,7 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path} is read by PyTorch, which is not installed: pip install torch") from error
     except Exception as error:
         # the libraries take any bytes for lengths and types, and fail in every way there is
-        raise ValueError(f"{path} is damaged, or {kind}: {_cause(error)}") from error
+        raise ValueError(f"{path} is damaged, or {kind}: {cause(error)}") from error
 
 
 def _check_size(size: int) -> None:
@@ -72,8 +72,12 @@ def _by_name(entries: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return state
 
 
-def _check_archive(archive: zipfile.ZipFile) -> None:
-    """Refuses an archive by its headers: zip bombs, and names of which one would be lost."""
+def check_archive(archive: zipfile.ZipFile) -> None:
+    """Refuses an archive by its headers: zip bombs, and names of which one would be lost.
+
+    Raises:
+      ValueError: if its members are larger than any network here, or two have one name.
+    """
     members = archive.infolist()
     _check_size(sum(member.file_size for member in members))
     name, count = collections.Counter(member.filename for member in members).most_common(1)[0]
@@ -83,11 +87,20 @@ def _check_archive(archive: zipfile.ZipFile) -> None:
 
 def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive:  # NumPy alone takes any other file for a pickle or one array
-        _check_archive(archive)
-        return {name.removesuffix(".npy"): _read_npy(archive, name) for name in archive.namelist()}
+        check_archive(archive)
+        return {name.removesuffix(".npy"): read_npy(archive, name) for name in archive.namelist()}
 
 
-def _read_npy(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def read_npy(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """An array of numbers in an archive; nothing is unpickled.
+
+    Args:
+      archive: one that `check_archive` has passed.
+      name: of the member, which ends in .npy.
+
+    Raises:
+      Exception: of any kind that `zipfile` and NumPy have, if it is damaged or something else.
+    """
     if not name.endswith(".npy"):
         raise ValueError(f"{name!r} is no array")
     with archive.open(name) as stream:
@@ -106,7 +119,7 @@ def _read_pth(path: pathlib.Path) -> dict[str, np.ndarray]:
 
     if zipfile.is_zipfile(path):  # older files are not
         with zipfile.ZipFile(path) as archive:
-            _check_archive(archive)
+            check_archive(archive)
     with warnings.catch_warnings():  # of old and foreign forms, which are read or refused
         warnings.simplefilter("ignore")
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -124,8 +137,11 @@ def _read_pth(path: pathlib.Path) -> dict[str, np.ndarray]:
     return {name: tensor.detach().float().numpy() for name, tensor in state.items()}
 
 
-def _cause(error: Exception) -> str:
-    """The first sentence of an error; from PyTorch's without the advice to read a file in a way that would run it."""
+def cause(error: Exception) -> str:
+    """The first sentence of an error of a library, to put behind what was read.
+
+    From PyTorch's it leaves out the advice to read a file in a way that would run it.
+    """
     asked = re.search(r"GLOBAL (\S+)", str(error))
     if asked:
         return f"it asks for {asked[1]}, which was not run"

@@ -111,11 +111,14 @@ def _attention_weights(query: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def _implementation(query: jax.Array) -> str | None:
-    """cuDNN's fused attention where it knows the query [..., depth]: half precision, up to 128 channels a head.
+    """cuDNN's fused attention where it knows the query [batch, ..., depth]: half precision, up to 128 channels a head.
 
     On several devices it wants query, key and value sharded alike, which those of a decoder are not: there, and on
-    every other platform, XLA's implementation serves.
+    every other platform, XLA's implementation serves. So it does in an export, which is for all platforms, and whose
+    batch has no size yet.
     """
+    if not isinstance(query.shape[0], int):
+        return None
     on_cuda = "cuda" in get_backend().platform_version.lower() and jax.device_count() == 1
     depth = query.shape[-1]
     known = query.dtype == jnp.bfloat16 and depth % 8 == 0 and depth <= 128

@@ -7,6 +7,7 @@ from bad_inputs import (
     commands,
     configurations,
     documents,
+    exports,
     hdf5,
     mat,
     pictures,
@@ -17,7 +18,20 @@ from bad_inputs import (
     wflw,
 )
 
-MODULES = (pictures, points, wflw, mat, hdf5, documents, tables, weights, pth, configurations, commands)
+MODULES = (
+    pictures,
+    points,
+    wflw,
+    mat,
+    hdf5,
+    documents,
+    tables,
+    weights,
+    pth,
+    exports,
+    configurations,
+    commands,
+)
 KINDS = {name: kind for module in MODULES for name, kind in module.KINDS.items()}
 pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries: a user sees them, too, and goes on
 CASES = [(kind, name) for kind in KINDS for name in KINDS[kind].cases]
