@@ -5,28 +5,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn, struct
+from flax import linen as nn
 from ml_collections import ConfigDict
 
 from dsat_jax import augment, decode, geometry
 from dsat_jax.choices import choose
+from dsat_jax.landmarks import Landmarks
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.schemes import Scheme, conversion_indices
-
-
-class Landmarks(struct.PyTreeNode):
-    """Landmarks of a batch of crops.
-
-    Attributes:
-      points: float32 [batch, points, 2], input pixels.
-      confidence: float32 [batch, points], the heatmaps' peak values; None for a model without heatmaps.
-      gates: float32 [batch, channels], 1 where a channel is open; None for a model without a gate.
-    """
-
-    points: jax.Array
-    confidence: jax.Array | None
-    gates: jax.Array | None
-
 
 Forward = Callable[[Mapping[str, Any], jax.Array], Landmarks]
 
@@ -80,7 +66,7 @@ def in_scheme(forward: Forward, source: Scheme, target: Scheme) -> Forward:
     def converted(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:
         found = forward(variables, images)
         confidence = None if found.confidence is None else found.confidence[:, indices]
-        return found.replace(points=found.points[:, indices], confidence=confidence)
+        return found._replace(points=found.points[:, indices], confidence=confidence)
 
     return converted
 

@@ -4,12 +4,12 @@ import glob
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from dsat_jax import pictures
+from dsat_jax.landmarks import Face
 from dsat_jax.schemes import Scheme
 
 
@@ -19,9 +19,7 @@ def write_points(path: pathlib.Path, points: np.ndarray) -> None:
     path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{lines}\n}}\n")
 
 
-def _as_json(
-    path: pathlib.Path, image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Scheme
-) -> str:
+def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> str:
     contents = {
         "image": path.name,
         "width": image.shape[1],
@@ -29,12 +27,10 @@ def _as_json(
         "scheme": scheme.name,
         "faces": [
             {
-                "box": np.round(face["box"], 3).tolist(),
-                "landmarks": np.round(face["landmarks"], 3).tolist(),
-                "confidence": None
-                if face["confidence"] is None
-                else np.round(face["confidence"], 4).tolist(),
-                "open_channels": None if face["gates"] is None else int((face["gates"] > 0).sum()),
+                "box": np.round(face.box, 3).tolist(),
+                "landmarks": np.round(face.landmarks, 3).tolist(),
+                "confidence": None if face.confidence is None else np.round(face.confidence, 4).tolist(),
+                "open_channels": None if face.open_channels is None else int(face.open_channels.sum()),
             }
             for face in faces
         ],
@@ -42,13 +38,13 @@ def _as_json(
     return json.dumps(contents, indent=1) + "\n"
 
 
-def _overlay(image: np.ndarray, faces: Sequence[Mapping[str, Any]], scheme: Scheme) -> np.ndarray:
+def _overlay(image: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> np.ndarray:
     """The picture with the landmarks of its faces."""
     drawn = np.ascontiguousarray(image)
     for face in faces:
-        extent = np.ptp(face["landmarks"], axis=0).max()
+        extent = np.ptp(face.landmarks, axis=0).max()
         pictures.draw_landmarks(
-            drawn, face["landmarks"], scheme, pictures.PREDICTED, thickness=max(1, round(extent / 200))
+            drawn, face.landmarks, scheme, pictures.PREDICTED, thickness=max(1, round(extent / 200))
         )
     return drawn
 
@@ -91,7 +87,7 @@ def write_results(
     file: pathlib.Path,
     stem: pathlib.Path,
     image: np.ndarray,
-    faces: Sequence[Mapping[str, Any]],
+    faces: Sequence[Face],
     scheme: Scheme,
 ) -> None:
     """Writes the results of a picture, in place of those of an earlier prediction.
@@ -100,7 +96,7 @@ def write_results(
       file: the picture.
       stem: from `output_stems`.
       image: uint8 [height, width, 3] RGB.
-      faces: as `predict.Landmarker` returns them.
+      faces: from `predictor.Predictor`.
       scheme: of the landmarks.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
@@ -112,5 +108,5 @@ def write_results(
     stem.with_name(f"{stem.name}.json").write_text(_as_json(file, image, faces, scheme))
     for number, face in enumerate(faces):
         suffix = f".face{number}" if number else ""
-        write_points(stem.with_name(f"{stem.name}{suffix}.pts"), face["landmarks"])
+        write_points(stem.with_name(f"{stem.name}{suffix}.pts"), face.landmarks)
     pictures.write_image(stem.with_name(f"{stem.name}_landmarks.jpg"), _overlay(image, faces, scheme))

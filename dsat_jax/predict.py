@@ -1,108 +1,16 @@
-"""Prediction: faces of a picture to landmarks in its pixels, with .json, .pts and overlays on disk."""
+"""The story of `--mode=predict`: picture files to landmarks, with .json, .pts and overlays on disk."""
 
+import collections
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
-import jax
 import numpy as np
 import tqdm
 
-from dsat_jax import (
-    box_files,
-    config as run_config,
-    evaluate,
-    geometry,
-    inputs,
-    landmark_files,
-    mesh as meshes,
-    models,
-    picture_files,
-    schemes,
-)
-from dsat_jax.detect import FaceDetector
+from dsat_jax import box_files, landmark_files, picture_files
+from dsat_jax.predictor import Predictor, read_picture
 
-_FACES_AT_ONCE = 8  # every batch is filled up to this size, so that one compiled shape serves any picture
-
-FindBoxes = Callable[[pathlib.Path, np.ndarray], np.ndarray]
-
-
-class Landmarker:
-    """A trained run as a function from face boxes to landmarks.
-
-    Args:
-      workdir: the run's folder.
-
-    Attributes:
-      scheme: of the landmarks.
-      enlarge: margin of the network's crop around a face box, as a share of the box.
-
-    Raises:
-      FileNotFoundError: if the folder holds no run or no checkpoint.
-    """
-
-    def __init__(self, workdir: pathlib.Path):
-        config = run_config.load(workdir)
-        self.scheme = schemes.find(config.data.scheme)
-        self.enlarge = config.input.enlarge
-        self._size = config.input.size
-        model = models.build_for(config)
-        mesh = meshes.make_mesh()
-        self._variables = evaluate.restored(config, model, mesh, workdir)
-        self._forward = evaluate.make_evaluation_step(model, config, mesh)
-        self._batch_size = meshes.spread(_FACES_AT_ONCE)
-
-    def __call__(self, image: np.ndarray, boxes: np.ndarray) -> list[dict[str, Any]]:
-        """Landmarks of each face.
-
-        The network sees each face twice: in the given box, then in the box around the landmarks that it found there,
-        which is how it was trained where the dataset has no boxes of its own. So a sloppy box does little harm.
-
-        Args:
-          image: uint8 [height, width, 3] RGB.
-          boxes: [faces, 4] x_min, y_min, x_max, y_max around where the landmarks are expected, picture pixels.
-
-        Returns:
-          For each face: box [4], landmarks float64 [points, 2] in picture pixels, confidence [points] or None, and
-          gates [channels] or None.
-
-        Raises:
-          ValueError: if a box has no area.
-        """
-        first = self._predict(image, boxes)
-        second = self._predict(image, np.array([_box_again(face) for face in first]).reshape(-1, 4))
-        return [face | {"box": given["box"]} for face, given in zip(second, first, strict=True)]
-
-    def _predict(self, image: np.ndarray, boxes: np.ndarray) -> list[dict[str, Any]]:
-        faces = []
-        for start in range(0, len(boxes), self._batch_size):
-            faces += self._predict_batch(image, boxes[start : start + self._batch_size])
-        return faces
-
-    def _predict_batch(self, image: np.ndarray, boxes: np.ndarray) -> list[dict[str, Any]]:
-        crops = [geometry.crop_matrix(box, self._size, self.enlarge) for box in boxes]
-        images = np.zeros((self._batch_size, self._size, self._size, 3), np.uint8)
-        for row, crop in enumerate(crops):
-            images[row] = inputs.warp(image, crop, self._size)
-        output = jax.device_get(self._forward(self._variables, images))
-        faces = []
-        for row, (box, crop) in enumerate(zip(boxes, crops, strict=True)):
-            points = geometry.transform_points(geometry.invert(crop), output.points[row].astype(np.float64))
-            faces.append(
-                {
-                    "box": np.asarray(box, np.float64),
-                    "landmarks": points,
-                    "confidence": None if output.confidence is None else output.confidence[row],
-                    "gates": None if output.gates is None else output.gates[row],
-                }
-            )
-        return faces
-
-
-def _box_again(face: Mapping[str, Any]) -> np.ndarray:
-    """The box [4] around a face's landmarks, or the face's own box where they have collapsed to a line."""
-    box = geometry.box_of_points(face["landmarks"])
-    return box if (box[2:] - box[:2] > 1).all() else face["box"]
+FindBoxes = Callable[[Predictor, pathlib.Path, np.ndarray], np.ndarray]
 
 
 def list_images(patterns: Sequence[str]) -> list[pathlib.Path]:
@@ -147,19 +55,6 @@ def _matches(pattern: str) -> list[pathlib.Path]:
         raise ValueError(f"{pattern} is no pattern of pictures: {error}") from error
 
 
-def read_image(path: pathlib.Path) -> np.ndarray:
-    """A picture as viewers show it (its EXIF orientation applied), uint8 [height, width, 3] RGB.
-
-    Raises:
-      OSError: if there is no such file, or it cannot be read.
-      ValueError: see `picture_files.read_bytes` and `picture_files.decode`.
-    """
-    try:
-        return picture_files.decode(picture_files.read_bytes(path), upright=True)
-    except ValueError as error:
-        raise ValueError(f"{path} is not a picture that can be read: {error}") from error
-
-
 def whole_image_box(image: np.ndarray, enlarge: float) -> np.ndarray:
     """The face box [4] whose crop, enlarged, is the whole picture."""
     height, width = image.shape[:2]
@@ -167,25 +62,60 @@ def whole_image_box(image: np.ndarray, enlarge: float) -> np.ndarray:
     return np.array([margin_x, margin_y, width - 1 - margin_x, height - 1 - margin_y])
 
 
-def _box_finder(
-    boxes_file: str | None, whole_image: bool, enlarge: float, files: Sequence[pathlib.Path]
-) -> FindBoxes:
+def _box_finder(boxes_file: str | None, whole_image: bool, files: Sequence[pathlib.Path]) -> FindBoxes:
     """Where the boxes of a picture come from: a file, the picture's own frame, or the detector."""
     if boxes_file is not None and whole_image:
         raise ValueError("--boxes and --whole-image exclude each other")
     if whole_image:
-        return lambda path, image: whole_image_box(image, enlarge)[None]
-    if boxes_file is not None:
-        given = box_files.boxes_for(pathlib.Path(boxes_file), files)
+        return lambda predictor, path, image: whole_image_box(image, predictor.enlarge)[None]
+    if boxes_file is None:
+        return lambda predictor, path, image: predictor.find_faces(image)
+    given = box_files.boxes_for(pathlib.Path(boxes_file), files)
 
-        def find(path: pathlib.Path, image: np.ndarray) -> np.ndarray:
-            boxes = given.get(path.name, np.empty((0, 4)))
-            box_files.check_inside(boxes, image, f"{boxes_file}, {path.name}")
-            return boxes
+    def find(predictor: Predictor, path: pathlib.Path, image: np.ndarray) -> np.ndarray:
+        del predictor
+        boxes = given.get(path.name, np.empty((0, 4)))
+        box_files.check_inside(boxes, image, f"{boxes_file}, {path.name}")
+        return boxes
 
-        return find
-    detector = FaceDetector()
-    return lambda path, image: detector(image)
+    return find
+
+
+class _Pictures:
+    """The readable ones of some files, one after the other, with their boxes.
+
+    Attributes:
+      unreadable: how many were not, so far.
+      waiting: file, stem of its results and pixels of those whose faces have not come back yet.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[pathlib.Path],
+        stems: Sequence[pathlib.Path],
+        find_boxes: Callable[[pathlib.Path, np.ndarray], np.ndarray],
+    ):
+        self.unreadable = 0
+        self.waiting: collections.deque[tuple[pathlib.Path, pathlib.Path, np.ndarray]] = collections.deque()
+        self._files = files
+        self._stems = stems
+        self._find_boxes = find_boxes
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for file, stem in zip(tqdm.tqdm(self._files, unit="picture"), self._stems, strict=True):
+            try:
+                image = read_picture(file)
+            except (ValueError, OSError) as error:
+                tqdm.tqdm.write(f"skipped: {error}")
+                self.unreadable += 1
+                if self.unreadable == len(self._files):
+                    raise ValueError(
+                        f"none of the {len(self._files)} pictures could be read: {error}"
+                    ) from error
+                continue
+            boxes = self._find_boxes(file, image)
+            self.waiting.append((file, stem, image))
+            yield image, boxes
 
 
 def predict_files(
@@ -195,7 +125,7 @@ def predict_files(
     boxes_file: str | None = None,
     whole_image: bool = False,
 ) -> int:
-    """The story of `--mode=predict`: pictures in, landmarks out: NAME.json, NAME.pts, NAME_landmarks.jpg.
+    """Pictures in, landmarks out: NAME.json, NAME.pts, NAME_landmarks.jpg.
 
     Args:
       workdir: the run's folder.
@@ -214,25 +144,18 @@ def predict_files(
     files = list_images(patterns)
     landmark_files.check_folder(out)
     stems = landmark_files.output_stems(files, out)
-    enlarge = run_config.load(workdir).input.enlarge
-    find_boxes = _box_finder(boxes_file, whole_image, enlarge, files)
-    landmarker = Landmarker(workdir)
-    counts = {"faces": 0, "without a face": 0, "unreadable": 0}
-    for file, stem in zip(tqdm.tqdm(files, unit="picture"), stems, strict=True):
-        try:
-            image = read_image(file)
-        except (ValueError, OSError) as error:
-            tqdm.tqdm.write(f"skipped: {error}")
-            counts["unreadable"] += 1
-            if counts["unreadable"] == len(files):
-                raise ValueError(f"none of the {len(files)} pictures could be read: {error}") from error
-            continue
-        faces = landmarker(image, find_boxes(file, image))
+    find_boxes = _box_finder(boxes_file, whole_image, files)
+    predictor = Predictor.from_run(workdir)
+    pictures = _Pictures(files, stems, lambda file, image: find_boxes(predictor, file, image))
+    counts = {"faces": 0, "without a face": 0}
+    for faces in predictor.predict_pairs(pictures):
+        file, stem, image = pictures.waiting.popleft()
         if not faces:
             tqdm.tqdm.write(f"{file}: no face found; --boxes or --whole-image say where it is")
             counts["without a face"] += 1
         counts["faces"] += len(faces)
-        landmark_files.write_results(file, stem, image, faces, landmarker.scheme)
+        landmark_files.write_results(file, stem, image, faces, predictor.scheme)
+    counts["unreadable"] = pictures.unreadable
     summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "faces")
     print(f"{len(files)} pictures: {summary}; results in {out}")
     return counts["faces"]

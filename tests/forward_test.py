@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dsat_jax import forward, geometry, targets
+from dsat_jax.landmarks import Landmarks
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.schemes import AFLW_19, SCHEMES, W300_68, WFLW_98, convert
 
@@ -38,7 +39,7 @@ def test_points_without_heatmaps_are_averaged_with_the_mirrored_ones(scheme):
 def test_landmarks_are_converted_with_their_confidence(has_confidence):
     points = jnp.asarray(np.random.default_rng(0).uniform(0, 31, (2, 98, 2)))
     confidence = points[..., 0] if has_confidence else None
-    found = forward.Landmarks(points, confidence, jnp.eye(2))
+    found = Landmarks(points, confidence, jnp.eye(2))
     converted = forward.in_scheme(lambda variables, images: found, WFLW_98, W300_68)({}, None)
     np.testing.assert_array_equal(converted.points, convert(points, WFLW_98, W300_68))
     np.testing.assert_array_equal(converted.gates, np.eye(2))

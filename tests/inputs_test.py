@@ -9,6 +9,7 @@ import pytest
 
 from dsat_jax import config as run_config, datasets, geometry, inputs
 from dsat_jax.schemes import WFLW_98
+from dsat_jax.warp import warp
 from tfds_builders import load_builder
 from tfds_builders.faces import OCCLUDED, DamagedRecord, decode_picture
 
@@ -182,9 +183,9 @@ def test_a_large_picture_is_averaged_down_and_stays_in_place():
     y, x = np.mgrid[:512, :512]
     stripes = np.where((x + y) % 2, 255, 0).astype(np.uint8)[..., None].repeat(3, -1)
     matrix = geometry.resize_matrix(0.125)
-    assert np.ptp(inputs.warp(stripes, matrix, 64)[2:-2, 2:-2]) <= 2  # no aliasing of the finest pattern
+    assert np.ptp(warp(stripes, matrix, 64)[2:-2, 2:-2]) <= 2  # no aliasing of the finest pattern
     ramp = (x / 2).astype(np.uint8)[..., None].repeat(3, -1)
-    found = inputs.warp(ramp, matrix, 64)[32, 8:56, 0].astype(float)
+    found = warp(ramp, matrix, 64)[32, 8:56, 0].astype(float)
     np.testing.assert_allclose(found, ((np.arange(8, 56) + 0.5) * 8 - 0.5) / 2, atol=1.0)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dsat_jax import picture_files, predict
+from dsat_jax import picture_files, predictor
 from tfds_builders import faces
 
 ROWS, COLUMNS = np.mgrid[:48, :64]
@@ -119,7 +119,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(form: str, tmp_path: path
     message = rf"picture of {size} px, expected at most 178956970 pixels"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match=rf"bomb\.{form} is not a picture that can be read: a \w+ {message}"):
-        predict.read_image(path)
+        predictor.read_picture(path)
     with pytest.raises(faces.DamagedRecord, match=rf"^here: a \w+ {message}"):
         faces.decode_picture(data, "here")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from dsat_jax import box_files, geometry, landmark_files, predict
+from dsat_jax import box_files, geometry, landmark_files, predict, predictor
 from dsat_jax.detect import FaceDetector
+from dsat_jax.landmarks import Face
 from dsat_jax.schemes import W300_68
 from tfds_builders import pts
 from tfds_builders.synthetic_faces.drawing import draw_face
@@ -38,7 +39,7 @@ def test_a_pattern_that_matches_nothing_is_an_error(pictures, pattern):
 
 def test_a_file_that_is_no_picture_is_named(pictures):
     with pytest.raises(ValueError, match=r"notes\.txt is not a picture"):
-        predict.read_image(pictures / "notes.txt")
+        predictor.read_picture(pictures / "notes.txt")
 
 
 def test_the_crop_of_the_whole_image_box_is_the_whole_image():
@@ -53,7 +54,7 @@ def test_a_truncated_picture_is_refused_and_not_filled_with_grey(pictures):
     content = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8))[1]
     (pictures / "a.jpg").write_bytes(content[: len(content) // 2].tobytes())
     with pytest.raises(ValueError, match=r"a\.jpg is not a picture that can be read: .* do not decode"):
-        predict.read_image(pictures / "a.jpg")
+        predictor.read_picture(pictures / "a.jpg")
 
 
 @pytest.mark.parametrize("pattern", ["", "photos/**.jpg"])
@@ -142,12 +143,12 @@ def test_the_detector_finds_a_drawn_face_where_its_landmarks_are():
 
 
 def test_json_tells_the_picture_the_scheme_and_every_face(tmp_path):
-    face = {
-        "box": np.array([1.0, 2.0, 3.0, 4.0]),
-        "landmarks": np.ones((68, 2)),
-        "confidence": np.full(68, 0.5),
-        "gates": np.array([1.0, 0.0, 1.0]),
-    }
+    face = Face(
+        box=np.array([1.0, 2.0, 3.0, 4.0]),
+        landmarks=np.ones((68, 2)),
+        confidence=np.full(68, 0.5),
+        open_channels=np.array([True, False, True]),
+    )
     text = landmark_files._as_json(tmp_path / "a.jpg", np.zeros((20, 30, 3), np.uint8), [face], W300_68)
     contents = json.loads(text)
     assert (contents["width"], contents["height"], contents["scheme"]) == (30, 20, "w300_68")

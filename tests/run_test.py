@@ -35,6 +35,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         (["--mode=evaluate", "--workdir=absent"], "absent holds no run"),
         (["--mode=predict", "--workdir=absent", "--images=none*.jpg"], "none*.jpg matches no picture"),
         (["--mode=predict", "--workdir=absent", "--images=docs/synthetic_faces.jpg"], "absent holds no run"),
+        (["--mode=evaluate", "--workdir=absent", "--device=tpu"], "--device=tpu: JAX cannot use one here"),
         (["--mode=evaluate"], "--mode=evaluate needs --workdir=RUN"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 import tfds_builders
 from dsat_jax import config as run_config, datasets, evaluate, mesh as meshes
-from dsat_jax.forward import Landmarks
+from dsat_jax.landmarks import Landmarks
 from tfds_builders import build
 
 ATTRIBUTES = ["pose", "expression", "illumination", "makeup", "occlusion", "blur"]

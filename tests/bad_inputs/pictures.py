@@ -8,7 +8,7 @@ import zlib
 from bad_inputs.corpus import Case, Kind, build_says, encode, picture, put_all, reader_says
 from bad_inputs.folders import prepare_pts
 
-from dsat_jax import predict
+from dsat_jax import predictor
 
 FILE = "raw/a.jpg"
 PICTURE = picture()
@@ -153,7 +153,7 @@ FILES = {
 
 def enter(root: pathlib.Path) -> str | None:
     """Both the builder and the prediction must refuse it."""
-    said = [build_says("landmark_folder", root), reader_says(lambda: predict.read_image(root / FILE))]
+    said = [build_says("landmark_folder", root), reader_says(lambda: predictor.read_picture(root / FILE))]
     return None if None in said else "\n".join(said)
 
 

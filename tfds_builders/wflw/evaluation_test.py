@@ -7,7 +7,7 @@ import pytest
 
 from configs import wflw
 from dsat_jax import datasets, evaluate, mesh as meshes
-from dsat_jax.forward import Landmarks
+from dsat_jax.landmarks import Landmarks
 from tfds_builders import build
 from tfds_builders.wflw.conftest import keep_only_short_lists
 

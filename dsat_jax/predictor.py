@@ -1,0 +1,210 @@
+"""Landmarks of the faces in a picture, in three lines.
+
+from dsat_jax import Predictor
+
+predictor = Predictor.from_run("runs/w300")
+for face in predictor("photo.jpg"):
+    print(face.landmarks)
+"""
+
+import dataclasses
+import itertools
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import jax
+import numpy as np
+
+from dsat_jax import geometry, picture_files
+from dsat_jax.detect import FaceDetector
+from dsat_jax.landmarks import Face, Landmarks
+from dsat_jax.schemes import Scheme
+from dsat_jax.warp import warp
+
+Picture = str | os.PathLike | np.ndarray
+CropForward = Callable[[np.ndarray], Landmarks]
+FindFaces = Callable[[np.ndarray], np.ndarray]
+
+FACES_AT_ONCE = 8
+_PICTURES_AT_ONCE = 16  # that wait for a batch of faces to be full
+
+
+class Predictor:
+    """A trained network as a function from pictures to faces.
+
+    The network sees each face twice: in the given box, then in the box around the landmarks that it found there, which
+    is how it was trained where the dataset has no boxes of its own. So a sloppy box does little harm.
+
+    Attributes:
+      scheme: of the landmarks.
+      enlarge: margin of the network's crop around a face box, as a share of the box.
+    """
+
+    def __init__(
+        self,
+        forward: CropForward,
+        scheme: Scheme,
+        size: int,
+        enlarge: float,
+        batch_size: int = FACES_AT_ONCE,
+        find_faces: FindFaces | None = None,
+    ):
+        """Takes what a network is made of; see `from_run` for one that was trained here.
+
+        Args:
+          forward: from crops, uint8 [batch_size, size, size, 3], to `Landmarks` in their pixels.
+          scheme: of the landmarks.
+          size: side of the network's input.
+          enlarge: margin of the crop around a face box, as a share of the box.
+          batch_size: crops that the network takes at once; fewer faces are filled up with black ones, so that one
+            compiled shape serves any picture.
+          find_faces: from a picture, uint8 [height, width, 3] RGB, to boxes [faces, 4]; None for the bundled cascade.
+        """
+        self.scheme = scheme
+        self.enlarge = enlarge
+        self._forward = forward
+        self._size = size
+        self._batch_size = batch_size
+        self._find_faces = find_faces
+
+    @classmethod
+    def from_run(cls, workdir: str | os.PathLike, find_faces: FindFaces | None = None) -> "Predictor":
+        """The best checkpoint of a run.
+
+        Args:
+          workdir: the run's folder.
+          find_faces: see `__init__`.
+
+        Raises:
+          FileNotFoundError: if the folder holds no run or no checkpoint.
+        """
+        from dsat_jax import config as run_config, evaluate, mesh as meshes, models, schemes
+
+        config = run_config.load(pathlib.Path(workdir))
+        model, mesh = models.build_for(config), meshes.make_mesh()
+        variables = evaluate.restored(config, model, mesh, pathlib.Path(workdir))
+        step = evaluate.make_evaluation_step(model, config, mesh)
+        return cls(
+            lambda crops: step(variables, crops),
+            schemes.find(config.data.scheme),
+            config.input.size,
+            config.input.enlarge,
+            meshes.spread(FACES_AT_ONCE),
+            find_faces,
+        )
+
+    def __call__(self, picture: Picture, boxes: np.ndarray | None = None) -> list[Face]:
+        """The faces of a picture.
+
+        Args:
+          picture: a file, or uint8 [height, width, 3] RGB.
+          boxes: [faces, 4] x_min, y_min, x_max, y_max around where the landmarks are expected, picture pixels; None
+            looks for faces.
+
+        Raises:
+          OSError: if there is no such file.
+          ValueError: if the file is not a picture, or a box has no area.
+        """
+        return next(self.predict_many([picture], None if boxes is None else [boxes]))
+
+    def predict_many(
+        self, pictures: Iterable[Picture], boxes: Iterable[np.ndarray | None] | None = None
+    ) -> Iterator[list[Face]]:
+        """The faces of each of many pictures, in their order; the network takes faces of several pictures at once.
+
+        Args:
+          pictures: as in `__call__`; read as they are needed, a few ahead.
+          boxes: for each picture as in `__call__`; None looks for faces in all of them.
+
+        Raises:
+          OSError, ValueError: as `__call__`.
+        """
+        given = itertools.repeat(None) if boxes is None else boxes
+        yield from self.predict_pairs(self._prepared(pictures, given, strict=boxes is not None))
+
+    def predict_pairs(self, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[Face]]:
+        """The faces of each of many pictures whose boxes are known; see `predict_many`.
+
+        Args:
+          pairs: pixels uint8 [height, width, 3] RGB and boxes [faces, 4] of each picture.
+
+        Raises:
+          ValueError: if a box has no area.
+        """
+        waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        for image, boxes in pairs:
+            waiting.append((image, boxes))
+            faces = sum(len(boxes) for _, boxes in waiting)
+            if faces >= self._batch_size or len(waiting) == _PICTURES_AT_ONCE:
+                yield from self._predict(waiting)
+                waiting = []
+        yield from self._predict(waiting)
+
+    def _prepared(
+        self, pictures: Iterable[Picture], boxes: Iterable[np.ndarray | None], strict: bool
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for picture, given in zip(pictures, boxes, strict=strict):
+            image = picture if isinstance(picture, np.ndarray) else read_picture(pathlib.Path(picture))
+            found = self.find_faces(image) if given is None else np.asarray(given, np.float64).reshape(-1, 4)
+            yield image, found
+
+    def find_faces(self, image: np.ndarray) -> np.ndarray:
+        """Boxes float64 [faces, 4] of the faces in a picture, uint8 [height, width, 3] RGB, left to right."""
+        if self._find_faces is None:
+            self._find_faces = FaceDetector()
+        return self._find_faces(image)
+
+    def _predict(self, pictures: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[Face]]:
+        """The faces of each picture, from its pixels and the boxes [faces, 4]."""
+        images = [image for image, boxes in pictures for _ in boxes]
+        given = [box for _, boxes in pictures for box in boxes]
+        first = self._predict_faces(images, given)
+        second = self._predict_faces(images, [_box_again(face) for face in first])
+        faces = (dataclasses.replace(face, box=box) for box, face in zip(given, second, strict=True))
+        for _, boxes in pictures:
+            yield list(itertools.islice(faces, len(boxes)))
+
+    def _predict_faces(self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> list[Face]:
+        faces = []
+        for start in range(0, len(boxes), self._batch_size):
+            chosen = slice(start, start + self._batch_size)
+            faces += self._predict_batch(images[chosen], boxes[chosen])
+        return faces
+
+    def _predict_batch(self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> list[Face]:
+        matrices = [geometry.crop_matrix(box, self._size, self.enlarge) for box in boxes]
+        crops = np.zeros((self._batch_size, self._size, self._size, 3), np.uint8)
+        for row, (image, matrix) in enumerate(zip(images, matrices, strict=True)):
+            crops[row] = warp(image, matrix, self._size)
+        found = jax.device_get(self._forward(crops))
+        return [
+            Face(
+                box=np.asarray(box, np.float64),
+                landmarks=geometry.transform_points(
+                    geometry.invert(matrix), found.points[row].astype(np.float64)
+                ),
+                confidence=None if found.confidence is None else found.confidence[row],
+                open_channels=None if found.gates is None else found.gates[row] > 0,
+            )
+            for row, (box, matrix) in enumerate(zip(boxes, matrices, strict=True))
+        ]
+
+
+def read_picture(path: pathlib.Path) -> np.ndarray:
+    """A picture as viewers show it (its EXIF orientation applied), uint8 [height, width, 3] RGB.
+
+    Raises:
+      OSError: if there is no such file, or it cannot be read.
+      ValueError: see `picture_files.read_bytes` and `picture_files.decode`.
+    """
+    try:
+        return picture_files.decode(picture_files.read_bytes(path), upright=True)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a picture that can be read: {error}") from error
+
+
+def _box_again(face: Face) -> np.ndarray:
+    """The box [4] around a face's landmarks, or the face's own box where they have collapsed to a line."""
+    box = geometry.box_of_points(face.landmarks)
+    return box if (box[2:] - box[:2] > 1).all() else face.box

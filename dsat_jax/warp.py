@@ -1,0 +1,28 @@
+"""A picture through a similarity: the network's input, the same for training, evaluation and prediction."""
+
+import cv2
+import numpy as np
+
+from dsat_jax import geometry
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Samples the network's input from a picture; pixels outside the picture are black.
+
+    Args:
+      image: uint8 [height, width, 3].
+      matrix: [2, 3] similarity, picture pixels to input pixels.
+      size: side of the input.
+
+    Returns:
+      uint8 [size, size, 3].
+    """
+    scale = np.hypot(matrix[0, 0], matrix[1, 0])
+    if scale < 0.5:
+        # Bilinear sampling reads 2x2 pixels; a picture that shrinks more is averaged down first, against aliasing.
+        height, width = image.shape[:2]
+        shrunk = (max(round(width * scale), 1), max(round(height * scale), 1))
+        image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
+        resized = geometry.resize_matrix(shrunk[0] / width, shrunk[1] / height)
+        matrix = geometry.compose(matrix, geometry.invert(resized))
+    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
