@@ -1,0 +1,136 @@
+"""Jitter and lag of landmarks in a video of a drawn face that moves, with and without smoothing.
+
+python -m benchmarks.video_jitter runs/synthetic
+
+The face rests, moves slowly, then quickly, a third of the video each. It is drawn with its true landmarks, and every
+frame has sensor noise of its own; then it becomes an .mp4 file, which `video.predict_video` reads.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+from dsat_jax import Predictor, video
+from dsat_jax.schemes import WFLW_98
+from dsat_jax.smoothing import OneEuro
+from tfds_builders.synthetic_faces import drawing
+from tfds_builders.synthetic_faces.expression import Expression
+from tfds_builders.synthetic_faces.parameters import Parameters, Photo
+from tfds_builders.synthetic_faces.pose import Pose
+
+RATE = 25.0  # frames per second
+FRAMES = 450
+NOISE = 4.0  # standard deviation, of 255
+PARTS = ("rest", "slow", "quick")
+SPEEDS = (0.0, 0.25, 1.0)  # cycles of the head's motion per second
+SETTINGS = {
+    "none": None,
+    "One-Euro, default": OneEuro(),
+    "One-Euro, min_cutoff 0.5": OneEuro(min_cutoff=0.5),
+    "One-Euro, min_cutoff 2": OneEuro(min_cutoff=2.0),
+    "One-Euro, beta 2": OneEuro(beta=2.0),
+    "One-Euro, beta 5": OneEuro(beta=5.0),
+    "One-Euro, beta 20": OneEuro(beta=20.0),
+    "fixed cutoff of 1 Hz": OneEuro(beta=0.0),
+}
+
+
+def moved(phase: float) -> Parameters:
+    """The face when its motion has gone through so many cycles: it turns, nods, tilts, shifts, nears and smiles."""
+    wave = [np.sin(2 * np.pi * factor * phase) for factor in (1.0, 0.7, 0.5, 0.9, 0.3)]
+    pose = Pose(
+        yaw=14 * wave[0],
+        pitch=6 * wave[1],
+        roll=8 * wave[2],
+        scale=0.85 + 0.05 * wave[4],
+        centre=(128 + 14 * wave[3], 132 + 8 * wave[1]),
+    )
+    smile = 0.4 + 0.4 * wave[1]
+    return Parameters(
+        pose=pose, expression=Expression(smile=(smile, smile)), photo=Photo(noise=0.0), texture_seed=7
+    )
+
+
+def draw(folder: pathlib.Path) -> tuple[pathlib.Path, np.ndarray]:
+    """The video and its true landmarks, float64 [frames, 98, 2]."""
+    random, points, phase = np.random.default_rng(0), [], 0.0
+    file = folder / "face.mp4"
+    writer = None
+    for number in range(FRAMES):
+        phase += SPEEDS[number * len(PARTS) // FRAMES] / RATE
+        face = drawing.draw(moved(phase))
+        noisy = face.image + random.normal(0, NOISE, face.image.shape)
+        writer = writer or video.VideoWriter(file, RATE, face.image.shape[1::-1])
+        writer.write(np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
+        points.append(face.points.astype(np.float64))
+    writer.close()
+    return file, np.array(points)
+
+
+def found_landmarks(file: pathlib.Path) -> np.ndarray:
+    """Landmarks [frames, 98, 2] of the first face of each frame, NaN where there is none."""
+    frames = [json.loads(line) for line in file.read_text().splitlines()]
+    missing = np.full((WFLW_98.num_points, 2), np.nan)
+    return np.array([frame["faces"][0]["landmarks"] if frame["faces"] else missing for frame in frames])
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """How steady, how late and how far from the truth: pixels, milliseconds, and % of the inter-ocular distance."""
+
+    jitter: float
+    jitter_percent: float
+    lag: float
+    nme: float
+
+
+def measure(found: np.ndarray, truth: np.ndarray) -> Measured:
+    """Compares landmarks [frames, points, 2] with the truth.
+
+    Jitter is the mean length by which the error of a landmark changes from a frame to the next. The lag is the time
+    by which the truth would have to be later to explain the errors best: for e = -lag v, the least squares over all
+    landmarks whose velocity v is known.
+    """
+    left, right = WFLW_98.eye_corners
+    inter_ocular = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)
+    errors = found - truth
+    changes = np.linalg.norm(np.diff(errors, axis=0), axis=-1).mean(axis=1)
+    velocity = np.gradient(truth, 1 / RATE, axis=0)
+    steady = errors - errors.mean(axis=0)  # what the network always errs by is no lag
+    power = np.square(velocity).sum()
+    return Measured(
+        jitter=changes.mean(),
+        jitter_percent=100 * (changes / inter_ocular[1:]).mean(),
+        lag=-1000 * (steady * velocity).sum() / power if power > 1e-9 else np.nan,
+        nme=100 * (np.linalg.norm(errors, axis=-1).mean(axis=1) / inter_ocular).mean(),
+    )
+
+
+def main(workdir: str) -> None:
+    """Prints the tables."""
+    predictor = Predictor.from_run(workdir)
+    with tempfile.TemporaryDirectory() as folder:
+        file, truth = draw(pathlib.Path(folder))
+        parts = np.arange(FRAMES) * len(PARTS) // FRAMES
+        print("| smoothing | part | jitter, px | jitter, % | lag, ms | NME, % |")
+        print("|---|---|---|---|---|---|")
+        for name, smooth in SETTINGS.items():
+            started = time.perf_counter()
+            results = video.predict_video(predictor, file, pathlib.Path(folder) / "out", smooth)
+            seconds = time.perf_counter() - started
+            found = found_landmarks(results.landmarks)
+            for number, part in enumerate(PARTS):
+                chosen = parts == number
+                measured = measure(found[chosen], truth[chosen])
+                figures = [f"{value:.2f}" for value in dataclasses.astuple(measured)]
+                print(f"| {name} | {part} | {' | '.join(figures)} |", flush=True)
+            print(f"{results.tracks} tracks, {FRAMES / seconds:.1f} frames/s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
