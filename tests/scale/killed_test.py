@@ -18,7 +18,7 @@ from dsat_jax import checkpoints, config as run_config, mesh as meshes, models, 
 from dsat_jax.recorder import METRICS_LOG
 
 ROOT = pathlib.Path(__file__).parents[2]
-KILLS, STEPS = 20, 300
+KILLS = 20
 STOPPED = 75
 FIELDS = {
     "data.dataset": "synthetic_faces/tiny",
@@ -28,7 +28,6 @@ FIELDS = {
     "model.width": 8,
     "model.heads": 2,
     "train.batch_size": 8,
-    "train.steps": STEPS,
     "train.log_every": 1,
     "train.save_every": 5,
     "train.evaluate_every": 100,
@@ -43,10 +42,11 @@ def compiled(tmp_path_factory) -> pathlib.Path:
 
 
 def start(
-    workdir: pathlib.Path, data_dir: str, compiled: pathlib.Path, *arguments: str
+    workdir: pathlib.Path, data_dir: str, compiled: pathlib.Path, steps: int, *arguments: str
 ) -> subprocess.Popen[str]:
     """Starts one process of a run on one device, by the same command every time."""
-    overrides = [f"--config.{name}={value}" for name, value in (FIELDS | {"data.data_dir": data_dir}).items()]
+    fields = FIELDS | {"data.data_dir": data_dir, "train.steps": steps}
+    overrides = [f"--config.{name}={value}" for name, value in fields.items()]
     command = [sys.executable, "run.py", "--config=configs/synthetic.py", f"--workdir={workdir}", *overrides]
     settings = {
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
@@ -58,14 +58,15 @@ def start(
 
 
 def start_several(
-    processes: int, workdir: pathlib.Path, data_dir: str, compiled: pathlib.Path
+    processes: int, workdir: pathlib.Path, data_dir: str, compiled: pathlib.Path, steps: int
 ) -> list[subprocess.Popen[str]]:
     """Starts the processes of one run."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         joined = (f"--coordinator=127.0.0.1:{free.getsockname()[1]}", f"--num_processes={processes}")
     return [
-        start(workdir, data_dir, compiled, *joined, f"--process_id={index}") for index in range(processes)
+        start(workdir, data_dir, compiled, steps, *joined, f"--process_id={index}")
+        for index in range(processes)
     ]
 
 
@@ -122,14 +123,15 @@ def kill_at_random(
 def test_a_run_that_is_killed_twenty_times_ends_bit_for_bit_as_an_undisturbed_one(
     tmp_path, tiny_dataset, compiled
 ):
+    steps = 300
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    _, errors = start(undisturbed, tiny_dataset, compiled).communicate(timeout=900)
-    assert last_step(undisturbed) == STEPS, errors[-3000:]
+    _, errors = start(undisturbed, tiny_dataset, compiled, steps).communicate(timeout=900)
+    assert last_step(undisturbed) == steps, errors[-3000:]
 
     chance = random.Random(0)
     repeated, survived, damaged, code = {}, 0, 0, None  # repeated: the steps lost, by the last one reached
     while code != 0:
-        process = start(disturbed, tiny_dataset, compiled)
+        process = start(disturbed, tiny_dataset, compiled, steps)
         number = (signal.SIGKILL, signal.SIGTERM)[survived % 2]
         if survived < KILLS:
             kill_at_random(number, disturbed, process, chance)
@@ -155,11 +157,12 @@ def test_a_run_that_is_killed_twenty_times_ends_bit_for_bit_as_an_undisturbed_on
 def test_when_one_of_two_processes_dies_the_other_ends_and_any_number_goes_on(
     tmp_path, tiny_dataset, compiled
 ):
-    _, errors = start(tmp_path / "undisturbed", tiny_dataset, compiled).communicate(timeout=900)
-    assert last_step(tmp_path / "undisturbed") == STEPS, errors[-3000:]
+    steps = 100
+    _, errors = start(tmp_path / "undisturbed", tiny_dataset, compiled, steps).communicate(timeout=900)
+    assert last_step(tmp_path / "undisturbed") == steps, errors[-3000:]
     run = tmp_path / "run"
     for victim in (1, 0):
-        pair = start_several(2, run, tiny_dataset, compiled)
+        pair = start_several(2, run, tiny_dataset, compiled, steps)
         wait_for_step(last_step(run) + 12, run, pair[0])
         pair[victim].send_signal(signal.SIGKILL)
         died, other = time.monotonic(), pair[1 - victim]
@@ -173,7 +176,7 @@ def test_when_one_of_two_processes_dies_the_other_ends_and_any_number_goes_on(
         assert "has lost the others" in errors or "another task died" in errors
         pair[victim].communicate()
 
-    pair = start_several(2, run, tiny_dataset, compiled)
+    pair = start_several(2, run, tiny_dataset, compiled, steps)
     wait_for_step(last_step(run) + 12, run, pair[0])
     pair[1].send_signal(signal.SIGTERM)
     for process in pair:
@@ -181,14 +184,14 @@ def test_when_one_of_two_processes_dies_the_other_ends_and_any_number_goes_on(
         assert process.returncode == STOPPED, errors[-3000:]
     print(f"SIGTERM to one of two processes: both stopped at step {newest_saved(run)}", flush=True)
 
-    alone = start(run, tiny_dataset, compiled)
+    alone = start(run, tiny_dataset, compiled, steps)
     wait_for_step(last_step(run) + 12, run, alone)
     alone.send_signal(signal.SIGTERM)
     _, errors = alone.communicate(timeout=90)
     print(f"went on as 1 process to step {newest_saved(run)}")
     assert alone.returncode == STOPPED, errors[-3000:]
 
-    four = start_several(4, run, tiny_dataset, compiled)
+    four = start_several(4, run, tiny_dataset, compiled, steps)
     for process in four:
         _, errors = process.communicate(timeout=900)
         assert process.returncode == 0, errors[-3000:]
@@ -200,4 +203,4 @@ def test_when_one_of_two_processes_dies_the_other_ends_and_any_number_goes_on(
     print(
         f"largest relative difference of a loss from an undisturbed run: {np.max(np.abs(ours / theirs - 1)):.1e}"
     )
-    assert len(ours) == STEPS
+    assert len(ours) == steps
