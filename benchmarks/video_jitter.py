@@ -31,9 +31,7 @@ SETTINGS = {
     "none": None,
     "One-Euro, default": OneEuro(),
     "One-Euro, min_cutoff 0.5": OneEuro(min_cutoff=0.5),
-    "One-Euro, min_cutoff 2": OneEuro(min_cutoff=2.0),
     "One-Euro, beta 2": OneEuro(beta=2.0),
-    "One-Euro, beta 5": OneEuro(beta=5.0),
     "One-Euro, beta 20": OneEuro(beta=20.0),
     "fixed cutoff of 1 Hz": OneEuro(beta=0.0),
 }

@@ -105,7 +105,7 @@ class Tracks:
         Returns:
           Whether a track has begun or ended.
         """
-        faces = [face for face in faces if _can_be_face(face.box, frame)]
+        faces = [face for face in faces if _can_be_face(carried_box(face, face), frame)]
         shared = overlaps(self.boxes(), _boxes(faces))  # [tracks, faces]
         going = []
         for track, row in zip(self.current, shared, strict=True):
@@ -121,7 +121,7 @@ class Tracks:
                 overlaps(self.boxes(), face.box[None]) < _SAME_PLACE
             ).all():  # neither followed nor found twice
                 number = self._number_for(face)
-                self.current.append(Track(number, face, carried_box(face, face), face, 0, frame.number))
+                self.current.append(Track(number, face, face.box, face, 0, frame.number))
                 changed = True
         self.current.sort(key=lambda track: track.number)
         return changed

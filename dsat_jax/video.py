@@ -217,7 +217,7 @@ def _write_results(
     frames = faces = tracks = 0
     smoothed: dict[int, Smoothed] = {}
     with contextlib.ExitStack() as files:
-        lines = files.enter_context(landmarks_file.open("w"))
+        lines = files.enter_context(landmarks_file.open("w", buffering=1))  # line by line
         video = None
         for frame, current in found:
             if video is None:

@@ -136,6 +136,12 @@ def test_a_face_found_twice_by_the_detector_is_one_track():
     assert len(started(face(10, 20), face(14, 22)).current) == 1
 
 
+@pytest.mark.parametrize("landmarks", [np.full((4, 2), 30.0), np.full((4, 2), np.nan)])
+def test_a_detection_whose_landmarks_collapse_is_no_face(landmarks):
+    collapsed = Face(np.array([10.0, 20.0, 50.0, 60.0]), landmarks, None, None)
+    assert started(collapsed).current == []
+
+
 @pytest.mark.parametrize(("confidence", "stays"), [(None, False), (0.5, True)])
 def test_without_confidence_the_detector_must_confirm_a_face(confidence, stays):
     known = face(10, 20, confidence=confidence)

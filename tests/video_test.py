@@ -1,6 +1,7 @@
 """Videos in, annotated videos and lines of landmarks out; damaged and foreign files."""
 
 import json
+import struct
 
 import cv2
 import numpy as np
@@ -128,6 +129,33 @@ def test_what_was_made_of_a_video_that_stops_is_kept(tmp_path):
     assert len(list(video.VideoFile(tmp_path / "out/cut_landmarks.mp4"))) == count
     whole = video.predict_video(DotFinder().predictor, tmp_path / "whole.avi", tmp_path / "out")
     assert whole.frames == 40
+
+
+def test_an_interrupted_prediction_leaves_whole_files(film, tmp_path):
+    predictor = DotFinder().predictor
+    predict, calls = predictor._forward, iter(range(7))
+
+    def interrupted(crops):
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return predict(crops)
+
+    predictor._forward = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        video.predict_video(predictor, film, tmp_path, together=1)
+    kept = len(lines(tmp_path / "my film.jsonl"))
+    assert 0 < kept < 12
+    assert len(list(video.VideoFile(tmp_path / "my film_landmarks.mp4"))) == kept
+
+
+def test_a_video_on_its_side_is_shown_upright(tmp_path):
+    """A telephone's way: the matrix of the track turns the picture a quarter clockwise."""
+    content = write_video(tmp_path / "film.mp4", MOVING).read_bytes()
+    start = content.index(b"tkhd") + 44
+    matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 160 << 16, 0, 1 << 30)
+    (tmp_path / "turned.mp4").write_bytes(content[:start] + matrix + content[start + 36 :])
+    upright, turned = (next(iter(video.VideoFile(tmp_path / f"{name}.mp4"))) for name in ("film", "turned"))
+    np.testing.assert_array_equal(turned.image, np.rot90(upright.image, -1))
 
 
 @pytest.mark.parametrize("rate", [24000 / 1001, 29.97, 12.3456789, 60.0])
