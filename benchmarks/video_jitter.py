@@ -116,11 +116,9 @@ def main(workdir: str) -> None:
             found = smoothed if found is None else found
             for number, part in enumerate(PARTS):
                 chosen = parts == number
-                figures = (
-                    *measure(smoothed[chosen], truth[chosen]),
-                    lag(*(x[chosen] for x in (smoothed, found, truth))),
-                )
-                print(f"| {name} | {part} | {' | '.join(f'{value:.2f}' for value in figures)} |", flush=True)
+                jitter, percent, nme = measure(smoothed[chosen], truth[chosen])
+                late = "" if smooth is None else f"{lag(smoothed[chosen], found[chosen], truth[chosen]):.0f}"
+                print(f"| {name} | {part} | {jitter:.2f} | {percent:.2f} | {nme:.2f} | {late} |", flush=True)
             print(f"{results.tracks} tracks", file=sys.stderr)
 
 

@@ -231,7 +231,7 @@ def _draw_curves(
         axes.set(xlim=(0, 100 * threshold), ylim=(0, 100), title=split)
         axes.set_xlabel(f"NME ({normaliser.replace('_', '-')}), %")
         axes.grid(alpha=0.3)
-        axes.legend(loc="lower right").set_in_layout(False)  # long names shall not squeeze the curves
+        axes.legend(loc="best").set_in_layout(False)  # long names shall not squeeze the curves
     panels[0].set_ylabel("faces with at most this error, %")
     figure.savefig(path, dpi=120)
 
