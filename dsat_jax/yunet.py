@@ -29,7 +29,7 @@ class YuNetDetector:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: if it is no network that OpenCV can run.
+      ValueError: if it is no network that OpenCV can run, or another one.
     """
 
     def __init__(self, path: pathlib.Path):
@@ -38,12 +38,15 @@ class YuNetDetector:
             raise FileNotFoundError(
                 f"{path} is no file, expected the .onnx file of YuNet, from the OpenCV Zoo"
             )
+        size = (_LONGEST_SIDE, _LONGEST_SIDE)
         try:
-            self._network = cv2.FaceDetectorYN.create(
-                str(self._path), "", (_LONGEST_SIDE, _LONGEST_SIDE), _SCORE
-            )
+            self._network = cv2.FaceDetectorYN.create(str(self._path), "", size, _SCORE)
         except cv2.error as error:
             raise self._refused("OpenCV cannot read it as ONNX") from error
+        try:
+            self._network.detect(np.zeros((*size, 3), np.uint8))
+        except cv2.error as error:  # now, not at the first picture
+            raise self._refused("its network does not give what YuNet gives") from error
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Face boxes of a picture, left to right.
@@ -53,19 +56,13 @@ class YuNetDetector:
 
         Returns:
           float64 [faces, 4] x_min, y_min, x_max, y_max around where the landmarks are expected, pixels of the picture.
-
-        Raises:
-          ValueError: if the file's network is another one than YuNet.
         """
         height, width = image.shape[:2]
         scale = min(1.0, _LONGEST_SIDE / max(height, width))
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         searched = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
         self._network.setInputSize(size)
-        try:
-            _, found = self._network.detect(cv2.cvtColor(searched, cv2.COLOR_RGB2BGR))
-        except cv2.error as error:
-            raise self._refused("its network does not give what YuNet gives") from error
+        _, found = self._network.detect(cv2.cvtColor(searched, cv2.COLOR_RGB2BGR))
         boxes = landmark_boxes(np.empty((0, 15)) if found is None else found)
         factor = np.array([width / size[0], height / size[1]] * 2)
         return ((boxes + 0.5) * factor - 0.5)[np.argsort(boxes[:, 0])]

@@ -47,6 +47,14 @@ def test_drawn_faces_lie_in_their_boxes():
     assert np.median(overlaps) > 0.8
 
 
+# ReLU of [1, 3, 320, 320]: an .onnx file that is whole, and no detector
+RELU = bytes.fromhex(
+    "08083a5b0a120a05696e70757412036f7574220452656c751201675a210a05696e70757412180a16080112120a0208010a02"
+    "08030a0308c0020a0308c002621f0a036f757412180a16080112120a0208010a0208030a0308c0020a0308c00242040a0010"
+    "0d"
+)
+
+
 class FoundAt:
     """In OpenCV's place: returns its detections for a picture of the expected size."""
 
@@ -87,3 +95,8 @@ def test_files_that_are_not_yunet_are_refused(tmp_path):
         (tmp_path / "bad.onnx").write_bytes(content)
         with pytest.raises(ValueError, match=r"bad\.onnx: OpenCV cannot read it as ONNX, expected"):
             yunet.YuNetDetector(tmp_path / "bad.onnx")
+    (tmp_path / "other.onnx").write_bytes(RELU)
+    with pytest.raises(
+        ValueError, match=r"other\.onnx: its network does not give what YuNet gives, expected"
+    ):
+        yunet.YuNetDetector(tmp_path / "other.onnx")
