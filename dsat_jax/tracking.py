@@ -15,7 +15,7 @@ TOGETHER = 4  # frames in whose faces the network may look at once
 _SAME_PLACE = 0.3  # least overlap of a track with itself a frame before, and with the detection of its face
 _SAME_FACE = 0.6  # overlap of two tracks that have come to follow one face
 _SMALLEST = 4.0  # pixels, side of a box
-# As a share of the best that the detector's looks have shown. Without a face in the box it was 0.2 to 0.3 (two DSAT runs).
+# As a share of the best that the detector's looks have shown. Two DSAT runs had 0.2 to 0.3 without a face in the box.
 _LEAST_CONFIDENCE = 0.4
 _MOST_MISSED = 3  # looks of the detector in a row without the face, where the network tells no confidence
 _REMEMBERED = 50  # frames for which a face that comes back where it was lost gets its number back
