@@ -1,16 +1,23 @@
-"""The files that prediction writes for a picture: NAME.json, NAME.pts, NAME.face1.pts ..., NAME_landmarks.jpg."""
+"""The files that prediction writes for a picture: NAME.json, NAME.pts, NAME.face1.pts ..., NAME_landmarks.jpg.
 
+And one for all pictures: landmarks.csv.
+"""
+
+import csv
 import glob
 import json
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
 from dsat_jax import pictures
 from dsat_jax.landmarks import Face
 from dsat_jax.schemes import Scheme
+
+TABLE_FILE = "landmarks.csv"
 
 
 def write_points(path: pathlib.Path, points: np.ndarray) -> None:
@@ -110,3 +117,45 @@ def write_results(
         suffix = f".face{number}" if number else ""
         write_points(stem.with_name(f"{stem.name}{suffix}.pts"), face.landmarks)
     pictures.write_image(stem.with_name(f"{stem.name}_landmarks.jpg"), _overlay(image, faces, scheme))
+
+
+class LandmarkTable:
+    """landmarks.csv, with a line for each face of all pictures; to be used in a `with` statement.
+
+    Columns: picture (its path below the folder that all pictures share), face (0 and up, as in NAME.json), the box
+    x_min, y_min, x_max, y_max, and x0, y0, x1, y1, ... of the landmarks, in picture pixels that count from 0.
+
+    Args:
+      out: folder of the results.
+      num_points: landmarks of a face.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+
+    def __init__(self, out: pathlib.Path, num_points: int):
+        self._out = out
+        out.mkdir(parents=True, exist_ok=True)
+        self._file = (out / TABLE_FILE).open("w", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        points = [f"{axis}{number}" for number in range(num_points) for axis in "xy"]
+        self._writer.writerow(["picture", "face", "x_min", "y_min", "x_max", "y_max", *points])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    def add(self, file: pathlib.Path, stem: pathlib.Path, faces: Sequence[Face]) -> None:
+        """Adds a picture's faces.
+
+        Args:
+          file: the picture.
+          stem: from `output_stems`.
+          faces: from `predictor.Predictor`.
+        """
+        picture = stem.relative_to(self._out).with_name(file.name).as_posix()
+        for number, face in enumerate(faces):
+            values = np.concatenate([face.box, face.landmarks.reshape(-1)])  # [points, 2] -> [points * 2]
+            self._writer.writerow([picture, number, *np.round(values, 3).tolist()])

@@ -1,0 +1,126 @@
+"""Jitter and lag of landmarks in a video of a drawn face that moves, with and without smoothing.
+
+python -m benchmarks.video_jitter runs/synthetic
+
+The face rests, moves slowly, then quickly, a third of the video each. It is drawn with its true landmarks, and every
+frame has sensor noise of its own; then it becomes an .mp4 file, which `video.predict_video` reads. Smoothing does not
+change the tracking, so that all rows start from the same landmarks.
+"""
+
+import json
+import pathlib
+import sys
+import tempfile
+
+import numpy as np
+
+from dsat_jax import Predictor, video
+from dsat_jax.schemes import WFLW_98
+from dsat_jax.smoothing import OneEuro
+from tfds_builders.synthetic_faces import drawing
+from tfds_builders.synthetic_faces.expression import Expression
+from tfds_builders.synthetic_faces.parameters import Parameters, Photo
+from tfds_builders.synthetic_faces.pose import Pose
+
+RATE = 25.0  # frames per second
+FRAMES = 450
+NOISE = 4.0  # standard deviation, of 255
+PARTS = ("rest", "slow", "quick")
+SPEEDS = (0.0, 0.25, 1.0)  # cycles of the head's motion per second
+SETTINGS = {
+    "none": None,
+    "One-Euro, default": OneEuro(),
+    "One-Euro, min_cutoff 0.5": OneEuro(min_cutoff=0.5),
+    "One-Euro, beta 2": OneEuro(beta=2.0),
+    "One-Euro, beta 20": OneEuro(beta=20.0),
+    "fixed cutoff of 1 Hz": OneEuro(beta=0.0),
+}
+
+
+def moved(phase: float) -> Parameters:
+    """The face when its motion has gone through so many cycles: it turns, nods, tilts, shifts, nears and smiles."""
+    wave = [np.sin(2 * np.pi * factor * phase) for factor in (1.0, 0.7, 0.5, 0.9, 0.3)]
+    pose = Pose(
+        yaw=14 * wave[0],
+        pitch=6 * wave[1],
+        roll=8 * wave[2],
+        scale=0.85 + 0.05 * wave[4],
+        centre=(128 + 14 * wave[3], 132 + 8 * wave[1]),
+    )
+    smile = 0.4 + 0.4 * wave[1]
+    return Parameters(
+        pose=pose, expression=Expression(smile=(smile, smile)), photo=Photo(noise=0.0), texture_seed=7
+    )
+
+
+def draw(folder: pathlib.Path) -> tuple[pathlib.Path, np.ndarray]:
+    """The video and its true landmarks, float64 [frames, 98, 2]."""
+    random, points, phase = np.random.default_rng(0), [], 0.0
+    file = folder / "face.mp4"
+    writer = None
+    for number in range(FRAMES):
+        phase += SPEEDS[number * len(PARTS) // FRAMES] / RATE
+        face = drawing.draw(moved(phase))
+        noisy = face.image + random.normal(0, NOISE, face.image.shape)
+        writer = writer or video.VideoWriter(file, RATE, face.image.shape[1::-1])
+        writer.write(np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
+        points.append(face.points.astype(np.float64))
+    writer.close()
+    return file, np.array(points)
+
+
+def found_landmarks(file: pathlib.Path) -> np.ndarray:
+    """Landmarks [frames, 98, 2] of the first face of each frame, NaN where there is none."""
+    frames = [json.loads(line) for line in file.read_text().splitlines()]
+    missing = np.full((WFLW_98.num_points, 2), np.nan)
+    return np.array([frame["faces"][0]["landmarks"] if frame["faces"] else missing for frame in frames])
+
+
+def measure(found: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
+    """How steady and how far from the truth landmarks [frames, points, 2] are.
+
+    Returns:
+      Jitter, which is the mean length by which the error of a landmark changes from a frame to the next, in pixels and
+      in % of the inter-ocular distance; and the NME in %.
+    """
+    left, right = WFLW_98.eye_corners
+    inter_ocular = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)
+    errors = found - truth
+    changes = np.linalg.norm(np.diff(errors, axis=0), axis=-1).mean(axis=1)
+    nme = np.linalg.norm(errors, axis=-1).mean(axis=1) / inter_ocular
+    return changes.mean(), 100 * (changes / inter_ocular[1:]).mean(), 100 * nme.mean()
+
+
+def lag(smoothed: np.ndarray, found: np.ndarray, truth: np.ndarray) -> float:
+    """Milliseconds by which smoothing makes landmarks [frames, points, 2] late; NaN for a face at rest.
+
+    Least squares over all landmarks of smoothed - found = -lag * v, with the true velocities v.
+    """
+    velocity = np.gradient(truth, 1 / RATE, axis=0)
+    power = np.square(velocity).sum()
+    return -1000 * ((smoothed - found) * velocity).sum() / power if power > 1e-9 else np.nan
+
+
+def main(workdir: str) -> None:
+    """Prints the tables."""
+    predictor = Predictor.from_run(workdir)
+    with tempfile.TemporaryDirectory() as folder:
+        file, truth = draw(pathlib.Path(folder))
+        parts = np.arange(FRAMES) * len(PARTS) // FRAMES
+        print("| smoothing | part | jitter, px | jitter, % | NME, % | lag, ms |")
+        print("|---|---|---|---|---|---|")
+        found = None
+        for name, smooth in SETTINGS.items():
+            results = video.predict_video(predictor, file, pathlib.Path(folder) / "out", smooth)
+            smoothed = found_landmarks(results.landmarks)
+            found = smoothed if found is None else found
+            for number, part in enumerate(PARTS):
+                chosen = parts == number
+                jitter, percent, nme = measure(smoothed[chosen], truth[chosen])
+                late = "" if smooth is None else f"{lag(smoothed[chosen], found[chosen], truth[chosen]):.0f}"
+                print(f"| {name} | {part} | {jitter:.2f} | {percent:.2f} | {nme:.2f} | {late} |", flush=True)
+            print(f"{results.tracks} tracks", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
