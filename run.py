@@ -1,41 +1,62 @@
-"""Trains, evaluates and predicts face landmarks.
+"""Face landmarks: trains, evaluates, predicts, exports and compares runs.
 
 python run.py --config=configs/synthetic.py
-python run.py --mode=evaluate --workdir=runs/synthetic
-python run.py --mode=predict --workdir=runs/synthetic --images='photos/*.jpg' --out=predictions
+    trains, evaluates on the test splits at the end, and leaves all in runs/synthetic; the same command goes on with
+    an interrupted run
+python run.py --config=configs/w300.py:lotr-m --config.train.batch_size=64 --workdir=runs/mine
+    a variant of a configuration, with one field changed; dsat_jax/config.py explains every field
+python run.py --mode=evaluate --workdir=runs/mine --dataset=wflw --split=test
+    metrics.json, faces.csv and report.html, of the run's own test splits unless others are named
+python run.py --mode=predict --workdir=runs/mine --images='photos/*.jpg,film.mp4' --out=predictions
+    landmarks of pictures and videos
+python run.py --mode=export --workdir=runs/mine --out=mine.export
+    one file with network and weights for dsat_jax.load_exported, or with --out=mine.onnx for ONNX
+python run.py --mode=compare runs/mine runs/synthetic --out=comparison
+    evaluated runs side by side
 """
 
 import pathlib
-import re
-import sys
-import traceback
 from collections.abc import Sequence
 
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from dsat_jax import command_line
+
 STOPPED = 75  # exit code of a run that was asked to stop and can go on (EX_TEMPFAIL)
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration, with a variant after a colon: configs/w300.py:small."
+    "config", None, "train: configuration, with a variant after a colon: configs/w300.py:small."
 )
-_MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict"], "What to do.")
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the run; runs/<name of the configuration> by default."
+    "workdir", None, "Folder of the run; for training runs/<name of the configuration> by default."
 )
 _DATASET = flags.DEFINE_string(
-    "dataset",
-    None,
-    "evaluate: another dataset, if need be with landmarks converted.",
+    "dataset", None, "evaluate: another dataset, if need be with landmarks converted."
 )
 _SPLIT = flags.DEFINE_list(
     "split", [], "evaluate: TFDS splits, separated by commas; the test splits by default."
 )
-_IMAGES = flags.DEFINE_list("images", [], "predict: picture files, folders or patterns, separated by commas.")
-_OUT = flags.DEFINE_string("out", "predictions", "predict: folder of the results.")
-_BOXES = flags.DEFINE_string("boxes", None, "predict: a .json file with face boxes for each picture.")
+_IMAGES = flags.DEFINE_list(
+    "images", [], "predict: pictures, videos, folders of them or patterns, separated by commas."
+)
+_OUT = flags.DEFINE_string(
+    "out",
+    None,
+    "predict, compare: folder of the results, 'predictions' or 'comparison' by default. export: the file, by default "
+    "network.export in the run's folder.",
+)
+_BOXES = flags.DEFINE_string(
+    "boxes", None, 'predict: .json file of face boxes: {"a.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.'
+)
 _WHOLE_IMAGE = flags.DEFINE_bool("whole-image", False, "predict: each picture is one face, no detection.")
-
+_DETECTOR = flags.DEFINE_string(
+    "detector", None, "predict: .onnx file of YuNet, to find faces instead of OpenCV's bundled cascade."
+)
+_SMOOTH = flags.DEFINE_bool("smooth", False, "predict: steady the landmarks of videos by a One-Euro filter.")
+_EXPLAIN = flags.DEFINE_bool(
+    "explain", False, "predict: draw for each face where the network looks: attention, or heatmaps."
+)
 _DEVICE = flags.DEFINE_enum(
     "device", None, ["cpu", "gpu", "tpu"], "What computes; the fastest that JAX finds by default."
 )
@@ -43,24 +64,34 @@ _COORDINATOR = flags.DEFINE_string("coordinator", None, "Several processes: HOST
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several processes: how many.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several processes: which one this is, from 0.")
 
+MODES_OF_FLAGS = {
+    "config": ("train",),  # all others read that in the run's folder
+    "workdir": ("train", "evaluate", "predict", "export"),
+    "dataset": ("evaluate",),
+    "split": ("evaluate",),
+    "out": ("predict", "export", "compare"),
+    **dict.fromkeys(("images", "boxes", "whole-image", "detector", "smooth", "explain"), ("predict",)),
+}
+
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the mode that the flags name; returns the exit code."""
-    if len(arguments) > 1:
-        return _refuse(f"unexpected arguments: {' '.join(arguments[1:])}")
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
     from dsat_jax import distributed
 
     try:
+        if len(arguments) > 1 and _MODE.value != "compare":
+            raise ValueError(f"unexpected arguments: {' '.join(arguments[1:])}")
+        command_line.check_used(_MODE.value, MODES_OF_FLAGS)
         distributed.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
         _choose_device()
         with distributed.lost_processes_named():
-            return MODES[_MODE.value]()
+            return MODES[_MODE.value](arguments[1:])
     except (ValueError, OSError) as error:
         if logging.level_debug():
             raise
-        return distributed.leave(_refuse(str(error)))
+        return distributed.leave(command_line.refuse(str(error)))
 
 
 def _choose_device() -> None:
@@ -75,7 +106,7 @@ def _choose_device() -> None:
         raise ValueError(f"--device={_DEVICE.value}: JAX cannot use one here ({error})") from error
 
 
-def _train() -> int:
+def _train(_: Sequence[str]) -> int:
     from dsat_jax import datasets, distributed, evaluate, train
 
     if _CONFIG.value is None:
@@ -89,31 +120,55 @@ def _train() -> int:
     return 0 if finished else STOPPED
 
 
-def _evaluate() -> int:
+def _evaluate(_: Sequence[str]) -> int:
     from dsat_jax import evaluate
 
     evaluate.evaluate_run(_run_folder(), _DATASET.value, _SPLIT.value)
     return 0
 
 
-def _predict() -> int:
-    import jax
-
+def _predict(_: Sequence[str]) -> int:
     from dsat_jax import predict
 
-    if jax.process_count() > 1:
-        raise ValueError("--mode=predict is for one process: start it without the others")
-    predict.predict_files(
-        _run_folder(), _IMAGES.value, pathlib.Path(_OUT.value), _BOXES.value, _WHOLE_IMAGE.value
+    _check_alone()
+    options = predict.Options(
+        boxes=_BOXES.value,
+        whole_image=_WHOLE_IMAGE.value,
+        detector=_DETECTOR.value,
+        smooth=_SMOOTH.value,
+        explain=_EXPLAIN.value,
     )
+    out = pathlib.Path("predictions" if _OUT.value is None else _OUT.value)
+    predict.predict_files(_run_folder(), _IMAGES.value, out, options)
     return 0
 
 
+def _export(_: Sequence[str]) -> int:
+    from dsat_jax import export
+
+    _check_alone()
+    workdir = _run_folder()
+    export.export_run(workdir, workdir / "network.export" if _OUT.value is None else pathlib.Path(_OUT.value))
+    return 0
+
+
+def _compare(folders: Sequence[str]) -> int:
+    from dsat_jax import compare
+
+    _check_alone()
+    out = pathlib.Path("comparison" if _OUT.value is None else _OUT.value)
+    compare.compare_runs([pathlib.Path(folder) for folder in folders], out)
+    return 0
+
+
+def _check_alone() -> None:
+    import jax
+
+    if jax.process_count() > 1:
+        raise ValueError(f"--mode={_MODE.value} is for one process: start it without the others")
+
+
 def _run_folder() -> pathlib.Path:
-    if _CONFIG.value is not None:
-        raise ValueError(
-            f"--mode={_MODE.value} reads the configuration in the run's folder: leave --config out"
-        )
     if not _WORKDIR.value:
         raise ValueError(f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run")
     folder = pathlib.Path(_WORKDIR.value)
@@ -122,76 +177,15 @@ def _run_folder() -> pathlib.Path:
     return folder
 
 
-MODES = {"train": _train, "evaluate": _evaluate, "predict": _predict}
-
-
-def _refuse(message: str) -> int:
-    """Says in one line what cannot be done; returns the exit code."""
-    print(f"error: {message}", file=sys.stderr)
-    return 1
-
-
-def _parse_flags(arguments: Sequence[str]) -> Sequence[str]:
-    """Parses the command line; whatever is wrong with it, or with the configuration, ends the program."""
-    try:
-        remaining = flags.FLAGS(arguments)
-        if flags.FLAGS["config"].present:
-            _check_config()
-    except (flags.Error, ValueError, OSError) as error:
-        sys.exit(_refuse(_in_one_line(str(error))))
-    except Exception as error:
-        # a configuration is a program, and an override a path into it: both fail in any way
-        sys.exit(_refuse(_locate(error, arguments) or _misfit(error, arguments)))
-    return remaining
-
-
-def _check_config() -> None:
-    """Raises what kept the configuration from being loaded, and what is wrong with its fields."""
-    getattr(_CONFIG.value, "name", None)
-    from dsat_jax import config
-
-    config.check(_CONFIG.value, config_flags.get_config_filename(flags.FLAGS["config"]))
-
-
-def _in_one_line(report: str) -> str:
-    """The cause in a report of absl, or of ml_collections, which holds a whole traceback."""
-    first, *others = report.strip().splitlines()
-    if not others:
-        return first.removeprefix("Configuration is not available because of an earlier failure to load: ")
-    flag, reported, _ = first.partition(": Error whilst parsing config file:")
-    cause = others[-1].strip().removeprefix("ValueError: ")
-    return f"{flag}: {cause}" if reported else cause
-
-
-def _locate(error: Exception, arguments: Sequence[str]) -> str | None:
-    """Where in the configuration file an error was raised, and what it is; None if it was raised elsewhere."""
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
-    if isinstance(error, SyntaxError):
-        files = [argument for argument in arguments if argument.startswith(("-config=", "--config="))]
-        where = f"{error.filename}, line {error.lineno}" if error.filename else " ".join(files)
-        return f"{where}: {type(error).__name__}: {error.msg}"
-    frames = [
-        (frame.f_code.co_filename, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_globals.get("__name__") == "config_config"  # what ml_collections calls it
-    ]
-    if frames:
-        return "{}, line {}: {}".format(*frames[-1], what)
-    if isinstance(error, AttributeError) and error.name == "get_config":
-        return f"{error.obj.__file__} has no function get_config, expected a configuration"
-    return None
-
-
-def _misfit(error: Exception, arguments: Sequence[str]) -> str:
-    """The override that asks for a field that the configuration does not have."""
-    # ml_collections begins with the field's name, in several kinds of quotation marks.
-    word = re.search(r"\w+", str(error)) if isinstance(error, AttributeError | KeyError) else None
-    named = [argument for argument in arguments if word and f".{word[0]}" in argument]
-    if named:
-        return f"the configuration has no field {word[0]!r}, asked for by {' '.join(named)}"
-    overrides = [argument for argument in arguments if argument.startswith(("-config.", "--config."))]
-    return f"the configuration does not have the fields of {' '.join(overrides)}"
+MODES = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "export": _export,
+    "compare": _compare,
+}
+_MODE = flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=_parse_flags)
+    app.run(main, flags_parser=command_line.parse)

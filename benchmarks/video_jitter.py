@@ -14,7 +14,7 @@ import tempfile
 
 import numpy as np
 
-from dsat_jax import Predictor, video
+from dsat_jax import Predictor, video, video_files
 from dsat_jax.schemes import WFLW_98
 from dsat_jax.smoothing import OneEuro
 from tfds_builders.synthetic_faces import drawing
@@ -62,7 +62,7 @@ def draw(folder: pathlib.Path) -> tuple[pathlib.Path, np.ndarray]:
         phase += SPEEDS[number * len(PARTS) // FRAMES] / RATE
         face = drawing.draw(moved(phase))
         noisy = face.image + random.normal(0, NOISE, face.image.shape)
-        writer = writer or video.VideoWriter(file, RATE, face.image.shape[1::-1])
+        writer = writer or video_files.VideoWriter(file, RATE, face.image.shape[1::-1])
         writer.write(np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
         points.append(face.points.astype(np.float64))
     writer.close()

@@ -26,7 +26,7 @@ class Errors:
 
     Attributes:
       folder: of the evaluation.
-      measured: what the errors are of: dataset, normaliser, and scheme where it is told.
+      measured: what the errors are of: dataset, scheme and normaliser.
       threshold: the NME above which a face has failed.
       nme: by split, the NME of each face by its record and its picture's name; NaN where it is unknown.
     """
@@ -72,12 +72,11 @@ def read_errors(folder: pathlib.Path) -> Errors:
             raise FileNotFoundError(f"{folder} holds no {name}: run --mode=evaluate --workdir={folder} first")
     contents = text_files.read_json(folder / _METRICS_FILE)
     try:
-        measured = {"dataset": contents["dataset"], "normaliser": contents["normaliser"]}
-        measured |= {"scheme": contents["scheme"]} if "scheme" in contents else {}
+        measured = {what: contents[what] for what in ("dataset", "scheme", "normaliser")}
         threshold = float(contents["threshold"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{folder / _METRICS_FILE} does not tell dataset, normaliser and threshold, expected the file that "
+            f"{folder / _METRICS_FILE} does not tell dataset, scheme, normaliser and threshold, expected the file that "
             "--mode=evaluate writes"
         ) from error
     column = f"nme_{measured['normaliser']}_percent"
@@ -113,7 +112,7 @@ def _read_faces(path: pathlib.Path, column: str) -> dict[str, dict[tuple[int, st
 
 def _check_comparable(first: Errors, other: Errors) -> None:
     """Refuses two evaluations whose errors are not of the same thing."""
-    for what in sorted(first.measured.keys() & other.measured.keys()):
+    for what in first.measured:
         if first.measured[what] != other.measured[what]:
             raise ValueError(
                 f"{first.folder} and {other.folder} cannot be compared: {what} {first.measured[what]} and "

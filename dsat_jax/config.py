@@ -197,9 +197,18 @@ def _default_for(values: dict, where: str) -> ConfigDict:
     name = model.get("name") if isinstance(model, dict) else None
     if not isinstance(name, str) or name not in models.MODELS:
         raise ValueError(f"{where} names the model {name!r}; there are {', '.join(models.MODELS)}")
+    return _default_of(name)
+
+
+def _default_of(model: str) -> ConfigDict:
     config = default()
-    config.model = models.default(name)
+    config.model = models.default(model)
     return config
+
+
+def field_names() -> list[str]:
+    """The full names of all fields that a configuration can have, whatever its model."""
+    return sorted({name for model in models.MODELS for name in _flatten(_default_of(model).to_dict())})
 
 
 def _flatten(values: dict, prefix: str = "") -> dict[str, object]:

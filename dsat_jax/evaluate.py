@@ -164,6 +164,7 @@ def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
     analysis = report.write(evaluation, workdir)
     contents = {
         "dataset": config.data.dataset,
+        "scheme": schemes.find(config.data.scheme).name,
         "normaliser": config.evaluate.normaliser,
         "threshold": config.evaluate.threshold,
         "subsets": evaluation.summaries,

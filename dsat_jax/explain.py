@@ -12,7 +12,18 @@ import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from dsat_jax import augment, decode, geometry, inputs, pictures, schemes
+from dsat_jax import (
+    augment,
+    config as run_config,
+    decode,
+    evaluate,
+    geometry,
+    inputs,
+    mesh as meshes,
+    models,
+    pictures,
+    schemes,
+)
 from dsat_jax.choices import choose
 from dsat_jax.models.lotr import LOTR, attention_maps
 from dsat_jax.schemes import BOUNDARY_NAMES, Scheme
@@ -42,6 +53,20 @@ class Explainer:
         self.kind = "attention" if isinstance(model, LOTR) else "heatmaps"
         maps = _attention if isinstance(model, LOTR) else _heatmaps
         self._maps = jax.jit(functools.partial(maps, model, config, self._scheme, variables))
+
+    @classmethod
+    def from_run(cls, workdir: pathlib.Path) -> "Explainer":
+        """The best checkpoint of a run.
+
+        Args:
+          workdir: the run's folder.
+
+        Raises:
+          FileNotFoundError: if the folder holds no run or no checkpoint.
+        """
+        config = run_config.load(workdir)
+        model = models.build_for(config)
+        return cls(model, evaluate.restored(config, model, meshes.make_mesh(), workdir), config)
 
     def __call__(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
         """The picture of a face.

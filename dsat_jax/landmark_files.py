@@ -9,7 +9,7 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Self
+from typing import Self, TextIO
 
 import numpy as np
 
@@ -69,14 +69,25 @@ def check_folder(out: pathlib.Path) -> None:
         raise PermissionError(f"{there} cannot be written to, expected a folder for the results {out}")
 
 
-def output_stems(files: Sequence[pathlib.Path], out: pathlib.Path) -> list[pathlib.Path]:
-    """Where each picture's results go, without suffix: the folders below their common one are kept.
+def common_folder(files: Sequence[pathlib.Path]) -> pathlib.Path:
+    """The folder that holds all of some files, in itself or in folders below it."""
+    return pathlib.Path(os.path.commonpath([file.resolve().parent for file in files]))
+
+
+def output_stems(
+    files: Sequence[pathlib.Path], out: pathlib.Path, common: pathlib.Path
+) -> list[pathlib.Path]:
+    """Where each file's results go, without suffix: the folders below the common one are kept.
+
+    Args:
+      files: pictures, or videos: one of each may have the same name.
+      out: folder of the results.
+      common: from `common_folder`.
 
     Raises:
       ValueError: if two pictures would write the same files, or a result would lie beside its picture, where it
         could take the place of an annotation.
     """
-    common = os.path.commonpath([file.resolve().parent for file in files])
     stems = [out / file.resolve().relative_to(common).with_suffix("") for file in files]
     seen: dict[pathlib.Path, pathlib.Path] = {}
     for stem, file in zip(stems, files, strict=True):
@@ -85,7 +96,9 @@ def output_stems(files: Sequence[pathlib.Path], out: pathlib.Path) -> list[pathl
                 f"{out} is the folder of {file}, whose annotations would be overwritten: give another --out"
             )
         if stem in seen:
-            raise ValueError(f"{seen[stem]} and {file} would both write {stem}.json; predict them one by one")
+            raise ValueError(
+                f"{seen[stem]} and {file} would both write the results {stem}.*: predict them one by one"
+            )
         seen[stem] = file
     return stems
 
@@ -122,30 +135,26 @@ def write_results(
 class LandmarkTable:
     """landmarks.csv, with a line for each face of all pictures; to be used in a `with` statement.
 
-    Columns: picture (its path below the folder that all pictures share), face (0 and up, as in NAME.json), the box
-    x_min, y_min, x_max, y_max, and x0, y0, x1, y1, ... of the landmarks, in picture pixels that count from 0.
+    The first picture begins the file, in place of that of an earlier prediction. Columns: picture (its path below the
+    folder that all pictures share), face (0 and up, as in NAME.json), the box x_min, y_min, x_max, y_max, and x0, y0,
+    x1, y1, ... of the landmarks, in picture pixels that count from 0.
 
     Args:
       out: folder of the results.
       num_points: landmarks of a face.
-
-    Raises:
-      OSError: if the file cannot be written.
     """
 
     def __init__(self, out: pathlib.Path, num_points: int):
         self._out = out
-        out.mkdir(parents=True, exist_ok=True)
-        self._file = (out / TABLE_FILE).open("w", newline="", encoding="utf-8")
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        points = [f"{axis}{number}" for number in range(num_points) for axis in "xy"]
-        self._writer.writerow(["picture", "face", "x_min", "y_min", "x_max", "y_max", *points])
+        self._num_points = num_points
+        self._file: TextIO | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def add(self, file: pathlib.Path, stem: pathlib.Path, faces: Sequence[Face]) -> None:
         """Adds a picture's faces.
@@ -154,8 +163,23 @@ class LandmarkTable:
           file: the picture.
           stem: from `output_stems`.
           faces: from `predictor.Predictor`.
+
+        Raises:
+          OSError: if the file cannot be written.
         """
+        if self._file is None:
+            self._file = self._begin()
+        writer = csv.writer(self._file, lineterminator="\n")
         picture = stem.relative_to(self._out).with_name(file.name).as_posix()
         for number, face in enumerate(faces):
             values = np.concatenate([face.box, face.landmarks.reshape(-1)])  # [points, 2] -> [points * 2]
-            self._writer.writerow([picture, number, *np.round(values, 3).tolist()])
+            writer.writerow([picture, number, *np.round(values, 3).tolist()])
+
+    def _begin(self) -> TextIO:
+        """The file with its heads."""
+        self._out.mkdir(parents=True, exist_ok=True)
+        file = (self._out / TABLE_FILE).open("w", newline="", encoding="utf-8")
+        points = [f"{axis}{number}" for number in range(self._num_points) for axis in "xy"]
+        heads = ["picture", "face", "x_min", "y_min", "x_max", "y_max", *points]
+        csv.writer(file, lineterminator="\n").writerow(heads)
+        return file

@@ -1,58 +1,114 @@
-"""The story of `--mode=predict`: picture files to landmarks, with .json, .pts and overlays on disk."""
+"""The story of `--mode=predict`: pictures and videos to landmarks, with files of them and overlays on disk."""
 
 import collections
+import dataclasses
 import pathlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tqdm
 
-from dsat_jax import box_files, landmark_files, picture_files
-from dsat_jax.predictor import Predictor, read_picture
+from dsat_jax import box_files, explain, input_files, landmark_files, video
+from dsat_jax.predictor import Predictor, box_again, read_picture
+from dsat_jax.smoothing import OneEuro
+from dsat_jax.yunet import YuNetDetector
 
 FindBoxes = Callable[[Predictor, pathlib.Path, np.ndarray], np.ndarray]
 
 
-def list_images(patterns: Sequence[str]) -> list[pathlib.Path]:
-    """The picture files that files, folders and patterns name, sorted and without repetition.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How faces are found, and what is made of them.
+
+    Attributes:
+      boxes: file of face boxes, see `box_files.read_boxes`; None looks for faces.
+      whole_image: take each picture as one face.
+      detector: .onnx file of YuNet; None for the bundled cascade.
+      smooth: steady the landmarks of videos.
+      explain: draw where the network looks at each face of a picture.
+    """
+
+    boxes: str | None = None
+    whole_image: bool = False
+    detector: str | None = None
+    smooth: bool = False
+    explain: bool = False
+
+
+def predict_files(
+    workdir: pathlib.Path, patterns: Sequence[str], out: pathlib.Path, options: Options
+) -> dict[str, int]:
+    """Pictures and videos in, landmarks out.
+
+    Of a picture NAME.json, NAME.pts and NAME_landmarks.jpg, of all pictures landmarks.csv, of a video NAME.jsonl and
+    NAME_landmarks.mp4. A file that cannot be read is named and left out.
+
+    Args:
+      workdir: the run's folder.
+      patterns: see `input_files.list_files`.
+      out: folder of the results.
+      options: see `Options`.
+
+    Returns:
+      How many faces there were, how many pictures without one, how many files that could not be read.
 
     Raises:
-      FileNotFoundError: if one of them matches nothing.
-      ValueError: if one of them is empty or no pattern, or a picture's name is not in UTF-8.
+      OSError: if a pattern matches nothing, the folder holds no run, or the results cannot be written.
+      ValueError: if the options do not fit the files or each other, or no file could be read.
     """
-    if not patterns:
-        raise FileNotFoundError("no pictures were named: give --images=FILE, FOLDER or 'PATTERN*.jpg'")
-    files = set()
-    for pattern in patterns:
-        matches = _matches(pattern)
-        if not matches:
-            raise FileNotFoundError(f"{pattern} matches no picture")
-        files.update(matches)
-    for file in files:
-        try:
-            str(file).encode()
-        except UnicodeEncodeError as error:  # nothing could be printed about it
-            raise ValueError(f"the name of the picture {str(file)!r} is not in UTF-8; rename it") from error
-    return sorted(files)
+    files = input_files.list_files(patterns)
+    photographs = [file for file in files if not input_files.is_video(file)]
+    films = [file for file in files if input_files.is_video(file)]
+    _check(options, photographs, films)
+    landmark_files.check_folder(out)
+    common = landmark_files.common_folder(files)
+    stems, film_stems = (landmark_files.output_stems(some, out, common) for some in (photographs, films))
+    find_boxes = _box_finder(options, photographs)
+    predictor = Predictor.from_run(
+        workdir, None if options.detector is None else YuNetDetector(pathlib.Path(options.detector))
+    )
+    explainer = explain.Explainer.from_run(workdir) if options.explain else None
+    counts = collections.Counter[str]()
+    if photographs:
+        pictures = _Pictures(photographs, stems, lambda file, image: find_boxes(predictor, file, image))
+        counts += _predict_pictures(predictor, pictures, out, explainer)
+    for file, stem in zip(films, film_stems, strict=True):
+        counts += _predict_film(predictor, file, stem.parent, OneEuro() if options.smooth else None)
+    if counts["unreadable"] == len(files):
+        raise ValueError(f"none of the {len(files)} files could be read")
+    return dict(counts)
 
 
-def _matches(pattern: str) -> list[pathlib.Path]:
-    if not pattern:  # which is a path, too: that of this folder
-        raise ValueError("--images has an empty name between its commas")
-    path = pathlib.Path(pattern)
-    if path.is_dir():
-        return [
-            file
-            for file in path.iterdir()
-            if file.suffix.lower() in picture_files.SUFFIXES and file.is_file()
-        ]
-    if path.exists():
-        return [path]
-    anchor = pathlib.Path(path.anchor)
-    try:
-        return [file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file()]
-    except ValueError as error:
-        raise ValueError(f"{pattern} is no pattern of pictures: {error}") from error
+def _check(options: Options, photographs: Sequence[pathlib.Path], films: Sequence[pathlib.Path]) -> None:
+    """Refuses options that exclude each other, or that the files would pass over."""
+    places = {"--boxes": options.boxes is not None, "--whole-image": options.whole_image}
+    places["--detector"] = options.detector is not None
+    given = [flag for flag, is_given in places.items() if is_given]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} exclude each other")
+    for flag, is_given in (*list(places.items())[:2], ("--explain", options.explain)):
+        if is_given and films:
+            raise ValueError(f"{flag} is for pictures, and {films[0]} is a video: predict videos without it")
+    if options.smooth and not films:
+        raise ValueError("--smooth is for videos, and --images names none")
+
+
+def _box_finder(options: Options, files: Sequence[pathlib.Path]) -> FindBoxes:
+    """Where the boxes of a picture come from: a file, the picture's own frame, or a detector."""
+    if options.whole_image:
+        return lambda predictor, path, image: whole_image_box(image, predictor.enlarge)[None]
+    if options.boxes is None:
+        return lambda predictor, path, image: predictor.find_faces(image)
+    given = box_files.boxes_for(pathlib.Path(options.boxes), files)
+
+    def find(predictor: Predictor, path: pathlib.Path, image: np.ndarray) -> np.ndarray:
+        del predictor
+        boxes = given.get(path.name, np.empty((0, 4)))
+        box_files.check_inside(boxes, image, f"{options.boxes}, {path.name}")
+        return boxes
+
+    return find
 
 
 def whole_image_box(image: np.ndarray, enlarge: float) -> np.ndarray:
@@ -62,100 +118,71 @@ def whole_image_box(image: np.ndarray, enlarge: float) -> np.ndarray:
     return np.array([margin_x, margin_y, width - 1 - margin_x, height - 1 - margin_y])
 
 
-def _box_finder(boxes_file: str | None, whole_image: bool, files: Sequence[pathlib.Path]) -> FindBoxes:
-    """Where the boxes of a picture come from: a file, the picture's own frame, or the detector."""
-    if boxes_file is not None and whole_image:
-        raise ValueError("--boxes and --whole-image exclude each other")
-    if whole_image:
-        return lambda predictor, path, image: whole_image_box(image, predictor.enlarge)[None]
-    if boxes_file is None:
-        return lambda predictor, path, image: predictor.find_faces(image)
-    given = box_files.boxes_for(pathlib.Path(boxes_file), files)
-
-    def find(predictor: Predictor, path: pathlib.Path, image: np.ndarray) -> np.ndarray:
-        del predictor
-        boxes = given.get(path.name, np.empty((0, 4)))
-        box_files.check_inside(boxes, image, f"{boxes_file}, {path.name}")
-        return boxes
-
-    return find
-
-
+@dataclasses.dataclass
 class _Pictures:
     """The readable ones of some files, one after the other, with their boxes.
 
     Attributes:
+      files: the files.
+      stems: of their results.
+      find_boxes: from a file and its pixels to the boxes.
       unreadable: how many were not, so far.
       waiting: file, stem of its results and pixels of those whose faces have not come back yet.
     """
 
-    def __init__(
-        self,
-        files: Sequence[pathlib.Path],
-        stems: Sequence[pathlib.Path],
-        find_boxes: Callable[[pathlib.Path, np.ndarray], np.ndarray],
-    ):
-        self.unreadable = 0
-        self.waiting: collections.deque[tuple[pathlib.Path, pathlib.Path, np.ndarray]] = collections.deque()
-        self._files = files
-        self._stems = stems
-        self._find_boxes = find_boxes
+    files: Sequence[pathlib.Path]
+    stems: Sequence[pathlib.Path]
+    find_boxes: Callable[[pathlib.Path, np.ndarray], np.ndarray]
+    unreadable: int = 0
+    waiting: collections.deque[tuple[pathlib.Path, pathlib.Path, np.ndarray]] = dataclasses.field(
+        default_factory=collections.deque
+    )
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for file, stem in zip(tqdm.tqdm(self._files, unit="picture"), self._stems, strict=True):
+        for file, stem in zip(tqdm.tqdm(self.files, unit="picture"), self.stems, strict=True):
             try:
                 image = read_picture(file)
             except (ValueError, OSError) as error:
                 tqdm.tqdm.write(f"skipped: {error}")
                 self.unreadable += 1
-                if self.unreadable == len(self._files):
-                    raise ValueError(
-                        f"none of the {len(self._files)} pictures could be read: {error}"
-                    ) from error
                 continue
-            boxes = self._find_boxes(file, image)
+            boxes = self.find_boxes(file, image)
             self.waiting.append((file, stem, image))
             yield image, boxes
 
 
-def predict_files(
-    workdir: pathlib.Path,
-    patterns: Sequence[str],
-    out: pathlib.Path,
-    boxes_file: str | None = None,
-    whole_image: bool = False,
-) -> int:
-    """Pictures in, landmarks out: NAME.json, NAME.pts, NAME_landmarks.jpg.
-
-    Args:
-      workdir: the run's folder.
-      patterns: files, folders or patterns of pictures.
-      out: folder of the results.
-      boxes_file: see `box_files.read_boxes`; None finds faces with the bundled cascade.
-      whole_image: take each picture as one face.
-
-    Returns:
-      The number of faces.
-
-    Raises:
-      OSError: if a pattern matches nothing, the folder holds no run, or the results cannot be written.
-      ValueError: if the boxes do not fit the pictures, or no picture could be read.
-    """
-    files = list_images(patterns)
-    landmark_files.check_folder(out)
-    stems = landmark_files.output_stems(files, out)
-    find_boxes = _box_finder(boxes_file, whole_image, files)
-    predictor = Predictor.from_run(workdir)
-    pictures = _Pictures(files, stems, lambda file, image: find_boxes(predictor, file, image))
-    counts = {"faces": 0, "without a face": 0}
-    for faces in predictor.predict_pairs(pictures):
-        file, stem, image = pictures.waiting.popleft()
-        if not faces:
-            tqdm.tqdm.write(f"{file}: no face found; --boxes or --whole-image say where it is")
-            counts["without a face"] += 1
-        counts["faces"] += len(faces)
-        landmark_files.write_results(file, stem, image, faces, predictor.scheme)
+def _predict_pictures(
+    predictor: Predictor, pictures: _Pictures, out: pathlib.Path, explainer: explain.Explainer | None
+) -> collections.Counter[str]:
+    """Writes the results of pictures, and prints how many there were of each kind."""
+    counts, started = collections.Counter[str](), time.monotonic()
+    with landmark_files.LandmarkTable(out, predictor.scheme.num_points) as table:
+        for faces in predictor.predict_pairs(pictures):
+            file, stem, image = pictures.waiting.popleft()
+            if not faces:
+                tqdm.tqdm.write(f"{file}: no face found; --boxes or --whole-image say where it is")
+            counts.update({"faces": len(faces), "without a face": int(not faces)})
+            landmark_files.write_results(file, stem, image, faces, predictor.scheme)
+            table.add(file, stem, faces)
+            if explainer is not None:
+                explain.write(explainer, image, [box_again(face) for face in faces], stem)
     counts["unreadable"] = pictures.unreadable
     summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "faces")
-    print(f"{len(files)} pictures: {summary}; results in {out}")
-    return counts["faces"]
+    rate = len(pictures.files) / (time.monotonic() - started)
+    print(f"{len(pictures.files)} pictures: {summary}; {rate:.1f} pictures/s; results in {out}")
+    return counts
+
+
+def _predict_film(
+    predictor: Predictor, file: pathlib.Path, out: pathlib.Path, smooth: OneEuro | None
+) -> collections.Counter[str]:
+    """Writes the results of a video, and prints what it showed."""
+    try:
+        results = video.predict_video(predictor, file, out, smooth)
+    except ValueError as error:
+        tqdm.tqdm.write(f"skipped: {error}")
+        return collections.Counter({"unreadable": 1})
+    print(
+        f"{file}: {results.frames} frames, {results.tracks} different faces; {results.video} and {results.landmarks}"
+    )
+    return collections.Counter({"faces": results.faces})

@@ -160,7 +160,7 @@ class Predictor:
         images = [image for image, boxes in pictures for _ in boxes]
         given = [box for _, boxes in pictures for box in boxes]
         first = self._predict_faces(images, given)
-        second = self._predict_faces(images, [_box_again(face) for face in first])
+        second = self._predict_faces(images, [box_again(face) for face in first])
         faces = (dataclasses.replace(face, box=box) for box, face in zip(given, second, strict=True))
         for _, boxes in pictures:
             yield list(itertools.islice(faces, len(boxes)))
@@ -204,7 +204,7 @@ def read_picture(path: pathlib.Path) -> np.ndarray:
         raise ValueError(f"{path} is not a picture that can be read: {error}") from error
 
 
-def _box_again(face: Face) -> np.ndarray:
+def box_again(face: Face) -> np.ndarray:
     """The box [4] around a face's landmarks, or the face's own box where they have collapsed to a line."""
     box = geometry.box_of_points(face.landmarks)
     return box if (box[2:] - box[:2] > 1).all() else face.box

@@ -9,6 +9,7 @@ import numpy as np
 
 from dsat_jax.landmarks import Face
 from dsat_jax.predictor import FACES_AT_ONCE, Predictor
+from dsat_jax.video_files import Frame
 
 LOOK_EVERY = 25  # frames after which the detector looks for new faces
 TOGETHER = 4  # frames in whose faces the network may look at once
@@ -19,21 +20,6 @@ _SMALLEST = 4.0  # pixels, side of a box
 _LEAST_CONFIDENCE = 0.4
 _MOST_MISSED = 3  # looks of the detector in a row without the face, where the network tells no confidence
 _REMEMBERED = 50  # frames for which a face that comes back where it was lost gets its number back
-
-
-@dataclasses.dataclass(frozen=True)
-class Frame:
-    """A picture of a video.
-
-    Attributes:
-      number: from 0.
-      time: seconds.
-      image: uint8 [height, width, 3] RGB.
-    """
-
-    number: int
-    time: float
-    image: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,10 +9,16 @@ import pytest
 from dsat_jax import compare
 
 
-def evaluated(folder, faces, dataset="w300", normaliser="inter_ocular", **more):
+def evaluated(folder, faces, dataset="w300", normaliser="inter_ocular", scheme="w300_68"):
     """An evaluation's files; faces are (split, record, NME in %)."""
     folder.mkdir(parents=True)
-    measured = {"dataset": dataset, "normaliser": normaliser, "threshold": 0.08, "subsets": {}, **more}
+    measured = {
+        "dataset": dataset,
+        "scheme": scheme,
+        "normaliser": normaliser,
+        "threshold": 0.08,
+        "subsets": {},
+    }
     (folder / "metrics.json").write_text(json.dumps(measured))
     head = f"split,record,name,nme_{normaliser}_percent,pose,open_channels\n"
     rows = "".join(f'{split},{record},"a, {record}.jpg",{nme},1,\n' for split, record, nme in faces)
@@ -88,7 +94,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
     ],
 )
 def test_runs_on_other_data_are_refused(tmp_path, faces, more, message):
-    first = evaluated(tmp_path / "one", FIRST, scheme="w300_68")
+    first = evaluated(tmp_path / "one", FIRST)
     second = evaluated(tmp_path / "two", faces, **more)
     with pytest.raises(ValueError, match=rf"one and .*two cannot be compared: {message}"):
         compare.compare_runs([first, second], tmp_path / "out")
@@ -123,7 +129,7 @@ def test_folders_without_an_evaluation_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"one holds no faces\.csv: run --mode=evaluate"):
         compare.read_errors(folder)
     (folder / "faces.csv").touch()
-    for text in ("[]", "{}", '{"dataset": "a", "normaliser": "b", "threshold": "c"}'):
+    for text in ("[]", "{}", '{"dataset": "a", "scheme": "b", "normaliser": "c", "threshold": "d"}'):
         (folder / "metrics.json").write_text(text)
         with pytest.raises(ValueError, match=r"metrics\.json does not tell dataset"):
             compare.read_errors(folder)

@@ -6,7 +6,7 @@ import numpy as np
 from dsat_jax import schemes
 from dsat_jax.landmarks import Landmarks
 from dsat_jax.predictor import Predictor
-from dsat_jax.tracking import Frame
+from dsat_jax.video_files import Frame
 
 SCHEME = schemes.read_scheme(
     {"name": "dots", "num_points": 3, "mirror_pairs": [[0, 1]], "normaliser_points": [0, 1]}, "here"

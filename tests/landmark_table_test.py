@@ -16,7 +16,7 @@ def face(x):
 def test_every_face_has_a_line_that_names_its_picture(tmp_path):
     folder, out = tmp_path / "photos", tmp_path / "new" / "out"
     files = [folder / "a, b.jpg", folder / "more" / "ä.v2.JPG", folder / "none.png"]
-    stems = landmark_files.output_stems(files, out)
+    stems = landmark_files.output_stems(files, out, folder)
     with landmark_files.LandmarkTable(out, 2) as table:
         for file, stem, faces in zip(files, stems, ([face(10.0)], [face(20.0), face(30.0)], []), strict=True):
             table.add(file, stem, faces)

@@ -136,9 +136,9 @@ def test_prediction_knows_no_confidence(run, tmp_path):
     pictures.write_image(tmp_path / "one.png", drawing.image)
     boxes = {"one.png": [geometry.box_of_points(drawing.points).tolist()]}
     (tmp_path / "boxes.json").write_text(json.dumps(boxes))
-    predict.predict_files(
-        workdir, [f"{tmp_path}/*.png"], tmp_path / "out", boxes_file=str(tmp_path / "boxes.json")
-    )
+    options = predict.Options(boxes=str(tmp_path / "boxes.json"), explain=True)
+    predict.predict_files(workdir, [f"{tmp_path}/*.png"], tmp_path / "out", options)
+    assert (tmp_path / "out" / "one_attention.png").is_file()
     (face,) = json.loads((tmp_path / "out" / "one.json").read_text())["faces"]
     assert np.shape(face["landmarks"]) == (98, 2)
     assert face["confidence"] is None

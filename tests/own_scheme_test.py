@@ -53,8 +53,9 @@ def test_from_a_folder_to_landmarks(raw, config, tmp_path):
     assert config.data.scheme == ""  # the caller's stays as it was
     assert train.train(config, workdir) is not None  # the same command again: the folder's own run
 
-    count = predict.predict_files(workdir, [str(raw / "0.png")], tmp_path / "out", whole_image=True)
-    assert count == 1
+    options = predict.Options(whole_image=True)
+    counts = predict.predict_files(workdir, [str(raw / "0.png")], tmp_path / "out", options)
+    assert counts["faces"] == 1
     (face,) = json.loads((tmp_path / "out" / "0.json").read_text())["faces"]
     assert np.array(face["landmarks"]).shape == (5, 2)
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dsat_jax import box_files, geometry, landmark_files, predict, predictor
+from dsat_jax import box_files, geometry, input_files, landmark_files, predict, predictor
 from dsat_jax.detect import FaceDetector
 from dsat_jax.landmarks import Face
 from dsat_jax.schemes import W300_68
@@ -25,16 +25,16 @@ def pictures(tmp_path):
 
 
 def test_files_folders_and_patterns_are_listed_once_in_order(pictures):
-    listed = predict.list_images([str(pictures), f"{pictures}/*.png", f"{pictures}/*/*"])
+    listed = input_files.list_files([str(pictures), f"{pictures}/*.png", f"{pictures}/*/*"])
     assert [path.name for path in listed] == ["a.jpg", "b.png", "c.JPG"]
 
 
 @pytest.mark.parametrize("pattern", ["nothing*.jpg", "absent.jpg"])
 def test_a_pattern_that_matches_nothing_is_an_error(pictures, pattern):
     with pytest.raises(FileNotFoundError, match="matches no picture"):
-        predict.list_images([str(pictures / pattern)])
+        input_files.list_files([str(pictures / pattern)])
     with pytest.raises(FileNotFoundError, match="no pictures were named"):
-        predict.list_images([])
+        input_files.list_files([])
 
 
 def test_a_file_that_is_no_picture_is_named(pictures):
@@ -60,7 +60,7 @@ def test_a_truncated_picture_is_refused_and_not_filled_with_grey(pictures):
 @pytest.mark.parametrize("pattern", ["", "photos/**.jpg"])
 def test_what_is_no_pattern_is_refused(pattern):
     with pytest.raises(ValueError, match=r"--images has an empty name|\*\*\.jpg is no pattern of pictures"):
-        predict.list_images([pattern])
+        input_files.list_files([pattern])
 
 
 def test_boxes_belong_to_one_picture_each_and_lie_in_it(tmp_path):
@@ -112,14 +112,14 @@ def test_bad_box_files_are_refused(tmp_path, text, message):
 
 
 def test_results_keep_the_folders_and_never_share_a_name(pictures, tmp_path):
-    files = predict.list_images([str(pictures), f"{pictures}/more"])
-    stems = landmark_files.output_stems(files, tmp_path / "out")
+    files = input_files.list_files([str(pictures), f"{pictures}/more"])
+    stems = landmark_files.output_stems(files, tmp_path / "out", landmark_files.common_folder(files))
     assert [str(stem.relative_to(tmp_path / "out")) for stem in stems] == ["a", "b", "more/c"]
     with pytest.raises(ValueError, match="whose annotations would be overwritten"):
-        landmark_files.output_stems(files, pictures)
+        landmark_files.output_stems(files, pictures, pictures)
     cv2.imwrite(str(pictures / "a.png"), np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would both write"):
-        landmark_files.output_stems(predict.list_images([str(pictures)]), tmp_path / "out")
+        landmark_files.output_stems(input_files.list_files([str(pictures)]), tmp_path / "out", pictures)
 
 
 def test_written_points_read_back_to_a_ten_thousandth_of_a_pixel(tmp_path):

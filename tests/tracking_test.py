@@ -8,7 +8,8 @@ from drawn_faces import DOTS, DotFinder, frames, picture
 
 from dsat_jax import tracking
 from dsat_jax.landmarks import Face
-from dsat_jax.tracking import Frame, Tracks
+from dsat_jax.tracking import Tracks
+from dsat_jax.video_files import Frame
 
 NOWHERE = np.zeros((160, 240, 3), np.uint8)
 

@@ -178,19 +178,18 @@ def test_prediction_of_pictures_writes_landmarks_of_every_face(run, tmp_path):
     boxes["two.png"] *= 2
     (tmp_path / "three.png").write_bytes(b"no picture")
     (tmp_path / "boxes.json").write_text(json.dumps(boxes))
-    count = predict.predict_files(
-        workdir, [f"{tmp_path}/*.png"], tmp_path / "out", boxes_file=str(tmp_path / "boxes.json")
-    )
-    assert count == 3
+    options = predict.Options(boxes=str(tmp_path / "boxes.json"))
+    counts = predict.predict_files(workdir, [f"{tmp_path}/*.png"], tmp_path / "out", options)
+    assert counts == {"faces": 3, "without a face": 0, "unreadable": 1}
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {f"one{end}" for end in (".json", ".pts", "_landmarks.jpg")} | {
+    assert names == {"landmarks.csv"} | {f"one{end}" for end in (".json", ".pts", "_landmarks.jpg")} | {
         f"two{end}" for end in (".json", ".pts", ".face1.pts", "_landmarks.jpg")
     }
     face = json.loads((tmp_path / "out" / "one.json").read_text())["faces"][0]
     assert np.shape(face["landmarks"]) == (98, 2)
     assert np.shape(face["confidence"]) == (98,)
-    with pytest.raises(ValueError, match="none of the 1 pictures could be read"):
-        predict.predict_files(workdir, [str(tmp_path / "three.png")], tmp_path / "out")
+    with pytest.raises(ValueError, match="none of the 1 files could be read"):
+        predict.predict_files(workdir, [str(tmp_path / "three.png")], tmp_path / "out", predict.Options())
 
 
 def test_config_of_a_run_is_the_one_it_was_trained_with(run, config):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from drawn_faces import DOTS, DotFinder, picture
 
-from dsat_jax import geometry, video
+from dsat_jax import geometry, video, video_files
 from dsat_jax.smoothing import OneEuro, smooth
 
 WAY = [(30 + 1.5 * number, 40 + 0.5 * number) for number in range(12)]
@@ -16,7 +16,7 @@ MOVING = [picture(at) for at in WAY]
 
 
 def write_video(path, pictures, rate=25.0):
-    writer = video.VideoWriter(path, rate, pictures[0].shape[1::-1])
+    writer = video_files.VideoWriter(path, rate, pictures[0].shape[1::-1])
     for image in pictures:
         writer.write(image)
     writer.close()
@@ -66,7 +66,7 @@ def test_every_frame_has_a_line_with_its_faces(results):
 
 def test_the_annotated_video_shows_the_same_frames_with_landmarks(film, results):
     assert results.video.name == "my film_landmarks.mp4"
-    before, after = (list(video.VideoFile(path)) for path in (film, results.video))
+    before, after = (list(video_files.VideoFile(path)) for path in (film, results.video))
     assert [frame.time for frame in after] == [frame.time for frame in before]
     for frame, drawn in zip(before, after, strict=True):
         difference = np.abs(frame.image.astype(int) - drawn.image).sum(axis=-1)
@@ -126,7 +126,7 @@ def test_what_was_made_of_a_video_that_stops_is_kept(tmp_path):
     count = int(str(refused.value).split("(")[1].split()[0])
     assert 15 <= count <= 20
     assert len(lines(tmp_path / "out/cut.jsonl")) == count
-    assert len(list(video.VideoFile(tmp_path / "out/cut_landmarks.mp4"))) == count
+    assert len(list(video_files.VideoFile(tmp_path / "out/cut_landmarks.mp4"))) == count
     whole = video.predict_video(DotFinder().predictor, tmp_path / "whole.avi", tmp_path / "out")
     assert whole.frames == 40
 
@@ -145,7 +145,7 @@ def test_an_interrupted_prediction_leaves_whole_files(film, tmp_path):
         video.predict_video(predictor, film, tmp_path, together=1)
     kept = len(lines(tmp_path / "my film.jsonl"))
     assert 0 < kept < 12
-    assert len(list(video.VideoFile(tmp_path / "my film_landmarks.mp4"))) == kept
+    assert len(list(video_files.VideoFile(tmp_path / "my film_landmarks.mp4"))) == kept
 
 
 def test_a_video_on_its_side_is_shown_upright(tmp_path):
@@ -154,21 +154,23 @@ def test_a_video_on_its_side_is_shown_upright(tmp_path):
     start = content.index(b"tkhd") + 44
     matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 160 << 16, 0, 1 << 30)
     (tmp_path / "turned.mp4").write_bytes(content[:start] + matrix + content[start + 36 :])
-    upright, turned = (next(iter(video.VideoFile(tmp_path / f"{name}.mp4"))) for name in ("film", "turned"))
+    upright, turned = (
+        next(iter(video_files.VideoFile(tmp_path / f"{name}.mp4"))) for name in ("film", "turned")
+    )
     np.testing.assert_array_equal(turned.image, np.rot90(upright.image, -1))
 
 
 @pytest.mark.parametrize("rate", [24000 / 1001, 29.97, 12.3456789, 60.0])
 def test_any_rate_is_written_and_read_to_a_hundredth(tmp_path, rate):
-    source = video.VideoFile(write_video(tmp_path / "film.mp4", MOVING[:4], rate))
+    source = video_files.VideoFile(write_video(tmp_path / "film.mp4", MOVING[:4], rate))
     assert source.rate == pytest.approx(rate, abs=0.01)
     assert [frame.time for frame in source] == pytest.approx(np.arange(4) / rate, abs=0.002)
 
 
 def test_results_that_cannot_be_written_are_said(tmp_path):
     with pytest.raises(OSError, match=r"film\.mp4 could not be written: a video of 240 x 160 px"):
-        video.VideoWriter(tmp_path / "absent" / "film.mp4", 25.0, (240, 160))
-    writer = video.VideoWriter(tmp_path / "film.mp4", 25.0, (240, 160))
+        video_files.VideoWriter(tmp_path / "absent" / "film.mp4", 25.0, (240, 160))
+    writer = video_files.VideoWriter(tmp_path / "film.mp4", 25.0, (240, 160))
     writer.write(MOVING[0])
     (tmp_path / "film.mp4").unlink()
     with pytest.raises(OSError, match=r"film\.mp4 could not be written: 1 frames, and 0 of them are there"):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from bad_inputs.corpus import (
+    ROOT,
     Case,
     Kind,
     Spoil,
@@ -38,16 +39,39 @@ def prepare(root: pathlib.Path) -> None:
     write(root / ASKED, [])
 
 
-def predict(root: pathlib.Path) -> str | None:
-    """What prediction says; arguments of the case take the place of the good ones."""
-    good = ("--mode=predict", "--workdir=run", "--images=photos", "--out=out", "--boxes=boxes.json")
+def enter_mode(root: pathlib.Path, *good: str) -> str | None:
+    """What a mode says; arguments of the case take the place of the good ones."""
     here = os.getcwd()
     os.chdir(root)
     try:
         said = run_says(*good, *json.loads((root / ASKED).read_text()))
     finally:
         os.chdir(here)
-    return None if "checkpoint" in said else said
+    return None if said is None or "holds no checkpoint" in said else said
+
+
+def prepare_evaluated(root: pathlib.Path) -> None:
+    """Two evaluated runs, and the arguments of their comparison."""
+    for name in ("first", "second"):
+        measured = {"dataset": "w300", "scheme": "w300_68", "normaliser": "inter_ocular", "threshold": 0.08}
+        write(root / name / "metrics.json", measured)
+        write(root / name / "faces.csv", "split,record,name,nme_inter_ocular_percent\ntest,0,a.jpg,5\n")
+    write(root / "boxes.json", {})
+    write(root / ASKED, ["first", "second"])
+
+
+def predict(root: pathlib.Path) -> str | None:
+    return enter_mode(
+        root, "--mode=predict", "--workdir=run", "--images=photos", "--out=out", "--boxes=boxes.json"
+    )
+
+
+def other_mode(root: pathlib.Path) -> str | None:
+    return enter_mode(root, "--mode=export", "--workdir=run")
+
+
+def compare(root: pathlib.Path) -> str | None:
+    return enter_mode(root, "--mode=compare")
 
 
 def ask(*arguments: str, says: Sequence[str], spoil: Spoil = lambda root: None) -> Case:
@@ -73,7 +97,7 @@ COMMAND_CASES = {
     "no pictures": ask("--images=", says=["no pictures were named: give --images=FILE"]),
     "a name that is too long": ask(f"--images={'x' * 300}", says=["File name too long"]),
     "a name that is no text": ask(says=["caf\\udce9.jpg' is not in"], spoil=rename("photos/a.jpg", b"caf\xe9.jpg")),
-    "two pictures of one result": ask(says=["would both write", "a.json; predict them one by one"], spoil=lambda root:
+    "two pictures of one result": ask(says=["would both write", "a.*: predict them one by one"], spoil=lambda root:
                                       write(root / "photos/a.png", encode(picture(), "PNG"))),
     "results beside their pictures": ask("--out=photos", says=["photos is the folder of", "would be overwritten"]),
     "results in a file": ask("--out=boxes.json", says=["boxes.json is no folder, expected one for the results"]),
@@ -92,14 +116,36 @@ COMMAND_CASES = {
     "boxes of two pictures of one name": ask("--images=photos,more", spoil=lambda root:
                                              write(root / "more/a.jpg", encode(picture(), "JPEG")),
                                              says=["boxes.json has boxes for a.jpg", "several pictures called so"]),
-    "an unknown mode": ask("--mode=guess", says=["flag --mode=guess: value should be one of <train|evaluate|predict>"]),
+    "an unknown mode": ask("--mode=guess", says=["flag --mode=guess: value should be one of <train|evaluate|pr"]),
     "an unknown flag": ask("--imagse=a.jpg", says=["Unknown command line flag 'imagse'"]),
     "an argument too many": ask("a.jpg", says=["unexpected arguments: a.jpg"]),
+    "a flag of another mode": ask("--dataset=w300", says=["--dataset is for --mode=evaluate: --mode="]),
+    "a configuration": ask(f"--config={ROOT}/configs/w300.py", says=["--config is for --mode=train: --mode="]),
+    "a detector that is missing": ask("--boxes=boxes.json", "--detector=absent.onnx", says=["--boxes and --detector"]),
+    "a steady picture": ask("--smooth", says=["--smooth is for videos, and --images names none"]),
+    "boxes for a video": ask("--images=film.mp4", says=["--boxes is for pictures, and film.mp4 is"], spoil=lambda root:
+                             write(root / "film.mp4", "")),
     "a truth in words": ask("--whole-image=maybe", says=["flag --whole-image=maybe: "]),
+}  # fmt: skip
+
+OTHER_MODE_CASES = {
     "an unknown dataset": ask("--mode=evaluate", "--dataset=faces", says=["no dataset is called 'faces'; there are "]),
     "a dataset above the builders": ask("--mode=evaluate", "--dataset=../faces", says=["no dataset is called '..'"]),
     "a dataset of an unknown form": ask("--mode=evaluate", "--dataset=w300/cut", says=["has no configuration called"]),
     "a dataset of other landmarks": ask("--mode=evaluate", "--dataset=cofw", says=["cannot be converted to cofw_29"]),
+    "a folder that is no argument": ask("--mode=evaluate", "run", says=["unexpected arguments: run"]),
+    "pictures to evaluate": ask("--mode=evaluate", "--images=photos", says=["--images is for --mode=predict"]),
+    "an export into a folder": ask("--mode=export", "--out=photos", says=["photos is a folder, expected"]),
+    "an export below a file": ask("--mode=export", "--out=boxes.json/a", says=["boxes.json", "a"]),
+    "an export of a split": ask("--mode=export", "--split=test", says=["--split is for --mode=evaluate"]),
+}  # fmt: skip
+COMPARE_CASES = {
+    "nothing to compare": ask(says=["--mode=compare needs the folders of at least two runs, each named once"]),
+    "one run": ask("first", says=["--mode=compare needs the folders of at least two runs"]),
+    "a run twice": ask("first", "second/../first", says=["--mode=compare needs the folders of at least two runs"]),
+    "a run without an evaluation": ask("first", "third", says=["third holds no metrics.json: run --mode=evaluate"]),
+    "a comparison in a file": ask("first", "second", "--out=boxes.json", says=["boxes.json is no folder"]),
+    "a folder by its flag": ask("first", "second", "--workdir=run", says=["--workdir is for --mode=train and"]),
 }  # fmt: skip
 
 BOXES = "boxes.json"
@@ -219,6 +265,8 @@ BUILD_CASES = {
 KINDS = {
     "command line of the builders": Kind(prepare_build, enter_build, BUILD_CASES),
     "command line": Kind(prepare, predict, COMMAND_CASES),
+    "command line of other modes": Kind(prepare, other_mode, OTHER_MODE_CASES),
+    "command line of the comparison": Kind(prepare_evaluated, compare, COMPARE_CASES),
     "--boxes": Kind(prepare, predict, BOX_CASES),
     "--boxes, on the picture": Kind(prepare, enter_place, PLACE_CASES),
     "splits": Kind(prepare_built, read_split, SPLIT_CASES),

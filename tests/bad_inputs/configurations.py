@@ -26,7 +26,7 @@ def body(*lines: str) -> str:
 
 def enter_file(root: pathlib.Path) -> str | None:
     said = run_says(f"--config={root / FILE}")
-    return None if "w300 has not been built there" in said else said
+    return None if said is None or "w300 has not been built there" in said else said
 
 
 FILE_CASES = put_all(
@@ -90,7 +90,7 @@ def prepare_asked(root: pathlib.Path) -> None:
 def enter_asked(root: pathlib.Path) -> str | None:
     first, *others = json.loads((root / ASKED).read_text())
     said = run_says(first, f"--config.data.data_dir={root}", *others)
-    return None if "w300 has not been built there" in said else said
+    return None if said is None or "w300 has not been built there" in said else said
 
 
 TWO = "expected 2 numbers from 0.01 to 100, the lower one first"
@@ -116,8 +116,8 @@ OVERRIDE_CASES = {
     "another model": override("--config.model={'name': 'vgg'}", "names the model 'vgg'; there are dsat, lotr"),
     "no name": override("--config.name=", "name is '', expected some text"),
     "an input of one pixel": override("--config.input.size=1", "input.size is 1, expected a whole number from 16"),
-    "an unknown field": override("--config.train.epochs=3", "no field 'epochs', asked for by --config.train.epochs=3"),
-    "an unknown section": override("--config.training.steps=3", "no field 'training', asked for by --config.training"),
+    "an unknown field": override("--config.train.epochs=3", "no field train.epochs (the nearest: train.steps, "),
+    "an unknown section": override("--config.training.steps=3", "no field training.steps (the nearest: train.steps, "),
     "a field of a text": override("--config.name.x=1", "does not have the fields of", "--config.name.x=1"),
     "a field of no name": override("--config.train.=3", "Could not parse 'train.'"),
     "no value": override("--config.seed", "Missing value for flag --config.seed"),
@@ -144,7 +144,7 @@ def prepare_run(root: pathlib.Path) -> None:
 
 def enter_run(root: pathlib.Path) -> str | None:
     said = run_says("--mode=evaluate", f"--workdir={root / 'run'}")
-    return None if "checkpoint" in said else said
+    return None if said is None or "checkpoint" in said else said
 
 
 def saved(path: str, value: object) -> dict:

@@ -14,6 +14,7 @@ from absl.testing import flagsaver
 from PIL import Image
 
 import run
+from dsat_jax import command_line
 from tfds_builders import build
 
 ROOT = pathlib.Path(run.__file__).parent
@@ -93,8 +94,8 @@ def build_says(name: str, root: pathlib.Path, *arguments: str) -> str | None:
     return _only_error(code, printed.getvalue())
 
 
-def run_says(*arguments: str) -> str:
-    """The message of `python run.py ARGUMENTS`, which must end with one."""
+def run_says(*arguments: str) -> str | None:
+    """The message of `python run.py ARGUMENTS`; None if it ends well."""
     argv = [str(ROOT / "run.py"), *arguments]
     given, sys.argv = sys.argv, argv  # ml_collections looks there for overrides
     known, printed = set(flags.FLAGS), io.StringIO()
@@ -102,14 +103,14 @@ def run_says(*arguments: str) -> str:
     try:
         with flagsaver.flagsaver(), contextlib.redirect_stderr(printed):
             try:
-                code = run.main(run._parse_flags(argv))
+                code = run.main(command_line.parse(argv))
             except SystemExit as end:
                 code = end.code
             for name in set(flags.FLAGS) - known:
                 delattr(flags.FLAGS, name)
     finally:
         sys.argv = given
-    return _only_error(code, printed.getvalue())
+    return _only_error(code, printed.getvalue()) if code else None
 
 
 def reader_says(read: Callable[[], object]) -> str | None:
