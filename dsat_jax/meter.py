@@ -82,8 +82,11 @@ class Meter:
         means = {name: float(value[taken].mean()) for name, value in values.items() if taken.any()}
         rate = len(interval) * self._batch_size / seconds
         counts = {"damaged": float(damaged), "skipped_steps": float((~taken).sum())}
-        self._recorder.scalars(step, {**means, **counts, "images_per_second": rate})
+        memory = _device_memory()
+        self._recorder.scalars(step, {**means, **counts, **memory, "images_per_second": rate})
         shown = {"images/s": f"{rate:.0f}"}
+        if memory:
+            shown["GiB"] = f"{memory['device_gib']:.1f}"
         if means:
             shown = {"loss": f"{means['loss']:.4g}", "px": f"{means['pixel_error']:.2f}", **shown}
         self._recorder.progress(step, shown)
@@ -113,3 +116,9 @@ class Meter:
                     f"{what}, like the {_MOST_SKIPPED - 1} steps before: all were left out"
                 )
             logging.warning("%s: left out", what)
+
+
+def _device_memory() -> dict[str, float]:
+    """The most memory that the first device has held so far, in GiB; nothing where the platform does not tell."""
+    known = jax.local_devices()[0].memory_stats()  # None on CPUs
+    return {"device_gib": known["peak_bytes_in_use"] / 2**30} if known else {}

@@ -38,7 +38,7 @@ class Options:
 
 def predict_files(
     workdir: pathlib.Path, patterns: Sequence[str], out: pathlib.Path, options: Options
-) -> dict[str, int]:
+) -> collections.Counter[str]:
     """Pictures and videos in, landmarks out.
 
     Of a picture NAME.json, NAME.pts and NAME_landmarks.jpg, of all pictures landmarks.csv, of a video NAME.jsonl and
@@ -51,7 +51,7 @@ def predict_files(
       options: see `Options`.
 
     Returns:
-      How many faces there were, how many pictures without one, how many files that could not be read.
+      How many 'faces' there were, how many pictures 'without a face', and how many files were 'unreadable'.
 
     Raises:
       OSError: if a pattern matches nothing, the folder holds no run, or the results cannot be written.
@@ -71,13 +71,16 @@ def predict_files(
     explainer = explain.Explainer.from_run(workdir) if options.explain else None
     counts = collections.Counter[str]()
     if photographs:
-        pictures = _Pictures(photographs, stems, lambda file, image: find_boxes(predictor, file, image))
-        counts += _predict_pictures(predictor, pictures, out, explainer)
+        with tqdm.tqdm(total=len(photographs), unit="picture", dynamic_ncols=True) as bar:
+            pictures = _Pictures(
+                photographs, stems, lambda file, image: find_boxes(predictor, file, image), bar
+            )
+            counts += _predict_pictures(predictor, pictures, out, explainer)
     for file, stem in zip(films, film_stems, strict=True):
         counts += _predict_film(predictor, file, stem.parent, OneEuro() if options.smooth else None)
     if counts["unreadable"] == len(files):
         raise ValueError(f"none of the {len(files)} files could be read")
-    return dict(counts)
+    return counts
 
 
 def _check(options: Options, photographs: Sequence[pathlib.Path], films: Sequence[pathlib.Path]) -> None:
@@ -126,24 +129,27 @@ class _Pictures:
       files: the files.
       stems: of their results.
       find_boxes: from a file and its pixels to the boxes.
-      unreadable: how many were not, so far.
+      bar: of the progress, which moves on for each file that cannot be read.
+      unreadable: how many, so far.
       waiting: file, stem of its results and pixels of those whose faces have not come back yet.
     """
 
     files: Sequence[pathlib.Path]
     stems: Sequence[pathlib.Path]
     find_boxes: Callable[[pathlib.Path, np.ndarray], np.ndarray]
+    bar: tqdm.tqdm
     unreadable: int = 0
     waiting: collections.deque[tuple[pathlib.Path, pathlib.Path, np.ndarray]] = dataclasses.field(
         default_factory=collections.deque
     )
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for file, stem in zip(tqdm.tqdm(self.files, unit="picture"), self.stems, strict=True):
+        for file, stem in zip(self.files, self.stems, strict=True):
             try:
                 image = read_picture(file)
             except (ValueError, OSError) as error:
-                tqdm.tqdm.write(f"skipped: {error}")
+                self.bar.write(f"skipped: {error}")
+                self.bar.update()
                 self.unreadable += 1
                 continue
             boxes = self.find_boxes(file, image)
@@ -160,16 +166,18 @@ def _predict_pictures(
         for faces in predictor.predict_pairs(pictures):
             file, stem, image = pictures.waiting.popleft()
             if not faces:
-                tqdm.tqdm.write(f"{file}: no face found; --boxes or --whole-image say where it is")
+                pictures.bar.write(f"{file}: no face found; --boxes or --whole-image say where it is")
             counts.update({"faces": len(faces), "without a face": int(not faces)})
             landmark_files.write_results(file, stem, image, faces, predictor.scheme)
             table.add(file, stem, faces)
             if explainer is not None:
                 explain.write(explainer, image, [box_again(face) for face in faces], stem)
+            pictures.bar.update()
     counts["unreadable"] = pictures.unreadable
     summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "faces")
-    rate = len(pictures.files) / (time.monotonic() - started)
-    print(f"{len(pictures.files)} pictures: {summary}; {rate:.1f} pictures/s; results in {out}")
+    pictures.bar.write(
+        f"{len(pictures.files)} pictures: {summary}; {time.monotonic() - started:.1f} s; results in {out}"
+    )
     return counts
 
 

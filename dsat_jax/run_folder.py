@@ -14,6 +14,22 @@ from ml_collections import ConfigDict
 from dsat_jax import checkpoints, config as run_config
 
 LOCK_FILE = ".training.lock"
+README_FILE = "README.txt"
+_README = """A run of dsat_jax: {model} on {dataset}, {steps} steps.
+
+config.json       the configuration, every field
+checkpoints/      one folder per step: the newest two, and the best on validation, which all other commands use
+metrics.jsonl     loss, pixel error, learning rate, images per second ... by step; events/ holds them for TensorBoard
+samples.png       landmarks (green) and predictions (red) on the first faces of the latest evaluation
+report.html       the evaluation on the test splits, after the last step; metrics.json and faces.csv hold its figures,
+                  ced.png its curve; its pictures are the dataset's, and stand under the dataset's terms
+
+The command that trained goes on from the newest checkpoint. The others:
+
+python run.py --mode=evaluate --workdir={workdir}
+python run.py --mode=predict --workdir={workdir} --images=PICTURES
+python run.py --mode=export --workdir={workdir} --out=FILE
+"""
 _SEEN_WITHIN = 60.0  # seconds; a network's file system may show a new file late
 
 
@@ -41,9 +57,17 @@ def claimed(workdir: pathlib.Path, config: ConfigDict) -> Iterator[None]:
             )
         if jax.process_index() == 0:
             run_config.save(config, workdir)
+            if not started:
+                _describe(workdir, config)
         multihost_utils.sync_global_devices("the configuration is in the run's folder")
         _wait_for(workdir / run_config.FILE_NAME)
         yield
+
+
+def _describe(workdir: pathlib.Path, config: ConfigDict) -> None:
+    """Says in the folder what it holds."""
+    facts = {"model": config.model.name, "dataset": config.data.dataset, "steps": config.train.steps}
+    (workdir / README_FILE).write_text(_README.format(**facts, workdir=workdir))
 
 
 @contextlib.contextmanager

@@ -30,6 +30,18 @@ def test_a_folder_is_claimed_by_the_configuration_of_its_first_checkpoint(tmp_pa
         assert (found.data.data_dir, found.train.not_finite) == ("elsewhere", "skip")
 
 
+def test_a_folder_says_what_it_holds_and_keeps_what_was_noted_there(tmp_path):
+    config = run_config.default()
+    with run_folder.claimed(tmp_path, config):
+        readme = tmp_path / run_folder.README_FILE
+        assert readme.read_text().startswith("A run of dsat_jax: dsat on w300, 100000 steps.")
+        assert f"--mode=predict --workdir={tmp_path} --images=" in readme.read_text()
+    checkpoint_in(tmp_path)
+    readme.write_text("the one with the long warm-up")
+    with run_folder.claimed(tmp_path, config):
+        assert readme.read_text() == "the one with the long warm-up"
+
+
 def test_damaged_checkpoints_hold_a_folder_too(tmp_path):
     config, other = run_config.default(), run_config.default()
     other.seed = 1
