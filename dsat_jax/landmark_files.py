@@ -47,7 +47,7 @@ def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Face], schem
 
 def _overlay(image: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> np.ndarray:
     """The picture with the landmarks of its faces."""
-    drawn = np.ascontiguousarray(image)
+    drawn = image.copy()
     for face in faces:
         extent = np.ptp(face.landmarks, axis=0).max()
         pictures.draw_landmarks(

@@ -134,7 +134,7 @@ def _line(frame: Frame, tracks: Sequence[Track], landmarks: Mapping[int, np.ndar
 
 def _annotated(image: np.ndarray, landmarks: Mapping[int, np.ndarray], scheme: Scheme) -> np.ndarray:
     """The frame with the landmarks of its faces, and over each the number of its track."""
-    drawn = np.ascontiguousarray(image)
+    drawn = image.copy()
     for number, points in landmarks.items():
         x_min, y_min, x_max, y_max = geometry.box_of_points(points)
         extent = min(max(x_max - x_min, y_max - y_min), max(image.shape))

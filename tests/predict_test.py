@@ -154,3 +154,11 @@ def test_json_tells_the_picture_the_scheme_and_every_face(tmp_path):
     assert (contents["width"], contents["height"], contents["scheme"]) == (30, 20, "w300_68")
     assert contents["faces"][0]["open_channels"] == 2
     assert contents["faces"][0]["landmarks"] == np.ones((68, 2)).tolist()
+
+
+def test_the_overlay_is_drawn_on_a_copy(tmp_path):
+    face = Face(np.array([2.0, 2.0, 28.0, 18.0]), np.full((68, 2), 9.0), None, None)
+    image = np.zeros((20, 30, 3), np.uint8)
+    landmark_files.write_results(tmp_path / "a.jpg", tmp_path / "out/a", image, [face], W300_68)
+    assert not image.any()
+    assert cv2.imread(str(tmp_path / "out/a_landmarks.jpg")).any()

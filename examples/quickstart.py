@@ -1,0 +1,72 @@
+"""From nothing to landmarks, cell by cell: open it in an editor that knows `# %%`, or run it whole.
+
+python examples/quickstart.py                     a few minutes on 2 CPU cores
+python examples/quickstart.py --steps=20          only to see it run
+"""
+
+# %% What to train: configs/synthetic.py, whose dataset is drawn by the project itself. Any field can be changed.
+import argparse
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # the project's root, wherever this is started
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import dsat_jax
+from configs import synthetic
+from dsat_jax import datasets, evaluate, export, geometry, losses, models, pictures, schemes, train
+from tfds_builders.synthetic_faces.drawing import draw_face
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--steps", type=int, default=600, help="of the training")
+parser.add_argument("--dataset", default="synthetic_faces", help="synthetic_faces, or synthetic_faces/tiny")
+parser.add_argument("--data_dir", help="where datasets lie; TFDS's own default if not given")
+parser.add_argument("--workdir", default="runs/quickstart", help="folder of the run")
+arguments, _ = parser.parse_known_args()  # notebooks bring arguments of their own
+
+config = synthetic.get_config()
+config.data.update(dataset=arguments.dataset, data_dir=arguments.data_dir)
+config.train.update(steps=arguments.steps, evaluate_every=arguments.steps)
+workdir = pathlib.Path(arguments.workdir)
+
+# %% The dataset: drawn once, then records in random access. Points are (x, y) in pixels of their picture.
+datasets.build_if_generated(config)
+faces = datasets.read_split(config, "test")
+print(f"{len(faces)} test faces; the first has", {name: np.shape(value) for name, value in faces[0].items()})
+
+# %% Train and evaluate. A second call goes on from the newest checkpoint; report.html shows what came out.
+train.train(config, workdir)
+summaries = evaluate.evaluate_run(workdir)
+print(f"NME {summaries['test']['nme']:.2f} %; open {workdir / 'report.html'}")
+
+# %% Predict: a picture and a box around the face, or without a box, where a detector looks for faces.
+predictor = dsat_jax.Predictor.from_run(workdir)
+drawing = draw_face(seed=1, split=1, index=0)
+[face] = predictor(drawing.image, boxes=[geometry.box_of_points(drawing.points)])
+error = np.linalg.norm(face.landmarks - drawing.points, axis=-1).mean()
+print(
+    f"{len(face.landmarks)} landmarks, {error:.1f} px from the truth; {face.open_channels.sum()} open channels"
+)
+
+seen = drawing.image.copy()
+pictures.draw_landmarks(seen, face.landmarks, predictor.scheme, pictures.PREDICTED)
+pictures.write_image(workdir / "quickstart.jpg", seen)
+
+# %% Export: one file, which needs no code of the network where it is used.
+export.export_run(workdir, workdir / "network.export")
+[same] = dsat_jax.load_exported(workdir / "network.export")(drawing.image, boxes=[face.box])
+print(f"the export differs by {np.abs(same.landmarks - face.landmarks).max():.1e} px")
+
+# %% The parts alone: a network is a Flax module, a loss a function.
+model = models.build_for(config)
+images = jnp.zeros((1, config.input.size, config.input.size, 3))
+variables = jax.jit(lambda key: model.init(key, images, train=False))(jax.random.key(0))
+prediction = jax.jit(lambda variables: model.apply(variables, images, train=False))(variables)
+print("heatmaps:", prediction.heatmaps.shape, "of landmarks and boundaries; gate:", prediction.gates.shape)
+
+scheme = schemes.find(config.data.scheme)
+print(f"{scheme.name}: {scheme.num_points} points, {len(scheme.boundaries)} boundaries")
+print("smooth-Wing of 0, 1 and 10 pixels:", losses.smooth_wing(jnp.array([0.0, 1.0, 10.0])))
