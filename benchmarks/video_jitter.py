@@ -30,9 +30,9 @@ SPEEDS = (0.0, 0.25, 1.0)  # cycles of the head's motion per second
 SETTINGS = {
     "none": None,
     "One-Euro, default": OneEuro(),
-    "One-Euro, min_cutoff 0.5": OneEuro(min_cutoff=0.5),
-    "One-Euro, beta 2": OneEuro(beta=2.0),
+    "One-Euro, beta 10": OneEuro(beta=10.0),
     "One-Euro, beta 20": OneEuro(beta=20.0),
+    "One-Euro, beta 80": OneEuro(beta=80.0),
     "fixed cutoff of 1 Hz": OneEuro(beta=0.0),
 }
 

@@ -27,7 +27,7 @@ class OneEuro:
     """
 
     min_cutoff: float = 1.0
-    beta: float = 10.0
+    beta: float = 40.0
     speed_cutoff: float = 1.0
 
     def __post_init__(self) -> None:
