@@ -174,10 +174,9 @@ def _predict_pictures(
                 explain.write(explainer, image, [box_again(face) for face in faces], stem)
             pictures.bar.update()
     counts["unreadable"] = pictures.unreadable
-    summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "faces")
-    pictures.bar.write(
-        f"{len(pictures.files)} pictures: {summary}; {time.monotonic() - started:.1f} s; results in {out}"
-    )
+    summary = ", ".join(f"{what}: {count}" for what, count in counts.items() if count or what == "faces")
+    seconds = time.monotonic() - started
+    pictures.bar.write(f"pictures: {len(pictures.files)}, {summary}; {seconds:.1f} s; results in {out}")
     return counts
 
 
