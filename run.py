@@ -26,7 +26,7 @@ from dsat_jax import command_line
 STOPPED = 75  # exit code of a run that was asked to stop and can go on (EX_TEMPFAIL)
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "train: configuration, with a variant after a colon: configs/w300.py:small."
+    "config", None, "train, benchmark: configuration, with a variant after a colon: configs/w300.py:small."
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; for training runs/<name of the configuration> by default."
@@ -44,7 +44,7 @@ _OUT = flags.DEFINE_string(
     "out",
     None,
     "predict, compare: folder of the results, 'predictions' or 'comparison' by default. export: the file, by default "
-    "network.export in the run's folder.",
+    "network.export in the run's folder. benchmark: the file, benchmark.json by default.",
 )
 _BOXES = flags.DEFINE_string(
     "boxes", None, 'predict: .json file of face boxes: {"a.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.'
@@ -65,11 +65,11 @@ _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several processes:
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several processes: which one this is, from 0.")
 
 MODES_OF_FLAGS = {
-    "config": ("train",),  # all others read that in the run's folder
+    "config": ("train", "benchmark"),  # all others read that in the run's folder
     "workdir": ("train", "evaluate", "predict", "export"),
     "dataset": ("evaluate",),
     "split": ("evaluate",),
-    "out": ("predict", "export", "compare"),
+    "out": ("predict", "export", "compare", "benchmark"),
     **dict.fromkeys(("images", "boxes", "whole-image", "detector", "smooth", "explain"), ("predict",)),
 }
 
@@ -78,8 +78,9 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the mode that the flags name; returns the exit code."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
-    from dsat_jax import distributed
+    from dsat_jax import compiled_programs, distributed
 
+    compiled_programs.keep()
     try:
         if len(arguments) > 1 and _MODE.value != "compare":
             raise ValueError(f"unexpected arguments: {' '.join(arguments[1:])}")
@@ -161,6 +162,17 @@ def _compare(folders: Sequence[str]) -> int:
     return 0
 
 
+def _benchmark(_: Sequence[str]) -> int:
+    from dsat_jax import benchmark, datasets
+
+    _check_alone()
+    if _CONFIG.value is None:
+        raise ValueError("--mode=benchmark needs --config, for example --config=configs/synthetic.py")
+    datasets.build_if_generated(_CONFIG.value)
+    benchmark.benchmark(_CONFIG.value, pathlib.Path("benchmark.json" if _OUT.value is None else _OUT.value))
+    return 0
+
+
 def _check_alone() -> None:
     import jax
 
@@ -183,6 +195,7 @@ MODES = {
     "predict": _predict,
     "export": _export,
     "compare": _compare,
+    "benchmark": _benchmark,
 }
 _MODE = flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
 
