@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dsat_jax import landmark_files, metrics, text_files
+from dsat_jax import landmark_files, metrics, pictures, text_files
 
 TABLE_FILE = "comparison.tsv"
 PICTURE_FILE = "comparison.png"
@@ -86,7 +87,7 @@ def read_errors(folder: pathlib.Path) -> Errors:
 def _read_faces(path: pathlib.Path, column: str) -> dict[str, dict[tuple[int, str], float]]:
     """The NME of each face, by split."""
     try:
-        lines = text_files.decode(path.read_bytes()).splitlines()
+        lines = io.StringIO(text_files.decode(path.read_bytes()), newline="")
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     reader = csv.DictReader(lines)
@@ -98,6 +99,8 @@ def _read_faces(path: pathlib.Path, column: str) -> dict[str, dict[tuple[int, st
         for row in reader:
             face = int(row["record"]), row["name"]
             faces = splits.setdefault(row["split"], {})
+            if None in row.values():
+                raise ValueError("too few cells")
             if face in faces:
                 raise ValueError(f"record {face[0]} of {row['split']} for the second time")
             faces[face] = float(row[column]) / 100 if row[column] else np.nan
@@ -223,14 +226,8 @@ def _draw_curves(
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(curves), squeeze=False)[0]
     for axes, (split, runs) in zip(panels, curves.items(), strict=True):
-        for run, nme in runs.items():
-            errors, share = metrics.cumulative_errors(nme, threshold)
-            area = metrics.summary(nme, threshold)["auc"]
-            axes.step(100 * errors, 100 * share, where="post", label=f"{run} (AUC {area:.1f} %)")
-        axes.set(xlim=(0, 100 * threshold), ylim=(0, 100), title=split)
-        axes.set_xlabel(f"NME ({normaliser.replace('_', '-')}), %")
-        axes.grid(alpha=0.3)
-        axes.legend(loc="best").set_in_layout(False)  # long names shall not squeeze the curves
+        pictures.draw_curves(axes, runs, threshold, normaliser.replace("_", "-"))
+        axes.set_title(split)
     panels[0].set_ylabel("faces with at most this error, %")
     figure.savefig(path, dpi=120)
 

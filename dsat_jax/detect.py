@@ -31,7 +31,8 @@ class FaceDetector:
         scale = min(1.0, _LONGEST_SIDE / max(image.shape[:2]))
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         if scale < 1.0:
-            grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            size = [max(round(side * scale), 1) for side in grey.shape[::-1]]
+            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
         smallest = max(round(_SMALLEST_SHARE * max(grey.shape)), 24)
         found = self._cascade.detectMultiScale(
             grey, scaleFactor=1.1, minNeighbors=4, minSize=(smallest, smallest)

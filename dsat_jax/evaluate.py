@@ -5,8 +5,8 @@ import json
 import math
 import os
 import pathlib
-import re
 import time
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -96,7 +96,7 @@ def evaluate_split(
         seconds.append(time.monotonic() - given)
         sample = sample or {
             "image": batch["image"][batch["mask"]],
-            "points": batch["points"][batch["mask"]],
+            "points": np.where(batch["weights"][..., None] > 0, batch["points"], np.nan)[batch["mask"]],
             "predicted": found.points[: len(batch["mask"])][batch["mask"]],
         }
         del batch["image"]
@@ -171,15 +171,23 @@ def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
     }
     if analysis:
         contents["gate"] = gate_analysis.as_json(analysis)
-    (workdir / METRICS_FILE).write_text(json.dumps(contents, indent=2) + "\n")
+    text = json.dumps(_finite(contents), indent=2, allow_nan=False)
+    (workdir / METRICS_FILE).write_text(f"{text}\n")
     pictures.draw_error_curves(
         {split: result.nme for split, result in evaluation.results.items()},
         config.evaluate.threshold,
-        config.evaluate.normaliser,
+        evaluation.normaliser,
         workdir / CED_FILE,
     )
     first = next(iter(evaluation.results.values())).sample
     pictures.draw_samples(first, evaluation.scheme, workdir / pictures.SAMPLES_FILE)
+
+
+def _finite(value: Any) -> Any:
+    """None, JSON's null, for every number that JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def restored(config: ConfigDict, model: nn.Module, mesh: Mesh, workdir: pathlib.Path) -> dict[str, Any]:
@@ -219,8 +227,10 @@ def evaluate_run(
     out = workdir
     if dataset or splits:
         config.data.dataset = dataset or config.data.dataset
-        what = "-".join([config.data.dataset, *splits])
-        out = workdir / "evaluations" / re.sub(r"[^\w.-]+", "_", what)
+        names = (
+            urllib.parse.quote(name.replace("/", "."), safe="") for name in (config.data.dataset, *splits)
+        )
+        out = workdir / "evaluations" / "+".join(names)
         out.mkdir(parents=True, exist_ok=True)
     model = models.build_for(config)
     mesh = meshes.make_mesh(math.gcd(config.mesh.model, jax.device_count()))  # also on fewer devices

@@ -52,7 +52,8 @@ class Explainer:
         self._size, self._enlarge = config.input.size, config.input.enlarge
         self.kind = "attention" if isinstance(model, LOTR) else "heatmaps"
         maps = _attention if isinstance(model, LOTR) else _heatmaps
-        self._maps = jax.jit(functools.partial(maps, model, config, self._scheme, variables))
+        self._maps = jax.jit(functools.partial(maps, model, config, self._scheme))
+        self._variables = variables
 
     @classmethod
     def from_run(cls, workdir: pathlib.Path) -> "Explainer":
@@ -85,7 +86,7 @@ class Explainer:
           ValueError: if the box has no area.
         """
         crop = inputs.warp(image, geometry.crop_matrix(box, self._size, self._enlarge), self._size)
-        points, overviews, parts = jax.device_get(self._maps(crop[None]))
+        points, overviews, parts = jax.device_get(self._maps(self._variables, crop[None]))
         large = [_tile(crop, _LARGE, "landmarks", points=points, lines=self._scheme.lines)]
         large += [_tile(crop, _LARGE, name, values) for name, values in overviews.items()]
         small = [
@@ -126,9 +127,13 @@ def write(
 
 def _parts(scheme: Scheme) -> dict[str, tuple[int, ...]]:
     """The parts of a face by name, each as the indices of its landmarks: its boundaries, or the lines drawn."""
-    if scheme.boundaries:
+    if len(scheme.boundaries) == len(BOUNDARY_NAMES):
         return dict(zip(BOUNDARY_NAMES, scheme.boundaries, strict=True))
-    return {f"line {i + 1}": line for i, line in enumerate(scheme.lines)}
+    if scheme.boundaries:
+        return {f"boundary {i + 1}": boundary for i, boundary in enumerate(scheme.boundaries)}
+    if scheme.lines:
+        return {f"line {i + 1}": line for i, line in enumerate(scheme.lines)}
+    return {f"landmark {i}": (i,) for i in range(scheme.num_points)}
 
 
 # What a model shows of a batch of one crop: points [points, 2] in input pixels; maps [height, width] of the whole face

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import pathlib
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -106,14 +107,13 @@ def write_bytes(path: pathlib.Path, content: bytes) -> None:
 @contextlib.contextmanager
 def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A file to write, which takes the name of another one when it is whole, and else is gone."""
-    written = path.with_name(f"{path.name}.new")
     try:
-        yield written
-        written.replace(path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            written = pathlib.Path(folder) / path.name
+            yield written
+            written.replace(path)
     except OSError as error:
         raise OSError(f"{path} could not be written: {error.strerror or error}") from error
-    finally:
-        written.unlink(missing_ok=True)
 
 
 def read(path: pathlib.Path) -> Export:

@@ -1,5 +1,6 @@
 """The pictures and videos that the command line names."""
 
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -20,18 +21,18 @@ def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
     """
     if not patterns:
         raise FileNotFoundError("no pictures were named: give --images=FILE, FOLDER or 'PATTERN*.jpg'")
-    files = set()
+    files = {}
     for pattern in patterns:
         matches = _matches(pattern)
         if not matches:
             raise FileNotFoundError(f"{pattern} matches no picture or video")
-        files.update(matches)
-    for file in files:
+        files |= {os.path.abspath(match): match for match in matches}
+    for file in files.values():
         try:
             str(file).encode()
         except UnicodeEncodeError as error:  # nothing could be printed about it
             raise ValueError(f"the name of the picture {str(file)!r} is not in UTF-8; rename it") from error
-    return sorted(files)
+    return sorted(files.values())
 
 
 def is_video(file: pathlib.Path) -> bool:

@@ -4,10 +4,10 @@ And one for all pictures: landmarks.csv.
 """
 
 import csv
-import glob
 import json
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Self, TextIO
 
@@ -26,6 +26,11 @@ def write_points(path: pathlib.Path, points: np.ndarray) -> None:
     path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{lines}\n}}\n")
 
 
+def rounded(confidence: np.ndarray | None) -> list[float] | None:
+    """Confidences as JSON has them."""
+    return None if confidence is None else np.round(confidence.astype(np.float64), 4).tolist()
+
+
 def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> str:
     contents = {
         "image": path.name,
@@ -36,7 +41,7 @@ def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Face], schem
             {
                 "box": np.round(face.box, 3).tolist(),
                 "landmarks": np.round(face.landmarks, 3).tolist(),
-                "confidence": None if face.confidence is None else np.round(face.confidence, 4).tolist(),
+                "confidence": rounded(face.confidence),
                 "open_channels": None if face.open_channels is None else int(face.open_channels.sum()),
             }
             for face in faces
@@ -71,7 +76,12 @@ def check_folder(out: pathlib.Path) -> None:
 
 def common_folder(files: Sequence[pathlib.Path]) -> pathlib.Path:
     """The folder that holds all of some files, in itself or in folders below it."""
-    return pathlib.Path(os.path.commonpath([file.resolve().parent for file in files]))
+    return pathlib.Path(os.path.commonpath([_place(file).parent for file in files]))
+
+
+def _place(file: pathlib.Path) -> pathlib.Path:
+    """A file's absolute path by its own name, which may be that of a link."""
+    return file.parent.resolve() / file.name
 
 
 def output_stems(
@@ -88,10 +98,10 @@ def output_stems(
       ValueError: if two pictures would write the same files, or a result would lie beside its picture, where it
         could take the place of an annotation.
     """
-    stems = [out / file.resolve().relative_to(common).with_suffix("") for file in files]
+    stems = [out / _place(file).relative_to(common).with_suffix("") for file in files]
     seen: dict[pathlib.Path, pathlib.Path] = {}
     for stem, file in zip(stems, files, strict=True):
-        if stem.resolve().parent == file.resolve().parent:
+        if stem.resolve().parent == _place(file).parent:
             raise ValueError(
                 f"{out} is the folder of {file}, whose annotations would be overwritten: give another --out"
             )
@@ -100,6 +110,12 @@ def output_stems(
                 f"{seen[stem]} and {file} would both write the results {stem}.*: predict them one by one"
             )
         seen[stem] = file
+    for stem, file in seen.items():
+        of_face = re.fullmatch(r"(.+)\.face\d+", stem.name)
+        if of_face and stem.with_name(of_face[1]) in seen:
+            raise ValueError(
+                f"{file} is called as a further face of {seen[stem.with_name(of_face[1])]}: predict them one by one"
+            )
     return stems
 
 
@@ -120,11 +136,9 @@ def write_results(
       scheme: of the landmarks.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
-    for earlier in [
-        stem.with_name(f"{stem.name}.pts"),
-        *stem.parent.glob(f"{glob.escape(stem.name)}.face*.pts"),
-    ]:
-        earlier.unlink(missing_ok=True)
+    results = re.compile(rf"{re.escape(stem.name)}(\.face\d+)?(\.pts|_heatmaps\.png|_attention\.png)")
+    for earlier in [path for path in stem.parent.iterdir() if results.fullmatch(path.name)]:
+        earlier.unlink()
     stem.with_name(f"{stem.name}.json").write_text(_as_json(file, image, faces, scheme))
     for number, face in enumerate(faces):
         suffix = f".face{number}" if number else ""

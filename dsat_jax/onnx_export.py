@@ -146,12 +146,16 @@ def _rem(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
     """What a division leaves, computed from its result: jax2onnx wants every length as a number."""
     del parameters
     number, divisor = inputs
+    if not jnp.issubdtype(number.dtype, jnp.integer):
+        raise ValueError(f"no part of these networks takes the remainder of {number.dtype}")
     return [number - lax.div(number, divisor) * divisor]
 
 
 def _split(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
     """Takes the parts from an axis of their own: jax2onnx wants their lengths, those of a batch, as numbers."""
     (array,), axis, sizes = inputs, parameters["axis"], parameters["sizes"]
+    if len(set(sizes)) > 1:
+        raise ValueError(f"no part of these networks splits into parts of {sizes}")
     shape = (*array.shape[:axis], len(sizes), sizes[0], *array.shape[axis + 1 :])
     parts = lax.reshape(array, shape)
     return [lax.index_in_dim(parts, i, axis, keepdims=False) for i in range(len(sizes))]

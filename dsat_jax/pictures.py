@@ -1,10 +1,12 @@
 """Pictures of what a run does: landmarks on crops, and cumulative error curves; and of the schemes."""
 
+import itertools
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -27,16 +29,17 @@ def draw_landmarks(
 
     Args:
       image: uint8 [height, width, 3] RGB.
-      points: [points, 2], pixels of `image`.
+      points: [points, 2], pixels of `image`; one that is not finite is left out.
       scheme: of the landmarks.
       colour: RGB.
       thickness: of the lines in pixels; a dot's radius is 1 more.
     """
-    fixed = _fixed(points)
+    known = np.isfinite(points).all(axis=-1)
+    fixed = _fixed(np.where(known[:, None], points, 0))
     for line in scheme.lines:
-        vertices = fixed[list(line)].reshape(-1, 1, 2)
-        cv2.polylines(image, [vertices], False, colour, thickness, cv2.LINE_AA, _SHIFT)
-    _draw_dots(image, fixed, [colour] * len(fixed), thickness)
+        segments = [fixed[list(ends)] for ends in itertools.pairwise(line) if known[list(ends)].all()]
+        cv2.polylines(image, segments, False, colour, thickness, cv2.LINE_AA, _SHIFT)
+    _draw_dots(image, fixed[known], [colour] * int(known.sum()), thickness)
 
 
 def draw_line(image: np.ndarray, points: np.ndarray, colour: Sequence[int]) -> None:
@@ -147,14 +150,19 @@ def draw_error_curves(
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
+    draw_curves(axes, face_nme, threshold, normaliser)
+    axes.set_ylabel("faces with at most this error, %")
+    figure.savefig(path, dpi=120)
+
+
+def draw_curves(axes: Axes, face_nme: Mapping[str, np.ndarray], threshold: float, normaliser: str) -> None:
+    """Draws cumulative error distributions; for the arguments see `draw_error_curves`."""
     for name, values in face_nme.items():
         errors, share = metrics.cumulative_errors(values, threshold)
         area = metrics.summary(values, threshold)["auc"]
-        axes.step(100 * errors, 100 * share, where="post", label=f"{name} (AUC {area:.1f} %)")
-    axes.set_xlim(0, 100 * threshold)
-    axes.set_ylim(0, 100)
-    axes.set_xlabel(f"NME ({normaliser.replace('_', '-')}), %")
-    axes.set_ylabel("faces with at most this error, %")
+        # Matplotlib takes $ for the beginning of a formula, and a leading _ for a curve without a name.
+        label = f" {name} (AUC {area:.1f} %)".replace("$", r"\$")
+        axes.step(100 * errors, 100 * share, where="post", label=label)
+    axes.set(xlim=(0, 100 * threshold), ylim=(0, 100), xlabel=f"NME ({normaliser}), %")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    figure.savefig(path, dpi=120)
+    axes.legend(loc="best").set_in_layout(False)  # long names shall not squeeze the curves

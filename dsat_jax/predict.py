@@ -100,7 +100,7 @@ def _check(options: Options, photographs: Sequence[pathlib.Path], films: Sequenc
 def _box_finder(options: Options, files: Sequence[pathlib.Path]) -> FindBoxes:
     """Where the boxes of a picture come from: a file, the picture's own frame, or a detector."""
     if options.whole_image:
-        return lambda predictor, path, image: whole_image_box(image, predictor.enlarge)[None]
+        return lambda predictor, path, image: whole_image_boxes(image, predictor.enlarge)
     if options.boxes is None:
         return lambda predictor, path, image: predictor.find_faces(image)
     given = box_files.boxes_for(pathlib.Path(options.boxes), files)
@@ -114,11 +114,13 @@ def _box_finder(options: Options, files: Sequence[pathlib.Path]) -> FindBoxes:
     return find
 
 
-def whole_image_box(image: np.ndarray, enlarge: float) -> np.ndarray:
-    """The face box [4] whose crop, enlarged, is the whole picture."""
+def whole_image_boxes(image: np.ndarray, enlarge: float) -> np.ndarray:
+    """The face box [1, 4] whose crop, enlarged, is the whole picture; none of a picture of one row or column."""
     height, width = image.shape[:2]
+    if min(height, width) == 1:
+        return np.empty((0, 4))
     margin_x, margin_y = (enlarge / (1 + 2 * enlarge) * (side - 1) for side in (width, height))
-    return np.array([margin_x, margin_y, width - 1 - margin_x, height - 1 - margin_y])
+    return np.array([[margin_x, margin_y, width - 1 - margin_x, height - 1 - margin_y]])
 
 
 @dataclasses.dataclass

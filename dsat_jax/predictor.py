@@ -27,7 +27,7 @@ CropForward = Callable[[np.ndarray], Landmarks]
 FindFaces = Callable[[np.ndarray], np.ndarray]
 
 FACES_AT_ONCE = 8
-_PICTURES_AT_ONCE = 16  # that wait for a batch of faces to be full
+_BYTES_AT_ONCE = 2**28  # of pictures that wait for a batch of faces to be full
 
 
 class Predictor:
@@ -104,7 +104,7 @@ class Predictor:
 
         Raises:
           OSError: if there is no such file.
-          ValueError: if the file is not a picture, or a box has no area.
+          ValueError: if the file is not a picture, the array not of that form, or a box has no area.
         """
         return next(self.predict_many([picture], None if boxes is None else [boxes]))
 
@@ -134,9 +134,10 @@ class Predictor:
         """
         waiting: list[tuple[np.ndarray, np.ndarray]] = []
         for image, boxes in pairs:
-            waiting.append((image, boxes))
+            waiting.append((_checked(image), boxes))
             faces = sum(len(boxes) for _, boxes in waiting)
-            if faces >= self._batch_size or len(waiting) == _PICTURES_AT_ONCE:
+            held = sum(image.nbytes for image, _ in waiting)
+            if not 0 < faces < self._batch_size or held > _BYTES_AT_ONCE:
                 yield from self._predict(waiting)
                 waiting = []
         yield from self._predict(waiting)
@@ -153,7 +154,7 @@ class Predictor:
         """Boxes float64 [faces, 4] of the faces in a picture, uint8 [height, width, 3] RGB, left to right."""
         if self._find_faces is None:
             self._find_faces = FaceDetector()
-        return self._find_faces(image)
+        return self._find_faces(_checked(image))
 
     def _predict(self, pictures: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[Face]]:
         """The faces of each picture, from its pixels and the boxes [faces, 4]."""
@@ -202,6 +203,14 @@ def read_picture(path: pathlib.Path) -> np.ndarray:
         return picture_files.decode(picture_files.read_bytes(path), upright=True)
     except ValueError as error:
         raise ValueError(f"{path} is not a picture that can be read: {error}") from error
+
+
+def _checked(image: np.ndarray) -> np.ndarray:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(
+            f"found an array {image.dtype}{list(image.shape)}, expected a picture uint8 [height, width, 3] RGB"
+        )
+    return image
 
 
 def box_again(face: Face) -> np.ndarray:

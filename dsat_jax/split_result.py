@@ -151,8 +151,11 @@ def summarise(name: str, result: SplitResult, threshold: float) -> dict[str, dic
 
 
 def normaliser_name(config: ConfigDict) -> str:
-    """The normaliser of all errors as it is written: `inter-ocular`."""
-    return config.evaluate.normaliser.replace("_", "-")
+    """The normaliser of all errors as it is written: `inter-ocular`, or in words for a scheme of the user's own."""
+    scheme, normaliser = schemes.find(config.data.scheme), config.evaluate.normaliser
+    if normaliser == "inter_ocular" and scheme.name not in schemes.SCHEMES:
+        return "distance of landmarks {} and {}".format(*scheme.eye_corners)
+    return normaliser.replace("_", "-")
 
 
 def figure_names(config: ConfigDict) -> tuple[str, str, str]:

@@ -18,7 +18,8 @@ _SAME_FACE = 0.6  # overlap of two tracks that have come to follow one face
 _SMALLEST = 4.0  # pixels, side of a box
 # As a share of the best that the detector's looks have shown. Two DSAT runs had 0.2 to 0.3 without a face in the box.
 _LEAST_CONFIDENCE = 0.4
-_MOST_MISSED = 3  # looks of the detector in a row without the face, where the network tells no confidence
+_MOST_MISSED = 3  # looks of the detector in a row without the face, unless the network is as sure of it as
+_SURE = 0.6  # this share of the most confident face of the video
 _REMEMBERED = 50  # frames for which a face that comes back where it was lost gets its number back
 
 
@@ -99,7 +100,7 @@ class Tracks:
                 seen = faces[int(row.argmax())]
                 best = seen if _is_better(seen, track.detected) else track.detected
                 going.append(dataclasses.replace(track, detected=best, missed=0))
-            elif track.face.confidence is not None or track.missed + 1 < _MOST_MISSED:
+            elif track.missed + 1 < _MOST_MISSED or self._is_sure(track):
                 going.append(dataclasses.replace(track, missed=track.missed + 1))
         changed = self._go_on_with(going, frame)
         for face in faces:
@@ -119,6 +120,13 @@ class Tracks:
         self._ended = [track for track in self._ended if frame.number - track.frame <= _REMEMBERED] + ended
         self.current = going
         return bool(ended)
+
+    def _is_sure(self, track: Track) -> bool:
+        """Whether the network sees a face where the detector does not: turned to the side, for example."""
+        if track.face.confidence is None:
+            return False
+        best = max(other.detected.confidence.mean() for other in [*self.current, *self._ended])
+        return bool(track.face.confidence.mean() >= _SURE * best)
 
     def _number_for(self, face: Face) -> int:
         """The number of the track that ended where a face has appeared, or a new one."""

@@ -66,7 +66,7 @@ def predict_video(
     """
     file, out = pathlib.Path(file), pathlib.Path(out)
     landmark_files.check_folder(out)
-    [stem] = landmark_files.output_stems([file], out, file.resolve().parent)
+    [stem] = landmark_files.output_stems([file], out, landmark_files.common_folder([file]))
     with contextlib.closing(video_files.VideoFile(file)) as source:
         frames = iter(source)
         first = next(frames)  # before anything is written
@@ -118,15 +118,13 @@ def _line(frame: Frame, tracks: Sequence[Track], landmarks: Mapping[int, np.ndar
     """A frame's line of NAME.jsonl."""
     faces = []
     for track in tracks:
-        points, confidence = landmarks[track.number], track.face.confidence
+        points = landmarks[track.number]
         faces.append(
             {
                 "track": track.number,
                 "box": np.round(geometry.box_of_points(points), 3).tolist(),
                 "landmarks": np.round(points, 3).tolist(),
-                "confidence": None
-                if confidence is None
-                else np.round(confidence.astype(np.float64), 4).tolist(),
+                "confidence": landmark_files.rounded(track.face.confidence),
             }
         )
     return json.dumps({"frame": frame.number, "time": round(frame.time, 6), "faces": faces})

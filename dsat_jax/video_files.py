@@ -86,13 +86,14 @@ class VideoFile:
           ValueError: after the last one, if the file says that there should be more, or if there is none at all; or if
             the size of the pictures changes.
         """
-        time, first = -1.0 / self.rate, None
+        time, first, longest = -1.0 / self.rate, None, 1 / self.rate
         for number in itertools.count():
             there, picture = self._capture.read()
             if not there:
                 break
             told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            time = told if told > time else time + 1 / self.rate
+            now = told if told > time else time + 1 / self.rate
+            longest, time = max(longest, now - time if number else 0.0), now
             first = picture.shape if first is None else first
             if picture.shape != first:
                 raise ValueError(
@@ -102,9 +103,9 @@ class VideoFile:
             yield Frame(number, time, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
         if number == 0:
             raise ValueError(f"{self.path} is a video without a frame that can be read")
-        if time + 1 / self.rate < self.seconds - _MISSING:
+        if time + longest < self.seconds - _MISSING:  # the last frame may last as long as any
             raise ValueError(
-                f"{self.path} stops after {time + 1 / self.rate:.2f} s ({number} frames), expected {self.seconds:.2f} s"
+                f"{self.path} stops after {time + longest:.2f} s ({number} frames), expected {self.seconds:.2f} s"
             )
 
 

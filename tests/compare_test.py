@@ -110,6 +110,7 @@ def test_runs_on_other_data_are_refused(tmp_path, faces, more, message):
         ("split,record,name,nme_inter_ocular_percent\na,b,c,1\n", "line 2: invalid literal"),
         ("split,record,name,nme_inter_ocular_percent\na,1,c,x\n", "line 2: could not convert"),
         ("split,record,name,nme_inter_ocular_percent\na\n", r"line 2: int\(\) argument"),
+        ("split,record,name,nme_inter_ocular_percent\na,1,c\n", "line 2: too few cells"),
         ("split,record,name,nme_inter_ocular_percent\na,1,c,2\na,1,c,2\n", "record 1 of a for the second"),
     ],
 )
@@ -133,3 +134,11 @@ def test_folders_without_an_evaluation_are_refused(tmp_path):
         (folder / "metrics.json").write_text(text)
         with pytest.raises(ValueError, match=r"metrics\.json does not tell dataset"):
             compare.read_errors(folder)
+
+
+def test_names_with_any_character_are_read_back(tmp_path):
+    folder = evaluated(tmp_path / "one", FIRST)
+    text = (folder / "faces.csv").read_text()
+    (folder / "faces.csv").write_text(text.replace("a, 0.jpg", "a\u2028b\x0c.jpg"))
+    names = [name for _, name in compare.read_errors(folder).nme["common"]]
+    assert "a\u2028b\x0c.jpg" in names

@@ -61,3 +61,16 @@ def test_the_map_lies_over_the_crop():
     assert 8 <= y < 16
     assert tile[32:].max() <= 12
     assert tile[:, :32].max() <= 12
+
+
+@pytest.mark.parametrize(
+    ("told", "names"),
+    [
+        ({}, ["landmark 0", "landmark 1", "landmark 2"]),
+        ({"lines": [[0, 1, 2]]}, ["line 1"]),
+        ({"boundaries": [[0, 1], [2]]}, ["boundary 1", "boundary 2"]),
+    ],
+)
+def test_schemes_of_the_user_have_parts(told, names):
+    description = {"name": "three", "num_points": 3, "mirror_pairs": [[0, 1]], "normaliser_points": [0, 1]}
+    assert list(explain._parts(schemes.read_scheme(description | told, "here"))) == names

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from dsat_jax import pictures
+from dsat_jax import pictures, schemes
 from dsat_jax.schemes import SCHEMES
 from tfds_builders.synthetic_faces.drawing import draw_face
 from tfds_builders.synthetic_faces.other_schemes import landmarks_in
@@ -25,3 +25,19 @@ def test_both_faces_of_every_scheme_are_green_on_the_left_and_red_on_the_right(t
         ):
             found = sheet[round(float(y)), column * 512 + round(float(x))]
             np.testing.assert_array_equal(found, colour, err_msg=name)
+
+
+def test_a_landmark_that_is_unknown_is_not_drawn():
+    points = np.full((68, 2), np.nan)
+    points[36:42] = [[20, 30], [22, 28], [24, 28], [26, 30], [24, 32], [22, 32]]
+    image = np.zeros((64, 64, 3), np.uint8)
+    pictures.draw_landmarks(image, points, schemes.W300_68, pictures.TRUTH)
+    rows, columns = np.nonzero(image.any(axis=-1))
+    assert 24 < rows.min() < rows.max() < 36
+    assert 16 < columns.min() < columns.max() < 30
+
+
+def test_names_that_matplotlib_would_read_otherwise(tmp_path):
+    curves = {"_base": np.array([0.02, 0.05]), "a$x_{1$": np.array([0.03])}
+    pictures.draw_error_curves(curves, 0.08, "inter-ocular", tmp_path / "ced.png")
+    assert (tmp_path / "ced.png").stat().st_size > 1000

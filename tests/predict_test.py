@@ -44,7 +44,7 @@ def test_a_file_that_is_no_picture_is_named(pictures):
 
 def test_the_crop_of_the_whole_image_box_is_the_whole_image():
     image = np.zeros((101, 101, 3), np.uint8)
-    matrix = geometry.crop_matrix(predict.whole_image_box(image, 0.125), 64, 0.125)
+    matrix = geometry.crop_matrix(predict.whole_image_boxes(image, 0.125)[0], 64, 0.125)
     np.testing.assert_allclose(
         geometry.transform_points(matrix, np.array([[0, 0], [100, 100]])), [[0, 0], [63, 63]], atol=1e-9
     )
@@ -162,3 +162,44 @@ def test_the_overlay_is_drawn_on_a_copy(tmp_path):
     landmark_files.write_results(tmp_path / "a.jpg", tmp_path / "out/a", image, [face], W300_68)
     assert not image.any()
     assert cv2.imread(str(tmp_path / "out/a_landmarks.jpg")).any()
+
+
+def test_results_of_one_picture_are_never_those_of_another(tmp_path):
+    folder = tmp_path / "photos"
+    files = [folder / "a.png", folder / "a.face1.png"]
+    with pytest.raises(ValueError, match=r"a\.face1\.png is called as a further face of .*a\.png"):
+        landmark_files.output_stems(files, tmp_path / "out", folder)
+
+
+def test_results_are_called_as_the_picture_is_not_as_what_it_links_to(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "holiday.png").symlink_to(tmp_path / "store/8f3ab.png")
+    [stem] = landmark_files.output_stems([tmp_path / "holiday.png"], tmp_path / "out", tmp_path)
+    assert stem == tmp_path / "out/holiday"
+
+
+def test_a_new_prediction_removes_what_an_earlier_one_made_of_more_faces(tmp_path):
+    image, face = (
+        np.zeros((20, 30, 3), np.uint8),
+        Face(np.array([2.0, 2, 28, 18]), np.full((68, 2), 9.0), None, None),
+    )
+    landmark_files.write_results(tmp_path / "a.jpg", tmp_path / "out/a", image, [face, face], W300_68)
+    kept = {tmp_path / "out" / name for name in ("a.face1.json", "ab.pts", "a.faces.pts")}
+    for path in (*kept, tmp_path / "out/a.face1_heatmaps.png"):
+        path.touch()
+    landmark_files.write_results(tmp_path / "a.jpg", tmp_path / "out/a", image, [face], W300_68)
+    written = {tmp_path / "out" / name for name in ("a.json", "a.pts", "a_landmarks.jpg")}
+    assert set((tmp_path / "out").iterdir()) == kept | written
+
+
+def test_one_file_by_two_paths_is_listed_once(pictures, monkeypatch):
+    monkeypatch.chdir(pictures)
+    assert len(input_files.list_files(["a.jpg", str(pictures / "a.jpg")])) == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 5000, 3), (5000, 1, 3), (2, 6000, 3)])
+def test_thin_pictures_have_no_face(shape):
+    assert FaceDetector()(np.zeros(shape, np.uint8)).shape == (0, 4)
+    assert len(predict.whole_image_boxes(np.zeros(shape, np.uint8), 0.125)) == (
+        0 if min(shape[:2]) == 1 else 1
+    )

@@ -136,3 +136,30 @@ def test_what_cannot_be_predicted_is_refused(predictor, tmp_path):
         predictor(picture(), [[5, 5, 5, 9]])
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         list(predictor.predict_many([picture(), picture()], [np.empty((0, 4))]))
+
+
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.zeros((20, 30, 3)), r"float64\[20, 30, 3\]"),
+        (np.zeros((20, 30), np.uint8), r"uint8\[20, 30\]"),
+        (np.zeros((20, 30, 4), np.uint8), r"uint8\[20, 30, 4\]"),
+    ],
+)
+def test_arrays_of_another_form_are_refused(predictor, array, found):
+    for boxes in (None, [[2, 2, 18, 18]]):
+        with pytest.raises(ValueError, match=rf"found an array {found}, expected a picture uint8"):
+            predictor(array, boxes)
+
+
+def test_pictures_without_a_face_do_not_wait(predictor):
+    read = []
+
+    def pictures() -> Iterator[np.ndarray]:
+        for number in itertools.count():
+            read.append(number)
+            yield picture()
+
+    found = predictor.predict_many(pictures())
+    assert [next(found), next(found)] == [[], []]
+    assert len(read) == 2

@@ -164,3 +164,18 @@ def test_numbers_of_frames_below_one_are_refused():
     for settings in ({"look_every": 0}, {"together": 0}):
         with pytest.raises(ValueError, match="expected at least 1"):
             follow(DotFinder(), [NOWHERE], **settings)
+
+
+def test_a_track_of_which_neither_detector_nor_network_is_sure_ends():
+    """A sure face goes on without the detector, as when it turns; one that was never sure does not."""
+    tracks = Tracks()
+    tracks.look([face(20, 30, confidence=0.6), face(150, 40, confidence=0.2)], Frame(0, 0.0, NOWHERE))
+    kept = []
+    for number in range(1, 5):
+        frame = Frame(number, number / 25, NOWHERE)
+        tracks.follow(
+            [face(20, 30, confidence=0.5), face(150, 40, confidence=0.2)][: len(tracks.current)], frame
+        )
+        tracks.look([], frame)
+        kept.append([track.number for track in tracks.current])
+    assert kept == [[0, 1], [0, 1], [0], [0]]

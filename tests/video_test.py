@@ -175,3 +175,10 @@ def test_results_that_cannot_be_written_are_said(tmp_path):
     (tmp_path / "film.mp4").unlink()
     with pytest.raises(OSError, match=r"film\.mp4 could not be written: 1 frames, and 0 of them are there"):
         writer.close()
+
+
+def test_a_slow_video_is_whole(tmp_path):
+    """The last frame of a video with one in two seconds lasts two seconds."""
+    source = video_files.VideoFile(write_video(tmp_path / "slow.mp4", MOVING[:6], 0.5))
+    assert source.seconds == pytest.approx(12)
+    assert len(list(source)) == 6

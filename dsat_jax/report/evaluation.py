@@ -56,6 +56,8 @@ class Evaluation:
     @property
     def normaliser_in_words(self) -> str:
         """What errors are divided by."""
+        if self.normaliser != self.config.evaluate.normaliser.replace("_", "-"):
+            return self.normaliser  # of a scheme of the user's own
         return NORMALISERS_IN_WORDS[self.config.evaluate.normaliser]
 
 

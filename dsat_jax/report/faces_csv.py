@@ -30,7 +30,7 @@ def write(evaluation: Evaluation, path: pathlib.Path) -> None:
                         split,
                         int(result.record[row]),
                         evaluation.names[split][row],
-                        "" if np.isnan(result.nme[row]) else f"{100 * result.nme[row]:.4f}",
+                        "" if np.isnan(result.nme[row]) else f"{100 * result.nme[row]:.10g}",
                         *(int(result.attributes[name][row]) for name in attributes),
                         opened[row],
                         mean[row],

@@ -7,7 +7,7 @@ from dsat_jax.gate_analysis import Explained, GateAnalysis, Partition, analyse
 from dsat_jax.rank_correlation import RankCorrelation
 from dsat_jax.report import charts
 from dsat_jax.report.evaluation import DistinctFaces, Evaluation
-from dsat_jax.report.page import Section, number, table
+from dsat_jax.report.page import Markup, Section, number, table
 from dsat_jax.schemes import Scheme
 from dsat_jax.split_result import SplitResult
 
@@ -135,15 +135,15 @@ def _correlation_table(found: dict[str, RankCorrelation]) -> str:
     rows = [
         [
             name,
-            f'<td class="clear">{number(value.rho)}</td>' if value.clear else number(value.rho),
+            Markup(f'<td class="clear">{number(value.rho)}</td>') if value.clear else number(value.rho),
             f"{number(value.low)} to {number(value.high)}" if value.rho == value.rho else number(value.low),
-            f'<td class="words">{_verdict(value)}</td>',
+            Markup(f'<td class="words">{_verdict(value)}</td>'),
         ]
         for name, value in found.items()
     ]
     return (
         table(
-            ["with", "Spearman's rho", "95 % interval", '<th class="words">in words</th>'],
+            ["with", "Spearman's rho", "95 % interval", Markup('<th class="words">in words</th>')],
             rows,
             name="gate-correlations",
         )
@@ -186,7 +186,7 @@ def _partition(partition: Partition, result: SplitResult, count: int) -> str:
         rows.append(
             [
                 "all others" if rest and i == groups - 1 else f"group {i + 1}",
-                f'<td class="strip-cell">{_strip(result.open_channels[members].mean(axis=0))}</td>',
+                Markup(f'<td class="strip-cell">{_strip(result.open_channels[members].mean(axis=0))}</td>'),
                 str(int(members.sum())),
                 number(100 * nme.mean() if len(nme) else np.nan),
                 *(number(100 * result.attributes[name][members].mean(), 0) for name in names),
@@ -215,7 +215,7 @@ def _explained_table(found: dict[str, Explained]) -> str:
             name,
             number(100 * value.share, 1),
             number(100 * value.chance, 1),
-            "<td></td>" if np.isnan(value.p_value) else f"{value.p_value:.3f}",
+            Markup("<td></td>") if np.isnan(value.p_value) else f"{value.p_value:.3f}",
         ]
         for name, value in found.items()
     ]

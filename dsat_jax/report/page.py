@@ -8,6 +8,12 @@ from typing import NamedTuple
 _FOLDER = pathlib.Path(__file__).parent
 
 
+class Markup(str):
+    """HTML of this package, in a place where all other text is plain."""
+
+    __slots__ = ()
+
+
 class Section(NamedTuple):
     """A part of the report.
 
@@ -70,8 +76,8 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]], caption: str = 
     """A table; the first cell of a row is its heading.
 
     Args:
-      heading: plain text, or whole `<th>` elements.
-      rows: cells, plain text, or a whole `<td>` element where a cell needs more.
+      heading: plain text, or whole `<th>` elements as Markup.
+      rows: cells, plain text, or whole `<td>` elements as Markup.
       caption: above the table, plain text.
       name: its id.
     """
@@ -88,7 +94,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]], caption: str = 
 
 
 def _heading(cell: str) -> str:
-    return cell if cell.startswith("<th") else f'<th scope="col">{html.escape(cell)}</th>'
+    return cell if isinstance(cell, Markup) else f'<th scope="col">{html.escape(cell)}</th>'
 
 
 def _kind(heading: str) -> str:
@@ -101,7 +107,7 @@ def _row_heading(cell: str) -> str:
 
 
 def _cell(cell: str) -> str:
-    return cell if cell.startswith("<td") else f"<td>{html.escape(cell)}</td>"
+    return cell if isinstance(cell, Markup) else f"<td>{html.escape(cell)}</td>"
 
 
 def tiles(figures: Sequence[tuple[str, str, str]]) -> str:
