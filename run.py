@@ -23,6 +23,7 @@ from ml_collections import config_flags
 
 from dsat_jax import command_line
 
+INTERRUPTED = 130  # exit code, the shell's custom
 STOPPED = 75  # exit code of a run that was asked to stop and can go on (EX_TEMPFAIL)
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -89,6 +90,9 @@ def main(arguments: Sequence[str]) -> int:
         _choose_device()
         with distributed.lost_processes_named():
             return MODES[_MODE.value](arguments[1:])
+    except KeyboardInterrupt:
+        command_line.refuse("interrupted")
+        return distributed.leave(INTERRUPTED)
     except (ValueError, OSError) as error:
         if logging.level_debug():
             raise
@@ -104,7 +108,10 @@ def _choose_device() -> None:
     try:
         jax.devices()
     except RuntimeError as error:
-        raise ValueError(f"--device={_DEVICE.value}: JAX cannot use one here ({error})") from error
+        first = str(error).splitlines()[0]
+        raise ValueError(
+            f"--device={_DEVICE.value}: JAX cannot use one here ({first}); README.md says what to install for it"
+        ) from error
 
 
 def _train(_: Sequence[str]) -> int:

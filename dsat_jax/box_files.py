@@ -63,7 +63,9 @@ def boxes_for(path: pathlib.Path, files: Sequence[pathlib.Path]) -> dict[str, np
     names = [file.name for file in files]
     unused = sorted(set(boxes) - set(names))
     if unused:
-        raise ValueError(f"{path} has boxes for {', '.join(unused)}, which --images does not name")
+        raise ValueError(
+            f"{path} has boxes for {', '.join(unused)}, which --images does not name (names without folders)"
+        )
     several = sorted(name for name in boxes if names.count(name) > 1)
     if several:
         raise ValueError(f"{path} has boxes for {several[0]}, but --images names several pictures called so")

@@ -68,6 +68,8 @@ def read_errors(folder: pathlib.Path) -> Errors:
       OSError: if the folder holds no evaluation.
       ValueError: if one of the files is not of the form that `--mode=evaluate` writes.
     """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder, expected that of an evaluated run")
     for name in (_METRICS_FILE, _FACES_FILE):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} holds no {name}: run --mode=evaluate --workdir={folder} first")
@@ -267,4 +269,5 @@ def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Ro
     out.mkdir(parents=True, exist_ok=True)
     (out / TABLE_FILE).write_text("".join("\t".join(line) + "\n" for line in lines))
     _draw_curves(curves, first.threshold, normaliser, out / PICTURE_FILE)
+    print(f"results in {out}")
     return rows

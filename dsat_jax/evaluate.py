@@ -147,6 +147,7 @@ def evaluate_splits(
         parameters = sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", {})))
         measured = Evaluation(config, results, sources, summaries, names, parameters, _device(mesh))
         _write_files(measured, workdir)
+        print(f"report: {workdir / report.REPORT_FILE}")
     return summaries
 
 
@@ -161,6 +162,7 @@ def _device(mesh: Mesh) -> str:
 
 def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
     config = evaluation.config
+    workdir.mkdir(parents=True, exist_ok=True)
     analysis = report.write(evaluation, workdir)
     contents = {
         "dataset": config.data.dataset,
@@ -231,7 +233,6 @@ def evaluate_run(
             urllib.parse.quote(name.replace("/", "."), safe="") for name in (config.data.dataset, *splits)
         )
         out = workdir / "evaluations" / "+".join(names)
-        out.mkdir(parents=True, exist_ok=True)
     model = models.build_for(config)
     mesh = meshes.make_mesh(math.gcd(config.mesh.model, jax.device_count()))  # also on fewer devices
     labels, found = datasets.dataset_scheme(config), schemes.find(config.data.scheme)

@@ -125,6 +125,10 @@ def read(path: pathlib.Path) -> Export:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no export {path}")
+    if path.suffix.lower() == ".onnx":
+        raise ValueError(
+            f"{path} is an ONNX model, which ONNX Runtime runs; expected an export with another suffix"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             weight_files.check_archive(archive)

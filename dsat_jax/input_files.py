@@ -25,7 +25,7 @@ def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
     for pattern in patterns:
         matches = _matches(pattern)
         if not matches:
-            raise FileNotFoundError(f"{pattern} matches no picture or video")
+            raise FileNotFoundError(f"{pattern} matches no picture or video{_hint(pattern, len(patterns))}")
         files |= {os.path.abspath(match): match for match in matches}
     for file in files.values():
         try:
@@ -33,6 +33,13 @@ def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
         except UnicodeEncodeError as error:  # nothing could be printed about it
             raise ValueError(f"the name of the picture {str(file)!r} is not in UTF-8; rename it") from error
     return sorted(files.values())
+
+
+def _hint(pattern: str, count: int) -> str:
+    """What may have been meant."""
+    if pathlib.Path(pattern).is_dir():
+        return f"; those in folders below it are '{pattern}/**/*.jpg'"
+    return "; commas separate names, ? stands for one in a name" if count > 1 else ""
 
 
 def is_video(file: pathlib.Path) -> bool:

@@ -28,8 +28,8 @@ class Face:
     Attributes:
       box: float64 [4] x_min, y_min, x_max, y_max around where the landmarks were expected, picture pixels.
       landmarks: float64 [points, 2], picture pixels; those of a picture as viewers show it, EXIF orientation applied.
-      confidence: float32 [points], the heatmaps' peak values, about 1 for a clear landmark; None for a model without
-        heatmaps.
+      confidence: float32 [points], the heatmaps' peak values, to be compared within a run: the report of its
+        evaluation shows which errors go with which values. None for a model without heatmaps.
       open_channels: bool [channels], which channels the gate has opened; None for a model without a gate.
     """
 

@@ -165,4 +165,4 @@ def draw_curves(axes: Axes, face_nme: Mapping[str, np.ndarray], threshold: float
         axes.step(100 * errors, 100 * share, where="post", label=label)
     axes.set(xlim=(0, 100 * threshold), ylim=(0, 100), xlabel=f"NME ({normaliser}), %")
     axes.grid(alpha=0.3)
-    axes.legend(loc="best").set_in_layout(False)  # long names shall not squeeze the curves
+    axes.legend(loc="lower right").set_in_layout(False)  # long names shall not squeeze the curves

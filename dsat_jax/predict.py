@@ -73,7 +73,11 @@ def predict_files(
     if photographs:
         with tqdm.tqdm(total=len(photographs), unit="picture", dynamic_ncols=True) as bar:
             pictures = _Pictures(
-                photographs, stems, lambda file, image: find_boxes(predictor, file, image), bar
+                photographs,
+                stems,
+                lambda file, image: find_boxes(predictor, file, image),
+                _without_face(options),
+                bar,
             )
             counts += _predict_pictures(predictor, pictures, out, explainer)
     for file, stem in zip(films, film_stems, strict=True):
@@ -97,6 +101,13 @@ def _check(options: Options, photographs: Sequence[pathlib.Path], films: Sequenc
         raise ValueError("--smooth is for videos, and --images names none")
 
 
+def _without_face(options: Options) -> str:
+    """What to say of a picture without a face."""
+    if options.boxes is not None:
+        return f"no box for it in {options.boxes}"
+    return "no face found; --boxes or --whole-image say where it is"
+
+
 def _box_finder(options: Options, files: Sequence[pathlib.Path]) -> FindBoxes:
     """Where the boxes of a picture come from: a file, the picture's own frame, or a detector."""
     if options.whole_image:
@@ -115,7 +126,10 @@ def _box_finder(options: Options, files: Sequence[pathlib.Path]) -> FindBoxes:
 
 
 def whole_image_boxes(image: np.ndarray, enlarge: float) -> np.ndarray:
-    """The face box [1, 4] whose crop, enlarged, is the whole picture; none of a picture of one row or column."""
+    """The face box [1, 4] whose crop, enlarged, is the whole picture, but for the ends of a long one.
+
+    A picture of one row or column has no box: the result is [0, 4].
+    """
     height, width = image.shape[:2]
     if min(height, width) == 1:
         return np.empty((0, 4))
@@ -131,6 +145,7 @@ class _Pictures:
       files: the files.
       stems: of their results.
       find_boxes: from a file and its pixels to the boxes.
+      without_face: what to say of one without a face.
       bar: of the progress, which moves on for each file that cannot be read.
       unreadable: how many, so far.
       waiting: file, stem of its results and pixels of those whose faces have not come back yet.
@@ -139,6 +154,7 @@ class _Pictures:
     files: Sequence[pathlib.Path]
     stems: Sequence[pathlib.Path]
     find_boxes: Callable[[pathlib.Path, np.ndarray], np.ndarray]
+    without_face: str
     bar: tqdm.tqdm
     unreadable: int = 0
     waiting: collections.deque[tuple[pathlib.Path, pathlib.Path, np.ndarray]] = dataclasses.field(
@@ -168,7 +184,7 @@ def _predict_pictures(
         for faces in predictor.predict_pairs(pictures):
             file, stem, image = pictures.waiting.popleft()
             if not faces:
-                pictures.bar.write(f"{file}: no face found; --boxes or --whole-image say where it is")
+                pictures.bar.write(f"{file}: {pictures.without_face}")
             counts.update({"faces": len(faces), "without a face": int(not faces)})
             landmark_files.write_results(file, stem, image, faces, predictor.scheme)
             table.add(file, stem, faces)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import jax
 import numpy as np
 
-from dsat_jax import geometry, picture_files
+from dsat_jax import box_files, geometry, picture_files
 from dsat_jax.detect import FaceDetector
 from dsat_jax.landmarks import Face, Landmarks
 from dsat_jax.schemes import Scheme
@@ -98,13 +98,15 @@ class Predictor:
         """The faces of a picture.
 
         Args:
-          picture: a file, or uint8 [height, width, 3] RGB.
+          picture: a file, or an array uint8 [height, width, 3] RGB (not OpenCV's BGR), [height, width] grey, or
+            [height, width, 4] RGBA.
           boxes: [faces, 4] x_min, y_min, x_max, y_max around where the landmarks are expected, picture pixels; None
             looks for faces.
 
         Raises:
           OSError: if there is no such file.
-          ValueError: if the file is not a picture, the array not of that form, or a box has no area.
+          ValueError: if the file is not a picture, the array not of that form, or a box has no area or lies outside
+            the picture.
         """
         return next(self.predict_many([picture], None if boxes is None else [boxes]))
 
@@ -118,8 +120,12 @@ class Predictor:
           boxes: for each picture as in `__call__`; None looks for faces in all of them.
 
         Raises:
-          OSError, ValueError: as `__call__`.
+          OSError, ValueError: as `__call__`, after the faces of all pictures before.
         """
+        if isinstance(pictures, str | os.PathLike) or (
+            isinstance(pictures, np.ndarray) and pictures.ndim < 4
+        ):
+            raise ValueError("predict_many takes many pictures, found one: call the predictor itself")
         given = itertools.repeat(None) if boxes is None else boxes
         yield from self.predict_pairs(self._prepared(pictures, given, strict=boxes is not None))
 
@@ -132,29 +138,40 @@ class Predictor:
         Raises:
           ValueError: if a box has no area.
         """
+        for group in self._groups(pairs):
+            yield from self._predict(group)
+
+    def _groups(
+        self, pairs: Iterable[tuple[np.ndarray, np.ndarray]]
+    ) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
+        """Pictures whose faces fill a batch; those before one that cannot be read come before the error."""
         waiting: list[tuple[np.ndarray, np.ndarray]] = []
-        for image, boxes in pairs:
-            waiting.append((_checked(image), boxes))
-            faces = sum(len(boxes) for _, boxes in waiting)
-            held = sum(image.nbytes for image, _ in waiting)
-            if not 0 < faces < self._batch_size or held > _BYTES_AT_ONCE:
-                yield from self._predict(waiting)
-                waiting = []
-        yield from self._predict(waiting)
+        try:
+            for image, boxes in pairs:
+                waiting.append((image, boxes))
+                faces = sum(len(boxes) for _, boxes in waiting)
+                held = sum(image.nbytes for image, _ in waiting)
+                if not 0 < faces < self._batch_size or held > _BYTES_AT_ONCE:
+                    yield waiting
+                    waiting = []
+        except (ValueError, OSError):
+            yield waiting
+            raise
+        yield waiting
 
     def _prepared(
         self, pictures: Iterable[Picture], boxes: Iterable[np.ndarray | None], strict: bool
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for picture, given in zip(pictures, boxes, strict=strict):
-            image = picture if isinstance(picture, np.ndarray) else read_picture(pathlib.Path(picture))
-            found = self.find_faces(image) if given is None else np.asarray(given, np.float64).reshape(-1, 4)
-            yield image, found
+            is_file = isinstance(picture, str | os.PathLike)
+            image = read_picture(pathlib.Path(picture)) if is_file else _as_rgb(np.asarray(picture))
+            yield image, self.find_faces(image) if given is None else _as_boxes(given, image)
 
     def find_faces(self, image: np.ndarray) -> np.ndarray:
         """Boxes float64 [faces, 4] of the faces in a picture, uint8 [height, width, 3] RGB, left to right."""
         if self._find_faces is None:
             self._find_faces = FaceDetector()
-        return self._find_faces(_checked(image))
+        return self._find_faces(image)
 
     def _predict(self, pictures: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[Face]]:
         """The faces of each picture, from its pixels and the boxes [faces, 4]."""
@@ -205,12 +222,23 @@ def read_picture(path: pathlib.Path) -> np.ndarray:
         raise ValueError(f"{path} is not a picture that can be read: {error}") from error
 
 
-def _checked(image: np.ndarray) -> np.ndarray:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+def _as_rgb(array: np.ndarray) -> np.ndarray:
+    """A picture uint8 [height, width, 3] of an array that may be grey, or have an opacity, which is left out."""
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise ValueError(
-            f"found an array {image.dtype}{list(image.shape)}, expected a picture uint8 [height, width, 3] RGB"
+            f"found an array {array.dtype}{list(array.shape)}, expected a picture uint8 [height, width, 3] RGB"
         )
-    return image
+    return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2) if channels == 1 else array[..., :3]
+
+
+def _as_boxes(given: np.ndarray, image: np.ndarray) -> np.ndarray:
+    boxes = np.asarray(given, np.float64)
+    if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
+        raise ValueError(f"found boxes of the shape {list(boxes.shape)}, expected [faces, 4]")
+    boxes = boxes.reshape(-1, 4)
+    box_files.check_inside(boxes, image, "boxes")
+    return boxes
 
 
 def box_again(face: Face) -> np.ndarray:

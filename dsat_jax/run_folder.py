@@ -19,7 +19,7 @@ _README = """A run of dsat_jax: {model} on {dataset}, {steps} steps.
 
 config.json       the configuration, every field
 checkpoints/      one folder per step: the newest two, and the best on validation, which all other commands use
-metrics.jsonl     loss, pixel error, learning rate, images per second ... by step; events/ holds them for TensorBoard
+metrics.jsonl     loss, pixel error, learning rate, images per second ... by step; the events.* files for TensorBoard
 samples.png       landmarks (green) and predictions (red) on the first faces of the latest evaluation
 report.html       the evaluation on the test splits, after the last step; metrics.json and faces.csv hold its figures,
                   ced.png its curve; its pictures are the dataset's, and stand under the dataset's terms

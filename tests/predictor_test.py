@@ -142,8 +142,8 @@ def test_what_cannot_be_predicted_is_refused(predictor, tmp_path):
     ("array", "found"),
     [
         (np.zeros((20, 30, 3)), r"float64\[20, 30, 3\]"),
-        (np.zeros((20, 30), np.uint8), r"uint8\[20, 30\]"),
-        (np.zeros((20, 30, 4), np.uint8), r"uint8\[20, 30, 4\]"),
+        (np.zeros((3, 20, 30), np.uint8), r"uint8\[3, 20, 30\]"),
+        (np.zeros((0, 0, 3), np.uint8), r"uint8\[0, 0, 3\]"),
     ],
 )
 def test_arrays_of_another_form_are_refused(predictor, array, found):
@@ -163,3 +163,34 @@ def test_pictures_without_a_face_do_not_wait(predictor):
     found = predictor.predict_many(pictures())
     assert [next(found), next(found)] == [[], []]
     assert len(read) == 2
+
+
+def test_grey_and_transparent_arrays_are_pictures(predictor):
+    image = picture((100, 80))
+    grey = image.max(axis=-1)
+    opaque = np.concatenate([image, np.full((*grey.shape, 1), 255, np.uint8)], axis=-1)
+    box = [sloppy_box(100, 80)]
+    np.testing.assert_array_equal(predictor(opaque, box)[0].landmarks, predictor(image, box)[0].landmarks)
+    np.testing.assert_array_equal(
+        predictor(grey, box)[0].landmarks, predictor(grey[..., None], box)[0].landmarks
+    )
+
+
+def test_pictures_before_one_that_cannot_be_read_are_not_lost(predictor, tmp_path):
+    (tmp_path / "fake.jpg").write_text("no picture")
+    pictures = [picture((100, 80)), picture((20, 20)), tmp_path / "fake.jpg"]
+    found = predictor.predict_many(pictures, [[sloppy_box(100, 80)], [sloppy_box(20, 20)], None])
+    for corner in ((100, 80), (20, 20)):
+        np.testing.assert_allclose(next(found)[0].landmarks, truth(*corner), atol=0.7)
+    with pytest.raises(ValueError, match=r"fake\.jpg is not a picture"):
+        next(found)
+
+
+def test_what_is_not_many_pictures_and_boxes_elsewhere_are_refused(predictor):
+    for one in ("photo.jpg", picture()):
+        with pytest.raises(ValueError, match="found one: call the predictor itself"):
+            next(predictor.predict_many(one))
+    with pytest.raises(ValueError, match=r"found boxes of the shape \[1, 5\], expected \[faces, 4\]"):
+        predictor(picture(), [[5, 5, 9, 9, 1]])
+    with pytest.raises(ValueError, match="lies outside the picture of 300 x 200 px"):
+        predictor(picture(), [[8300, 6900, 9900, 9900]])

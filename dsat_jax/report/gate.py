@@ -73,6 +73,7 @@ def section(evaluation: Evaluation, faces: DistinctFaces, found: GateAnalysis) -
         f"on average (standard deviation {number(found.open_counts.std(), 1)}, {found.open_counts.min()} to "
         f"{found.open_counts.max()}).</p>",
         f'<div class="columns"><figure>{_cloud(evaluation, faces.result, found)}<figcaption>Every dot is a face'
+        " (the 1 % of the largest errors at the end of the axis)"
         f"{_sampled(len(found.open_counts))}, moved up or down a little at random.</figcaption></figure>"
         f"<figure>{_bars(found)}<figcaption>How often each channel is open, sorted.</figcaption></figure></div>",
         "<h3>Open channels by subset</h3>",

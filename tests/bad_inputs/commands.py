@@ -120,7 +120,7 @@ COMMAND_CASES = {
     "an unknown flag": ask("--imagse=a.jpg", says=["Unknown command line flag 'imagse'"]),
     "an argument too many": ask("a.jpg", says=["unexpected arguments: a.jpg"]),
     "a flag of another mode": ask("--dataset=w300", says=["--dataset is for --mode=evaluate: --mode="]),
-    "a configuration": ask(f"--config={ROOT}/configs/w300.py", says=["--config is for --mode=train: --mode="]),
+    "a configuration": ask(f"--config={ROOT}/configs/w300.py", says=["--config is for --mode=train and"]),
     "a detector that is missing": ask("--boxes=boxes.json", "--detector=absent.onnx", says=["--boxes and --detector"]),
     "a steady picture": ask("--smooth", says=["--smooth is for videos, and --images names none"]),
     "boxes for a video": ask("--images=film.mp4", says=["--boxes is for pictures, and film.mp4 is"], spoil=lambda root:
@@ -143,7 +143,7 @@ COMPARE_CASES = {
     "nothing to compare": ask(says=["--mode=compare needs the folders of at least two runs, each named once"]),
     "one run": ask("first", says=["--mode=compare needs the folders of at least two runs"]),
     "a run twice": ask("first", "second/../first", says=["--mode=compare needs the folders of at least two runs"]),
-    "a run without an evaluation": ask("first", "third", says=["third holds no metrics.json: run --mode=evaluate"]),
+    "a run without an evaluation": ask("first", "third", says=["third: there is no such folder, expected that of an"]),
     "a comparison in a file": ask("first", "second", "--out=boxes.json", says=["boxes.json is no folder"]),
     "a folder by its flag": ask("first", "second", "--workdir=run", says=["--workdir is for --mode=train and"]),
 }  # fmt: skip
