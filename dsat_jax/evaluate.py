@@ -6,7 +6,6 @@ import math
 import os
 import pathlib
 import time
-import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -229,10 +228,8 @@ def evaluate_run(
     out = workdir
     if dataset or splits:
         config.data.dataset = dataset or config.data.dataset
-        names = (
-            urllib.parse.quote(name.replace("/", "."), safe="") for name in (config.data.dataset, *splits)
-        )
-        out = workdir / "evaluations" / "+".join(names)
+        # No two choices of splits share a folder: a split's name has neither + nor /, and a dataset's no point.
+        out = workdir / "evaluations" / "+".join([config.data.dataset.replace("/", "."), *splits])
     model = models.build_for(config)
     mesh = meshes.make_mesh(math.gcd(config.mesh.model, jax.device_count()))  # also on fewer devices
     labels, found = datasets.dataset_scheme(config), schemes.find(config.data.scheme)

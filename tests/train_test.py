@@ -116,7 +116,7 @@ def test_evaluation_of_another_split_needs_only_the_folder(run):
     summaries = evaluate.evaluate_run(workdir, splits=["train[:10]"])
     assert summaries["train[:10]"]["faces"] == 10
     assert (workdir / evaluate.METRICS_FILE).read_text() == kept
-    assert list(workdir.glob(f"evaluations/synthetic_faces_tiny-train_10_/{evaluate.METRICS_FILE}"))
+    assert (workdir / "evaluations/synthetic_faces.tiny+train[:10]" / evaluate.METRICS_FILE).is_file()
 
 
 def test_another_configuration_is_refused_in_the_same_folder(run, config):
