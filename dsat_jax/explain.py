@@ -18,7 +18,6 @@ from dsat_jax import (
     decode,
     evaluate,
     geometry,
-    inputs,
     mesh as meshes,
     models,
     pictures,
@@ -27,6 +26,7 @@ from dsat_jax import (
 from dsat_jax.choices import choose
 from dsat_jax.models.lotr import LOTR, attention_maps
 from dsat_jax.schemes import BOUNDARY_NAMES, Scheme
+from dsat_jax.warp import warp
 
 _LARGE = 392  # sides of the tiles
 _SMALL = 168
@@ -85,7 +85,7 @@ class Explainer:
         Raises:
           ValueError: if the box has no area.
         """
-        crop = inputs.warp(image, geometry.crop_matrix(box, self._size, self._enlarge), self._size)
+        crop = warp(image, geometry.crop_matrix(box, self._size, self._enlarge), self._size)
         points, overviews, parts = jax.device_get(self._maps(self._variables, crop[None]))
         large = [_tile(crop, _LARGE, "landmarks", points=points, lines=self._scheme.lines)]
         large += [_tile(crop, _LARGE, name, values) for name, values in overviews.items()]

@@ -108,12 +108,8 @@ def partition_by_pattern(open_channels: np.ndarray) -> Partition:
     patterns, pattern_of, sizes = np.unique(open_channels, axis=0, return_inverse=True, return_counts=True)
     common = np.sort(sizes)[::-1][: GROUPS - 1]
     clustered = len(patterns) > GROUPS and common.sum() < len(open_channels) / 2
-    if clustered:
-        group = _by_size(_cluster(open_channels, GROUPS))
-    else:
-        place = np.empty(len(patterns), int)
-        place[np.argsort(-sizes, kind="stable")] = np.arange(len(patterns))
-        group = np.minimum(place[pattern_of], GROUPS - 1)
+    group = _by_size(_cluster(open_channels, GROUPS) if clustered else pattern_of)
+    group = np.minimum(group, GROUPS - 1)  # the last one holds all rare patterns
     majority = np.stack([_majority(open_channels[group == i]) for i in range(group.max(initial=0) + 1)])
     return Partition(
         group=group,

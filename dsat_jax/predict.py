@@ -89,12 +89,12 @@ def predict_files(
 
 def _check(options: Options, photographs: Sequence[pathlib.Path], films: Sequence[pathlib.Path]) -> None:
     """Refuses options that exclude each other, or that the files would pass over."""
-    places = {"--boxes": options.boxes is not None, "--whole-image": options.whole_image}
-    places["--detector"] = options.detector is not None
+    of_pictures = {"--boxes": options.boxes is not None, "--whole-image": options.whole_image}
+    places = of_pictures | {"--detector": options.detector is not None}
     given = [flag for flag, is_given in places.items() if is_given]
     if len(given) > 1:
         raise ValueError(f"{' and '.join(given)} exclude each other")
-    for flag, is_given in (*list(places.items())[:2], ("--explain", options.explain)):
+    for flag, is_given in (of_pictures | {"--explain": options.explain}).items():
         if is_given and films:
             raise ValueError(f"{flag} is for pictures, and {films[0]} is a video: predict videos without it")
     if options.smooth and not films:
