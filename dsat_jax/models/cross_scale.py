@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
+from dsat_jax.models.channel_attention import attend
 from dsat_jax.models.layers import batch_norm, kernel_init
 
 
@@ -59,11 +60,6 @@ class ScaleLayerNorm(nn.Module):
         return (x * scale[:, None] + bias[:, None]).astype(self.dtype)
 
 
-def instance_norm(x: jax.Array) -> jax.Array:
-    """Zero mean and unit variance over the last two axes, in float32; epsilon 1e-5, no parameters."""
-    return nn.standardize(x.astype(jnp.float32), axis=(-2, -1), epsilon=1e-5)
-
-
 class PatchTokens(nn.Module):
     """Tokens of one scale: a convolution whose kernel equals its stride.
 
@@ -92,11 +88,12 @@ class ChannelAttention(nn.Module):
     """Multi-head attention from the channels of each scale to the channels of all scales.
 
     The attention map of a head is [channels, scales * channels]: a linear map between channels that the input
-    itself chooses. It is instance-normalised over the whole map before the softmax; heads are averaged.
+    itself chooses. It is instance-normalised over the whole map before the softmax; heads are averaged
+    (`channel_attention.attend`).
 
     Attributes:
       heads: number of heads; each sees all channels.
-      dropout: rate on the attention maps and on the output.
+      dropout: rate on the attention maps, in steps of 1/256, and on the output.
       dtype: compute dtype; scores and softmax are float32.
     """
 
@@ -126,14 +123,13 @@ class ChannelAttention(nn.Module):
         scales, concatenated, query, key, value = promote_dtype(
             scales, concatenated, query, key, value, dtype=self.dtype
         )
-        q = jnp.einsum("bstc,shcd->bhstd", scales, query)
-        k = jnp.einsum("btc,hcd->bhtd", concatenated, key)
-        v = jnp.einsum("btc,hcd->bhtd", concatenated, value)
-        # [batch, heads, scales, channels, scales * channels]: the tokens are summed, channels meet channels.
-        scores = jnp.einsum("bhstc,bhtd->bhscd", q, k, preferred_element_type=jnp.float32)
-        attention = nn.softmax(instance_norm(scores / jnp.sqrt(wide)), axis=-1).astype(self.dtype)
-        attention = nn.Dropout(self.dropout, deterministic=not train)(attention)
-        context = jnp.einsum("bhscd,bhtd->bhstc", attention, v).mean(axis=1)
+        query = jnp.einsum("bstc,shcd->bhstd", scales, query)
+        key = jnp.einsum("btc,hcd->bhtd", concatenated, key)
+        value = jnp.einsum("btc,hcd->bhtd", concatenated, value)
+        drops = train and self.dropout > 0
+        context = attend(
+            query, key, value, self.dropout if drops else 0.0, self.make_rng("dropout") if drops else None
+        )
         out = ScaleLinear(channels, use_bias=False, dtype=self.dtype, name="out")(context)
         return nn.Dropout(self.dropout, deterministic=not train)(out)
 
