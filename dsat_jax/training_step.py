@@ -77,7 +77,7 @@ def make_training_step(
         )
         new = state.TrainState(old.step + 1, params, batch_stats, opt_state, averaged)
         scalars |= {
-            "gradient_norm": optax.tree.norm(gradients),
+            "gradient_norm": _norm(gradients),
             "learning_rate": jnp.asarray(schedule(old.step), jnp.float32),
             "damaged": batch["damaged"].sum().astype(jnp.float32),
         }
@@ -169,6 +169,11 @@ def _accumulated(gradients_of: GradientFunction, parts: int) -> GradientFunction
         return Gradients(gradients, batch_stats, jax.tree.map(lambda values: values.mean(axis=0), scalars))
 
     return mean_over_parts
+
+
+def _norm(tree: Any) -> jax.Array:
+    """The Euclidean norm of all leaves. As products: their squares would be an array that Adam's could share."""
+    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
 
 
 def _pixel_error(predicted: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Array:

@@ -113,7 +113,7 @@ class ChannelAttention(nn.Module):
         Returns:
           [batch, scales, tokens, channels].
         """
-        _, num_scales, _, channels = scales.shape
+        batch, num_scales, _, channels = scales.shape
         wide = concatenated.shape[-1]
         query = self.param(
             "query", kernel_init(batch_axis=[0, 1]), (num_scales, self.heads, channels, channels)
@@ -124,8 +124,11 @@ class ChannelAttention(nn.Module):
             scales, concatenated, query, key, value, dtype=self.dtype
         )
         query = jnp.einsum("bstc,shcd->bhstd", scales, query)
-        key = jnp.einsum("btc,hcd->bhtd", concatenated, key)
-        value = jnp.einsum("btc,hcd->bhtd", concatenated, value)
+        # Given to each head, so that heads are a batch of products: without it, XLA joins them to one wide product,
+        # for which it writes the weights anew, 16 MB of them in the released network, in every pass.
+        concatenated = jnp.broadcast_to(concatenated[:, None], (batch, self.heads, *concatenated.shape[1:]))
+        key = jnp.einsum("bhtc,hcd->bhtd", concatenated, key)
+        value = jnp.einsum("bhtc,hcd->bhtd", concatenated, value)
         drops = train and self.dropout > 0
         context = attend(
             query, key, value, self.dropout if drops else 0.0, self.make_rng("dropout") if drops else None

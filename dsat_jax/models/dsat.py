@@ -15,7 +15,7 @@ from dsat_jax.decode import soft_argmax, to_input_pixels
 from dsat_jax.models.cross_scale import ChannelTransformer
 from dsat_jax.models.gate import GATES
 from dsat_jax.models.hourglass import Hourglass
-from dsat_jax.models.layers import ConvBlock, TransposedConv, conv3x3, max_pool, rematerialised
+from dsat_jax.models.layers import Conv3x3, ConvBlock, TransposedConv, max_pool, rematerialised
 from dsat_jax.models.prediction import Prediction
 
 INPUT_MULTIPLE = 32  # the stem halves the input once, an hourglass four times
@@ -109,7 +109,7 @@ class DSAT(nn.Module):
     @nn.nowrap
     def _stem(self, x: jax.Array, train: bool) -> jax.Array:
         """[batch, S, S, 3] -> [batch, S / 2, S / 2, width]."""
-        x = conv3x3(self.width // 4, "stem_conv", self.dtype, use_bias=True)(x)
+        x = Conv3x3(self.width // 4, use_bias=True, dtype=self.dtype, name="stem_conv")(x)
         x = ConvBlock(self.width // 2, self.dtype, name="stem_block_1")(x, train)
         x = max_pool(x, 2)
         return ConvBlock(self.width, self.dtype, name="stem_block_2")(x, train)
@@ -120,4 +120,4 @@ class DSAT(nn.Module):
         x = ConvBlock(self.width // 2, self.dtype, name="head_block")(x, train)
         if self.upsample:
             x = TransposedConv(self.width // 2, dtype=self.dtype, name="head_upsample")(x)
-        return conv3x3(self.num_points + self.num_boundaries, "head_conv", self.dtype)(x)
+        return Conv3x3(self.num_points + self.num_boundaries, dtype=self.dtype, name="head_conv")(x)

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
+from dsat_jax.models.convolution import convolve_3x3
+
 BATCH_NORM_EPSILON = 1e-5  # PyTorch's
 
 
@@ -86,13 +88,6 @@ def conv1x1(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) 
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init(), name=name)
 
 
-def conv3x3(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) -> nn.Conv:
-    """A 3x3 convolution that keeps the size, padded by 1 on every side."""
-    return nn.Conv(
-        features, (3, 3), padding=1, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init(), name=name
-    )
-
-
 def avg_pool(x: jax.Array, size: int) -> jax.Array:
     """Mean over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
     return _windows(x, size).mean(axis=(2, 4))
@@ -134,10 +129,34 @@ class ConvBlock(nn.Module):
         x = nn.relu(batch_norm(train, "norm_1", self.dtype)(x))
         x = conv1x1(inner, "conv_1", self.dtype)(x)
         x = nn.relu(batch_norm(train, "norm_2", self.dtype)(x))
-        x = conv3x3(inner, "conv_2", self.dtype)(x)
+        x = Conv3x3(inner, dtype=self.dtype, name="conv_2")(x)
         x = nn.relu(batch_norm(train, "norm_3", self.dtype)(x))
         x = conv1x1(self.features, "conv_3", self.dtype)(x)
         return x + shortcut
+
+
+class Conv3x3(nn.Module):
+    """A 3x3 convolution that keeps the size, padded by 1 on every side.
+
+    Attributes:
+      features: channels of the output.
+      use_bias: whether to add a bias.
+      dtype: compute dtype.
+    """
+
+    features: int
+    use_bias: bool = False
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, height, width, any] -> [batch, height, width, features]."""
+        kernel = self.param("kernel", kernel_init(), (3, 3, x.shape[-1], self.features))
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
+        x = convolve_3x3(x, kernel)
+        if self.use_bias:
+            x = x + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        return x
 
 
 class TransposedConv(nn.Module):

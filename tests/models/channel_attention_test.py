@@ -72,7 +72,10 @@ def test_dropout_is_that_of_the_map_and_so_is_its_gradient(factors):
             reading[:, head, 0, column] = HEADS
             seen = dropping(query, key, reading)[:, :, 0]  # [batch, scales, channels]
             kept[:, head, ..., column] = seen / attention_maps(query, key)[:, head, ..., column]
-        nothing, everything = np.isclose(kept[:, head], 0), np.isclose(kept[:, head], 1 / (1 - rate), rtol=1e-4)
+        nothing, everything = (
+            np.isclose(kept[:, head], 0),
+            np.isclose(kept[:, head], 1 / (1 - rate), rtol=1e-4),
+        )
         assert (nothing ^ everything).all()
         assert 0.15 < nothing.mean() < 0.45
         alone = np.zeros_like(value)

@@ -1,0 +1,38 @@
+import jax
+import numpy as np
+import pytest
+
+from dsat_jax.models import convolution
+
+
+@pytest.fixture
+def cut_into_strips(monkeypatch):
+    monkeypatch.setattr(convolution, "_CACHED_VALUES", 0)
+
+
+@pytest.mark.usefixtures("cut_into_strips")
+def test_gradients_in_strips_are_those_of_the_sums_written_out():
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, 4, 6, 3)), rng.normal(size=(3, 3, 3, 5))
+    gradient = rng.normal(size=(2, 4, 6, 5))
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    of_kernel, of_padded = np.zeros_like(kernel), np.zeros_like(padded)
+    for row, column in np.ndindex(3, 3):
+        window = np.s_[:, row : row + 4, column : column + 6]
+        of_kernel[row, column] = np.einsum("bhwc,bhwd->cd", padded[window], gradient)
+        of_padded[window] += gradient @ kernel[row, column].T
+
+    arguments = [np.float32(array) for array in (x, kernel)]
+    _, backward = jax.vjp(convolution.convolve_3x3, *arguments)
+    ours = backward(np.float32(gradient))
+    np.testing.assert_allclose(ours[0], of_padded[:, 1:-1, 1:-1], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours[1], of_kernel, rtol=0, atol=1e-4)
+
+
+@pytest.mark.usefixtures("cut_into_strips")
+def test_bfloat16_keeps_its_type():
+    x = jax.numpy.ones((1, 4, 4, 2), jax.numpy.bfloat16)
+    kernel = jax.numpy.ones((3, 3, 2, 3), jax.numpy.bfloat16)
+    out, backward = jax.vjp(convolution.convolve_3x3, x, kernel)
+    of_x, of_kernel = backward(out)
+    assert out.dtype == of_x.dtype == of_kernel.dtype == jax.numpy.bfloat16
