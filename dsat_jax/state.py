@@ -1,5 +1,6 @@
 """The state of a training run, and the table of its parameters."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,10 +55,14 @@ def create(
     )
 
 
+@functools.lru_cache(maxsize=8)
 def template(
     mesh: Mesh, model: nn.Module, optimizer: optax.GradientTransformation, input_size: int
 ) -> TrainState:
-    """The shapes, types and shardings of a state on a mesh, without its arrays; for the arguments see `create`."""
+    """The shapes, types and shardings of a state on a mesh, without its arrays; for the arguments see `create`.
+
+    It is kept: tracing an initialisation takes as long as tracing a step.
+    """
     abstract = jax.eval_shape(lambda: create(model, optimizer, input_size, jax.random.key(0)))
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),

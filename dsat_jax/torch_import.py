@@ -1,7 +1,7 @@
 """Weights that PyTorch trained as Flax variables: the released DSAT, and the ImageNet weights of backbones.
 
 Each array of a Flax network says by its path which PyTorch entries it is made of (`dsat_jax.torch_names`). Where
-it stacks the parameters of all scales or heads, its leading axes count them.
+it stacks the parameters of all hourglasses, scales or heads, its leading axes count them.
 """
 
 import itertools
@@ -115,11 +115,11 @@ def torch_entries(
       PyTorch's name, and the index of its part in the array, () where it fills the whole of it.
     """
     name = names.translate(path)
-    counters = re.findall("{(scale|head)}", name)
+    counters = re.findall("{(stack|scale|head)}", name)
     for index in itertools.product(*map(range, shape[: len(counters)])):
-        counted = {"scale": 0, "head": 0} | dict(zip(counters, index, strict=True))
-        # PyTorch counts its scales from 1 and its heads from 0.
-        yield name.format(scale=counted["scale"] + 1, head=counted["head"]), index
+        counted = dict(zip(counters, index, strict=True))
+        # PyTorch counts its heads from 0, but its hourglasses and scales from 1.
+        yield name.format(**{counter: i + (counter != "head") for counter, i in counted.items()}), index
 
 
 def to_flax_layout(name: str, array: np.ndarray, axes: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 A table translates the path of a Flax array, with '/' between its pieces, from left to right: a pattern, a regular
 expression for one or more whole pieces, and what PyTorch has in their place. That is a text, where '' adds
 nothing, or a function of the numbers in the pattern's groups; texts are joined with '.'. Where the Flax network
-stacks the parameters of several scales or heads in one array, the text has a {scale} or {head}.
+stacks the parameters of several hourglasses, scales or heads in one array, the text has a {stack}, {scale} or {head}.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class TorchNames:
     dropped: tuple[str, ...] = ()
 
     def translate(self, path: tuple[str, ...]) -> str:
-        """PyTorch's name for a Flax array, perhaps with {scale} and {head} in it.
+        """PyTorch's name for a Flax array, perhaps with {stack}, {scale} and {head} in it.
 
         Args:
           path: of the array in the variables, for example ('params', 'stem_conv', 'kernel').
@@ -66,7 +66,7 @@ DSAT = TorchNames(
         "stem_conv": "conv1",
         "stem_block_1": "conv2",
         "stem_block_2": "conv3",
-        "hourglass_([0-9]+)": lambda n: f"conv4_{n}",
+        "hourglasses": "conv4_{stack}",
         "head_block": "conv5",
         "head_upsample": "Upsample.upsample",
         "head_conv": "conv6",

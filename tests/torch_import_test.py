@@ -40,7 +40,7 @@ def torch():
 
 def test_layouts(state, golden_file):
     params = load_torch_dsat(golden_file("weights.npz"), template())["params"]
-    hourglass = params["hourglass_2"]
+    hourglass = jax.tree.map(lambda stacked: stacked[1], params["hourglasses"])
     transformer = hourglass["channel_transformer"]
     attention = transformer["encoder"]["block_3"]["attention"]
     for array, name, transposed in [
@@ -80,7 +80,7 @@ def test_every_misfit_is_named_in_one_error(tmp_path, state):
     assert str(path) in first
     assert sorted(line.strip() for line in problems) == [
         "missing: conv2.bn1.running_var (for batch_stats/stem_block_1/norm_1/var)",
-        "missing: conv4_1.mtc.encoder.layer.0.channel_attn.query2.3.weight (for params/hourglass_1/"
+        "missing: conv4_1.mtc.encoder.layer.0.channel_attn.query2.3.weight (for params/hourglasses/"
         "channel_transformer/encoder/block_1/attention/query)",
         "unused: conv7.weight",
         "wrong shape: conv6.weight is (3, 3, 16, 12) in Flax's layout, expected (3, 3, 16, 13)",

@@ -12,15 +12,16 @@ What is left is softmax attention over channels, whose backward pass makes the m
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 INSTANCE_NORM_EPSILON = 1e-5
-# Maps of this many scores stay in a processor's cache; an accelerator takes all of them at once.
-_CACHED_SCORES = 2**20
+# Maps of a face with this many scores are taken one after the other on a CPU, to stay in its cache. It is not the
+# batch that decides: an exported network has any.
+_CACHED_SCORES = 2**18
 
 
 def attend(
@@ -44,20 +45,12 @@ def attend(
     Returns:
       [batch, scales, tokens, channels], of the type of the value.
     """
-    batch, heads, scales, tokens, channels = query.shape
-    wide = key.shape[-1]
+    heads, scales = query.shape[1:3]
     query, key = _normalised(query, key)
-    pieces = heads * scales  # maps that are computed one after the other
-    query = query.transpose(1, 2, 0, 4, 3).reshape(pieces, batch, channels, tokens)
-    key, value = (  # [pieces, batch, tokens, wide]
-        jnp.broadcast_to(x.swapaxes(0, 1)[:, None], (heads, scales, batch, tokens, wide)).reshape(
-            pieces, batch, tokens, wide
-        )
-        for x in (key, value)
-    )
-    seeds = None if dropout == 0 else jax.random.split(dropout_key, pieces)
-    context = _attend(round(256 * dropout) / 256, query.astype(value.dtype), key, value, seeds)
-    context = context.reshape(heads, scales, batch, channels, tokens)
+    query = query.transpose(1, 2, 0, 4, 3)  # [heads, scales, batch, channels, tokens]
+    key, value = key.swapaxes(0, 1), value.swapaxes(0, 1)  # [heads, batch, tokens, wide]
+    seeds = None if dropout == 0 else jax.random.split(dropout_key, (heads, scales))
+    context = _attend(round(256 * dropout) / 256, query, key, value, seeds)
     return context.mean(axis=0).transpose(1, 0, 3, 2).astype(value.dtype)
 
 
@@ -68,7 +61,7 @@ def _normalised(query: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]
     k0.Q.k0 + q0.K.q0 + tr(Q K), where Q and K are the covariances of q' and k': the three parts are orthogonal.
     """
     dtype, channels, wide = key.dtype, query.shape[-1], key.shape[-1]
-    query, key = query.astype(jnp.float32), key.astype(jnp.float32)
+    query, key = query.astype(_precise(dtype)), key.astype(_precise(dtype))
     query_mean, key_mean = query.mean(axis=-1), key.mean(axis=-1)  # [B, H, S, T], [B, H, T]
     centred = query - query_mean[..., None]
     key = key - key_mean[..., None]
@@ -89,44 +82,68 @@ def _normalised(query: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]
 def _attend(
     dropout: float, query: jax.Array, key: jax.Array, value: jax.Array, seeds: jax.Array | None
 ) -> jax.Array:
-    """softmax(query key) value for each piece.
+    """softmax(query key) value for each head and scale.
 
     Args:
       dropout: share of the map.
-      query: [pieces, batch, rows, tokens].
-      key: [pieces, batch, tokens, wide].
-      value: [pieces, batch, tokens, wide].
-      seeds: random keys [pieces], or None without dropout.
+      query: [heads, scales, batch, rows, tokens].
+      key: [heads, batch, tokens, wide].
+      value: [heads, batch, tokens, wide].
+      seeds: random keys [heads, scales], or None without dropout.
 
     Returns:
-      float32 [pieces, batch, rows, tokens].
+      float32 [heads, scales, batch, rows, tokens].
     """
     return _attend_forward(dropout, query, key, value, seeds)[0]
 
 
-def _attend_forward(dropout: float, *arguments: Any) -> tuple[jax.Array, tuple[Any, ...]]:
-    context, normaliser = _each(functools.partial(_piece_forward, dropout), arguments)
-    return context, (*arguments, context, normaliser)
+def _attend_forward(
+    dropout: float, query: jax.Array, key: jax.Array, value: jax.Array, seeds: jax.Array | None
+) -> tuple[jax.Array, tuple[Any, ...]]:
+    def of_head(query: jax.Array, key: jax.Array, value: jax.Array, seeds: jax.Array | None) -> Any:
+        piece = functools.partial(_piece_forward, dropout, key, value)
+        return over(piece, (query, seeds))
+
+    over = _loop(query, key)
+    context, normaliser = over(of_head, (query, key, value, seeds))
+    return context, (query, key, value, seeds, context, normaliser)
 
 
-def _attend_backward(dropout: float, kept: tuple[Any, ...], gradient: jax.Array) -> tuple[Any, ...]:
-    return (*_each(functools.partial(_piece_backward, dropout), (*kept, gradient)), None)
+def _attend_backward(
+    dropout: float, kept: tuple[Any, ...], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, None]:
+    def of_head(query: jax.Array, key: jax.Array, value: jax.Array, *of_scales: Any) -> Any:
+        piece = functools.partial(_piece_backward, dropout, key, value)
+        of_query, of_key, of_value = over(piece, (query, *of_scales))
+        return of_query, of_key.sum(axis=0), of_value.sum(axis=0)
+
+    query, key, value, *of_scales = kept
+    over = _loop(query, key)
+    of_query, of_key, of_value = over(of_head, (query, key, value, *of_scales, gradient))
+    return of_query.astype(query.dtype), of_key.astype(key.dtype), of_value.astype(value.dtype), None
 
 
 _attend.defvjp(_attend_forward, _attend_backward)
 
 
-def _each(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-    """The function of every piece: one after the other where a processor's cache has room for one only."""
-    query, key = arguments[:2]
-    scores = query.shape[0] * query.shape[1] * query.shape[2] * key.shape[-1]
-    if jax.default_backend() == "cpu" and scores > _CACHED_SCORES:
-        return jax.lax.map(lambda piece: function(*piece), arguments)
-    return jax.vmap(function)(*arguments)
+def _loop(query: jax.Array, key: jax.Array) -> Callable[[Callable[..., Any], tuple[Any, ...]], Any]:
+    """How to take a function over the leading axis of its arguments: on a CPU one by one, where maps are large."""
+    heads, scales, _, channels, _ = query.shape
+    large = heads * scales * channels * key.shape[-1] > _CACHED_SCORES
+
+    def over(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        def one_by_one(*arguments: Any) -> Any:
+            return jax.lax.map(lambda one: function(*one), arguments)
+
+        if not large:
+            return jax.vmap(function)(*arguments)
+        return jax.lax.platform_dependent(*arguments, cpu=one_by_one, default=jax.vmap(function))
+
+    return over
 
 
 def _piece_forward(
-    dropout: float, query: jax.Array, key: jax.Array, value: jax.Array, seed: jax.Array | None
+    dropout: float, key: jax.Array, value: jax.Array, query: jax.Array, seed: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
     """The context [batch, rows, tokens], and the logarithm of each row's sum of exponentials [batch, rows, 1]."""
     scores = _product("brt,btd->brd", query, key)
@@ -139,15 +156,15 @@ def _piece_forward(
 
 def _piece_backward(
     dropout: float,
-    query: jax.Array,
     key: jax.Array,
     value: jax.Array,
+    query: jax.Array,
     seed: jax.Array | None,
     context: jax.Array,
     normaliser: jax.Array,
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The gradients of query, key and value.
+    """The gradients of query, key and value, float32.
 
     Softmax's gradient needs the sum of attention x its gradient over a row, which is that of context x its gradient.
     """
@@ -160,10 +177,16 @@ def _piece_backward(
     of_value = _product("brt,brd->btd", gradient.astype(dtype), dropped)
     of_key = _product("brt,brd->btd", query, of_scores)
     of_query = _product("brd,btd->brt", of_scores, key)
-    return of_query.astype(dtype), of_key.astype(dtype), of_value.astype(dtype)
+    return of_query, of_key, of_value
 
 
-_product = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
+def _precise(dtype: jnp.dtype) -> jnp.dtype:
+    """What sums and exponentials are computed in: float32 at least."""
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def _product(subscripts: str, left: jax.Array, right: jax.Array) -> jax.Array:
+    return jnp.einsum(subscripts, left, right, preferred_element_type=_precise(left.dtype))
 
 
 def _dropped(x: jax.Array, dropout: float, seed: jax.Array | None) -> jax.Array:

@@ -82,8 +82,15 @@ class DSAT(nn.Module):
             attention_dropout=self.attention_dropout,
         )
         hourglass = rematerialised(Hourglass) if self.rematerialise else Hourglass
-        for i in range(self.stacks):
-            x = hourglass(transformer, self.dtype, name=f"hourglass_{i + 1}")(x, train)
+        if self.stacks:
+            # One hourglass is traced and compiled, whatever their number; their parameters have a leading axis.
+            x, _ = nn.scan(
+                lambda module, x: (module(x, train), None),
+                variable_axes={"params": 0, "batch_stats": 0},
+                split_rngs={"params": True, "dropout": True},
+                length=self.stacks,
+                check_constancy_invariants=False,  # the check would trace it once more
+            )(hourglass(transformer, self.dtype, name="hourglasses"), x)
         heatmaps = self._head(x, train).astype(jnp.float32)
         stride = images.shape[1] // heatmaps.shape[1]
         points = to_input_pixels(soft_argmax(heatmaps[..., : self.num_points]), stride)

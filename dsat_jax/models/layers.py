@@ -6,6 +6,7 @@ what the products are computed in.
 
 import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from flax.linen.dtypes import promote_dtype
 from dsat_jax.models.convolution import convolve_3x3
 
 BATCH_NORM_EPSILON = 1e-5  # PyTorch's
+BATCH_NORM_MOMENTUM = 0.9  # PyTorch's 0.1
 
 
 def kernel_init(batch_axis: Sequence[int] = ()) -> nn.initializers.Initializer:
@@ -47,7 +49,7 @@ def batch_norm(train: bool, name: str, dtype: jnp.dtype, axis: int | Sequence[in
     return nn.BatchNorm(
         use_running_average=not train,
         axis=axis,
-        momentum=0.9,
+        momentum=BATCH_NORM_MOMENTUM,
         epsilon=BATCH_NORM_EPSILON,
         dtype=dtype,
         name=name,
@@ -104,6 +106,77 @@ def _windows(x: jax.Array, size: int) -> jax.Array:
     return x.reshape(batch, height // size, size, width // size, size, channels)
 
 
+class NormRelu(nn.Module):
+    """BatchNorm and ReLU in one, with the parameters and statistics, and their names, of `batch_norm`.
+
+    Its backward pass needs the input alone: neither the normalised values nor the mask of the ReLU are kept.
+
+    Attributes:
+      dtype: of the output; statistics are float32.
+    """
+
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[..., channels] -> the same shape."""
+        shape = x.shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        var = self.variable("batch_stats", "var", jnp.ones, shape)
+        if not train:
+            factor = scale * jax.lax.rsqrt(var.value + BATCH_NORM_EPSILON)
+            return nn.relu((x - mean.value) * factor + bias).astype(self.dtype)
+        out, batch_mean, batch_var = batch_norm_relu(x, scale, bias)
+        if not self.is_initializing():
+            mean.value = BATCH_NORM_MOMENTUM * mean.value + (1 - BATCH_NORM_MOMENTUM) * batch_mean
+            var.value = BATCH_NORM_MOMENTUM * var.value + (1 - BATCH_NORM_MOMENTUM) * batch_var
+        return out.astype(self.dtype)
+
+
+@jax.custom_vjp
+def batch_norm_relu(
+    x: jax.Array, scale: jax.Array, bias: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """relu(scale (x - mean) / sqrt(var + epsilon) + bias) with the statistics of the batch.
+
+    Args:
+      x: [..., channels].
+      scale: float32 [channels].
+      bias: float32 [channels].
+
+    Returns:
+      like x, at least float32; and mean and biased variance [channels], through which no gradient goes.
+    """
+    return _batch_norm_relu_forward(x, scale, bias)[0]
+
+
+def _batch_norm_relu_forward(x: jax.Array, scale: jax.Array, bias: jax.Array) -> tuple[Any, Any]:
+    values = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    axes = range(x.ndim - 1)
+    mean = values.mean(axis=axes)
+    var = jnp.maximum((values**2).mean(axis=axes) - mean**2, 0.0)
+    inverse = jax.lax.rsqrt(var + BATCH_NORM_EPSILON)
+    out = nn.relu((values - mean) * (inverse * scale) + bias)
+    return (out, mean, var), (x, scale, bias, mean, inverse)
+
+
+def _batch_norm_relu_backward(kept: Any, gradients: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Ioffe and Szegedy 2015, section 3, in terms of the normalised values."""
+    x, scale, bias, mean, inverse = kept
+    axes, count = range(x.ndim - 1), x.size // x.shape[-1]
+    normalised = (x.astype(mean.dtype) - mean) * inverse
+    gradient = jnp.where(normalised * scale + bias > 0, gradients[0], 0.0)
+    of_bias = gradient.sum(axis=axes)
+    of_scale = (gradient * normalised).sum(axis=axes)
+    of_x = (inverse * scale) * (gradient - of_bias / count - normalised * (of_scale / count))
+    return of_x.astype(x.dtype), of_scale, of_bias
+
+
+batch_norm_relu.defvjp(_batch_norm_relu_forward, _batch_norm_relu_backward)
+
+
 class ConvBlock(nn.Module):
     """Pre-activation bottleneck: BN-ReLU-1x1, BN-ReLU-3x3, BN-ReLU-1x1, plus a shortcut.
 
@@ -124,13 +197,13 @@ class ConvBlock(nn.Module):
         inner = self.features // 2
         shortcut = x
         if x.shape[-1] != self.features:
-            shortcut = nn.relu(batch_norm(train, "shortcut_norm", self.dtype)(x))
+            shortcut = NormRelu(self.dtype, name="shortcut_norm")(x, train)
             shortcut = conv1x1(self.features, "shortcut_conv", self.dtype)(shortcut)
-        x = nn.relu(batch_norm(train, "norm_1", self.dtype)(x))
+        x = NormRelu(self.dtype, name="norm_1")(x, train)
         x = conv1x1(inner, "conv_1", self.dtype)(x)
-        x = nn.relu(batch_norm(train, "norm_2", self.dtype)(x))
+        x = NormRelu(self.dtype, name="norm_2")(x, train)
         x = Conv3x3(inner, dtype=self.dtype, name="conv_2")(x)
-        x = nn.relu(batch_norm(train, "norm_3", self.dtype)(x))
+        x = NormRelu(self.dtype, name="norm_3")(x, train)
         x = conv1x1(self.features, "conv_3", self.dtype)(x)
         return x + shortcut
 

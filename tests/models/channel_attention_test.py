@@ -40,7 +40,7 @@ def gradients(function, factors):
     return jax.grad(lambda factors: (function(*factors) * weights).sum())(factors)
 
 
-@pytest.fixture(params=[2**20, 0], ids=["at once", "one after the other"])
+@pytest.fixture(params=[2**18, 0], ids=["at once", "one after the other"])
 def cached_scores(request, monkeypatch):
     """Both ways to go through the maps."""
     monkeypatch.setattr(channel_attention, "_CACHED_SCORES", request.param)

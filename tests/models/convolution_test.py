@@ -5,13 +5,9 @@ import pytest
 from dsat_jax.models import convolution
 
 
-@pytest.fixture
-def cut_into_strips(monkeypatch):
-    monkeypatch.setattr(convolution, "_CACHED_VALUES", 0)
-
-
-@pytest.mark.usefixtures("cut_into_strips")
-def test_gradients_in_strips_are_those_of_the_sums_written_out():
+@pytest.mark.parametrize("cached_values", [2**18, 72, 0], ids=["whole", "two rows", "one row"])
+def test_gradients_are_those_of_the_sums_written_out(monkeypatch, cached_values):
+    monkeypatch.setattr(convolution, "_CACHED_VALUES", cached_values)
     rng = np.random.default_rng(0)
     x, kernel = rng.normal(size=(2, 4, 6, 3)), rng.normal(size=(3, 3, 3, 5))
     gradient = rng.normal(size=(2, 4, 6, 5))
@@ -29,7 +25,6 @@ def test_gradients_in_strips_are_those_of_the_sums_written_out():
     np.testing.assert_allclose(ours[1], of_kernel, rtol=0, atol=1e-4)
 
 
-@pytest.mark.usefixtures("cut_into_strips")
 def test_bfloat16_keeps_its_type():
     x = jax.numpy.ones((1, 4, 4, 2), jax.numpy.bfloat16)
     kernel = jax.numpy.ones((3, 3, 2, 3), jax.numpy.bfloat16)

@@ -14,7 +14,8 @@ def recorded(golden, module: str, side: str, count: int = 4) -> list[jax.Array]:
 
 @pytest.fixture
 def transformer_variables(golden_variables) -> dict:
-    return {kind: tree["hourglass_1"]["channel_transformer"] for kind, tree in golden_variables.items()}
+    stacked = {kind: tree["hourglasses"]["channel_transformer"] for kind, tree in golden_variables.items()}
+    return jax.tree.map(lambda leaf: leaf[0], stacked)
 
 
 def test_channel_transformer_matches_the_released_network(golden, transformer_variables):

@@ -13,7 +13,8 @@ TRANSFORMER = functools.partial(ChannelTransformer, layers=1, heads=2)
 
 def test_matches_the_released_network(golden, golden_variables):
     hourglass = Hourglass(functools.partial(ChannelTransformer, layers=3, heads=4))
-    variables = {kind: tree["hourglass_1"] for kind, tree in golden_variables.items()}
+    stacked = {kind: tree["hourglasses"] for kind, tree in golden_variables.items()}
+    variables = jax.tree.map(lambda leaf: leaf[0], stacked)
     # The recorded hourglass stands behind the gate, so that its input is the gated map.
     out = jax.jit(functools.partial(hourglass.apply, train=False))(variables, golden["eval/hourglass_1/in0"])
     np.testing.assert_allclose(out, golden["eval/hourglass_1/out0"], rtol=0, atol=1e-4)
