@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from dsat_jax import command_line
+from dsat_jax import command_line, large_pages
 
 INTERRUPTED = 130  # exit code, the shell's custom
 STOPPED = 75  # exit code of a run that was asked to stop and can go on (EX_TEMPFAIL)
@@ -208,4 +208,5 @@ _MODE = flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
 
 
 if __name__ == "__main__":
+    large_pages.ensure()
     app.run(main, flags_parser=command_line.parse)

@@ -27,6 +27,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dsat_jax import datasets, inputs, mesh as meshes, models, optimizer, state
+from dsat_jax.operations import product_operations
 from dsat_jax.training_step import DEVICE_FIELDS, make_training_step
 
 _LEAST_SECONDS = 3.0  # of each measurement, and
@@ -43,7 +44,7 @@ class Figure:
       name: what.
       seconds: of one round, the median.
       images: in a round; 0 where there are none.
-      flops: of a round, two for each multiply-add, by XLA's analysis; None where nothing is computed on the device.
+      flops: of the products in a round, two for each multiply-add; None where nothing is computed on the device.
       share: of the machine's rate of matrix products of the same type; None as `flops`.
     """
 
@@ -131,16 +132,19 @@ def _use_cache(folder: str | None) -> None:
 
 def _compile(
     name: str, make: Callable[[], Any], arguments: Sequence[Any]
-) -> tuple[jax.stages.Compiled, float, list[Figure]]:
-    """A jitted function compiled for arguments, its operations, and how long that took, cold and from the cache."""
+) -> tuple[jax.stages.Compiled, list[Figure]]:
+    """A jitted function compiled for arguments, and how long that took, cold and from the cache."""
     figures = []
     for way in ("cold", "cached"):
         jax.clear_caches()
         started = time.perf_counter()
-        lowered = make().lower(*arguments)
-        compiled = lowered.compile()
+        compiled = make().lower(*arguments).compile()
         figures.append(Figure(f"compile {name}, {way}", time.perf_counter() - started))
-    return compiled, lowered.cost_analysis()["flops"], figures
+    return compiled, figures
+
+
+def _forward_operations(model: nn.Module, variables: Any, images: Any) -> int:
+    return product_operations(functools.partial(model.apply, train=False), variables, images)
 
 
 def _computing(name: str, work: Callable[[], Any], images: int, flops: float, rate: float) -> Figure:
@@ -157,9 +161,10 @@ def _forward_figures(model: nn.Module, config: ConfigDict, mesh: Mesh, rate: flo
         shape = (meshes.spread(batch_size), config.input.size, config.input.size, 3)
         images = jax.device_put(np.zeros(shape, np.float32), meshes.split_batch(mesh))
         name = f"forward of {shape[0]}"
-        compiled, flops, compilation = _compile(
+        compiled, compilation = _compile(
             name, lambda: jax.jit(functools.partial(model.apply, train=False)), (variables, images)
         )
+        flops = _forward_operations(model, variables, images)
         run = functools.partial(compiled, variables, images)
         figures += [*compilation, _computing(name, run, shape[0], flops, rate)]
     return figures
@@ -178,11 +183,15 @@ def _training_figures(
             return meshes.place_batch({name: batch[name] for name in DEVICE_FIELDS}, mesh)
 
         placed, count = next_batch(), config.train.batch_size
-        step, flops, figures = _compile(
+        step, figures = _compile(
             f"training step of {count}",
             lambda: make_training_step(model, transform, config, mesh),
             (current, placed),
         )
+
+        # Three times the forward pass, as everybody counts; what is computed anew to save memory does not count.
+        images = jax.ShapeDtypeStruct(placed["image"].shape, jnp.float32)
+        flops = 3 * _forward_operations(model, current.ema, images)
 
         def take(batch: dict[str, jax.Array]) -> Any:
             nonlocal current

@@ -1,0 +1,69 @@
+"""Operations of the products in a computation: what a network costs, whatever the compiler makes of it.
+
+XLA's own analysis of a program counts the body of a loop once, and the hourglasses are one.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+from jax.extend import core
+
+
+def product_operations(function: Callable[..., Any], *arguments: Any) -> int:
+    """Operations of all matrix products and convolutions, two for each multiply-add.
+
+    Args:
+      function: anything that JAX can trace. The body of a `while` loop must have no products: how often it runs is
+        not known; of the branches of a condition the costliest counts.
+      *arguments: arrays, or their abstract form.
+
+    Raises:
+      ValueError: if there are products in a `while` loop.
+    """
+    return _of_jaxpr(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def _of_jaxpr(jaxpr: core.Jaxpr) -> int:
+    return sum(_of_equation(equation) for equation in jaxpr.eqns)
+
+
+def _of_equation(equation: core.JaxprEqn) -> int:
+    name = equation.primitive.name
+    if name == "dot_general":
+        return _of_product(equation)
+    if name == "conv_general_dilated":
+        return _of_convolution(equation)
+    inner = [_of_jaxpr(jaxpr) for jaxpr in _inner(equation)]
+    if name == "scan":
+        return equation.params["length"] * sum(inner)
+    if name == "cond":
+        return max(inner)
+    if name == "while" and sum(inner):
+        raise ValueError("products in a while loop cannot be counted: nobody knows how often it runs")
+    return sum(inner)
+
+
+def _of_product(equation: core.JaxprEqn) -> int:
+    (contracted, _), _ = equation.params["dimension_numbers"]
+    left = equation.invars[0].aval.shape
+    return 2 * equation.outvars[0].aval.size * math.prod(left[axis] for axis in contracted)
+
+
+def _of_convolution(equation: core.JaxprEqn) -> int:
+    """An element of the output takes as many multiply-adds as the kernel has elements for its channel."""
+    kernel = equation.invars[1].aval
+    outputs = kernel.shape[equation.params["dimension_numbers"].rhs_spec[0]]
+    return 2 * equation.outvars[0].aval.size * kernel.size // outputs
+
+
+def _inner(equation: core.JaxprEqn) -> Iterator[core.Jaxpr]:
+    """The computations inside an equation: bodies of loops, branches, functions."""
+    for value in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
+        if _is_jaxpr(value):
+            yield getattr(value, "jaxpr", value)
+
+
+def _is_jaxpr(value: Any) -> bool:
+    return isinstance(value, core.Jaxpr | core.ClosedJaxpr)
