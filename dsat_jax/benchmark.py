@@ -26,7 +26,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from dsat_jax import datasets, inputs, mesh as meshes, models, optimizer, state
+from dsat_jax import datasets, inputs, mesh as meshes, models, objective, optimizer, schemes, state
 from dsat_jax.operations import product_operations
 from dsat_jax.training_step import DEVICE_FIELDS, make_training_step
 
@@ -188,7 +188,6 @@ def _training_figures(
             lambda: make_training_step(model, transform, config, mesh),
             (current, placed),
         )
-
         # Three times the forward pass, as everybody counts; what is computed anew to save memory does not count.
         images = jax.ShapeDtypeStruct(placed["image"].shape, jnp.float32)
         flops = 3 * _forward_operations(model, current.ema, images)
@@ -202,6 +201,9 @@ def _training_figures(
         figures.append(
             _computing(f"reader and step of {count}", lambda: take(next_batch()), count, flops, rate)
         )
+    if config.loss.heatmap > 0:
+        predicted = jax.eval_shape(functools.partial(model.apply, train=False), current.ema, images)
+        figures += _target_figures(config, predicted.heatmaps)
     return figures, _memory(step)
 
 
@@ -213,6 +215,15 @@ def _memory(step: jax.stages.Compiled) -> dict[str, float]:
         "beside_them": analysed.temp_size_in_bytes / 2**30,
         "host_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
+
+
+def _target_figures(config: ConfigDict, heatmaps: jax.ShapeDtypeStruct) -> list[Figure]:
+    """The drawing of a batch's target maps to arrays; inside the training step it is part of the loss."""
+    scheme = schemes.find(config.data.scheme)
+    points = np.full((heatmaps.shape[0], scheme.num_points, 2), config.input.size / 2, np.float32)
+    draw = jax.jit(lambda points: objective.heatmap_targets(heatmaps, points, config, scheme))
+    count = heatmaps.shape[0]
+    return [Figure(f"targets of {count}", median_seconds(lambda: draw(points)), count)]
 
 
 def _input_figures(config: ConfigDict, source: Sequence[Any]) -> list[Figure]:

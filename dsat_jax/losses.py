@@ -4,7 +4,7 @@ Coordinate penalties are elementwise functions of a difference in pixels of the 
 sums one over landmarks and axes and averages it over faces.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -93,18 +93,24 @@ def coordinate_loss(
     return per_face.sum() / jnp.maximum((known > 0).sum(), 1)
 
 
-def heatmap_loss(heatmaps: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
+def heatmap_loss(heatmaps: jax.Array, targets: Sequence[jax.Array], weights: jax.Array) -> jax.Array:
     """Mean squared error over all channels (the released code's loss where every weight is 1).
 
     Args:
       heatmaps: [batch, height, width, channels] predicted.
-      targets: the same shape.
+      targets: of the channels in sequence, [batch, height, width, some] each.
       weights: [batch, channels], 0 where a channel's target is unknown.
 
     Returns:
       float32 scalar.
     """
-    # As in `coordinate_loss`: an unknown target may hold anything.
-    difference = jnp.where(weights[:, None, None] > 0, heatmaps.astype(jnp.float32) - targets, 0.0)
-    per_channel = jnp.square(difference).mean(axis=(1, 2))  # [batch, channels]
-    return (per_channel * weights).sum() / jnp.maximum(weights.sum(), 1.0)
+    first, total = 0, jnp.zeros(())
+    for target in targets:
+        channels = slice(first, first + target.shape[-1])
+        first = channels.stop
+        weight = weights[:, channels]
+        # As in `coordinate_loss`: an unknown target may hold anything.
+        known = weight[:, None, None] > 0
+        difference = jnp.where(known, heatmaps[..., channels].astype(jnp.float32) - target, 0.0)
+        total += (jnp.square(difference).mean(axis=(1, 2)) * weight).sum()
+    return total / jnp.maximum(weights.sum(), 1.0)

@@ -65,14 +65,35 @@ def _heatmap_part(
 ) -> jax.Array:
     if prediction.heatmaps is None:
         raise ValueError("config.loss.heatmap is positive, but the model predicts no heatmaps")
-    channels = prediction.heatmaps.shape[-1]
-    boundaries = scheme.boundaries if channels > scheme.num_points else ()
-    rendered = targets.render(
+    rendered = heatmap_targets(prediction.heatmaps, points, config, scheme)
+    boundaries = _boundaries(prediction.heatmaps, scheme)
+    return losses.heatmap_loss(prediction.heatmaps, rendered, targets.channel_weights(weights, boundaries))
+
+
+def heatmap_targets(
+    heatmaps: jax.Array | jax.ShapeDtypeStruct, points: jax.Array, config: ConfigDict, scheme: Scheme
+) -> tuple[jax.Array, ...]:
+    """What predicted heatmaps shall be.
+
+    Args:
+      heatmaps: [batch, size, size, channels]; only their shape counts.
+      points: [batch, points, 2] labels, input pixels.
+      config: the run's configuration.
+      scheme: of the landmarks.
+
+    Returns:
+      The maps of the landmarks, and those of the boundaries if boundaries are predicted; see `targets.render`.
+    """
+    return targets.render(
         points,
-        boundaries,
+        _boundaries(heatmaps, scheme),
         config.input.size,
-        prediction.heatmaps.shape[1],
+        heatmaps.shape[1],
         config.loss.sigma,
         config.loss.truncate,
     )
-    return losses.heatmap_loss(prediction.heatmaps, rendered, targets.channel_weights(weights, boundaries))
+
+
+def _boundaries(heatmaps: jax.Array | jax.ShapeDtypeStruct, scheme: Scheme) -> tuple[tuple[int, ...], ...]:
+    """Those that have channels, after the landmarks'."""
+    return scheme.boundaries if heatmaps.shape[-1] > scheme.num_points else ()

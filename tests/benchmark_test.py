@@ -29,6 +29,7 @@ def test_a_configuration_is_measured(tiny_dataset, tmp_path, capsys, monkeypatch
     assert figures["forward of 4"]["flops"] == 4 * figures["forward of 1"]["flops"]
     step = figures["training step of 4"]
     assert step["flops"] == 3 * figures["forward of 4"]["flops"]  # forward, and twice that backward
+    assert figures["targets of 4"]["images"] == 4
     rate = 1e9 * found["matrix_products_gflops"]["float32"]
     assert step["share"] == pytest.approx(step["flops"] / step["seconds"] / rate)
     sent = 32 * 32 * 3 + 98 * (8 + 4) + 1

@@ -94,8 +94,11 @@ def test_unknown_points_take_no_part_even_if_they_are_nan():
 def test_heatmap_loss_is_the_mean_square_over_known_channels():
     heatmaps = jnp.zeros((1, 2, 2, 2)).at[0, 0, 0, 0].set(2.0)
     targets = jnp.zeros((1, 2, 2, 2)).at[..., 1].set(jnp.nan)
-    value, slope = jax.value_and_grad(losses.heatmap_loss)(heatmaps, targets, jnp.array([[1.0, 0.0]]))
+    together = jax.value_and_grad(losses.heatmap_loss)(heatmaps, [targets], jnp.array([[1.0, 0.0]]))
+    apart = [targets[..., :1], targets[..., 1:]]
+    value, slope = jax.value_and_grad(losses.heatmap_loss)(heatmaps, apart, jnp.array([[1.0, 0.0]]))
+    jax.tree.map(np.testing.assert_array_equal, together, (value, slope))
     assert value == pytest.approx(1.0)
     assert slope[0, 0, 0, 0] == pytest.approx(1.0)  # 2 * 2 / 4
     assert jnp.isfinite(slope).all()
-    assert losses.heatmap_loss(heatmaps, jnp.zeros((1, 2, 2, 2)), jnp.ones((1, 2))) == pytest.approx(0.5)
+    assert losses.heatmap_loss(heatmaps, [jnp.zeros((1, 2, 2, 2))], jnp.ones((1, 2))) == pytest.approx(0.5)

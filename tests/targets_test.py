@@ -76,23 +76,26 @@ def test_boundaries_of_a_mirrored_face_are_the_mirrored_boundaries(scheme):
 @pytest.mark.parametrize("decoder", ["log_quadratic", "soft_argmax"])
 def test_decoding_the_targets_returns_the_points(scheme, decoder):
     points = np.random.default_rng(0).uniform(12, 115, (2, scheme.num_points, 2)).astype(np.float32)
-    maps = targets.render(jnp.asarray(points), scheme.boundaries, 128, 64, 1.5, truncate=False)
-    assert maps.shape == (2, 64, 64, scheme.num_points + 13)
-    found = decode.DECODERS[decoder](maps[..., : scheme.num_points])
+    landmarks, boundaries = targets.render(
+        jnp.asarray(points), scheme.boundaries, 128, 64, 1.5, truncate=False
+    )
+    assert landmarks.shape == (2, 64, 64, scheme.num_points)
+    assert boundaries.shape == (2, 64, 64, 13)
+    found = decode.DECODERS[decoder](landmarks)
     assert np.abs(found - decode.to_heatmap_pixels(points, 2.0)).max() < 0.05
 
 
 def test_truncated_targets_lose_the_fraction():
     points = jnp.array([[[10.75, 20.25]]])
-    maps = targets.render(points, (), 32, 32, 1.5, truncate=True)
+    (maps,) = targets.render(points, (), 32, 32, 1.5, truncate=True)
     np.testing.assert_allclose(decode.log_quadratic(maps), [[[10.0, 20.0]]], atol=1e-3)
 
 
 def test_points_far_outside_and_nan_free_gradients_do_no_harm():
     points = jnp.array([[[-500.0, 40.0], [10.0, 900.0]]])
-    maps = targets.render(points, ((0, 1),), 32, 32, 3.0, truncate=False)
-    np.testing.assert_allclose(maps[..., :2], 0.0)
-    assert jnp.isfinite(maps).all()
+    landmarks, boundaries = targets.render(points, ((0, 1),), 32, 32, 3.0, truncate=False)
+    np.testing.assert_allclose(landmarks, 0.0)
+    assert jnp.isfinite(boundaries).all()
 
 
 def test_a_boundary_counts_as_much_as_its_least_known_landmark():
