@@ -21,9 +21,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 # The values of each field of a Point, among them that of the reference; the others stay there.
 SWEEPS = {
     "batch_size": (1, 2, 4, 8, 16),
-    "input_size": (32, 64, 96, 128),
+    "input_size": (32, 64, 128),
     "width": (16, 32, 64, 128),
-    "stacks": (1, 2, 3, 4),
+    "stacks": (1, 2, 4),
     "devices": (1, 2, 4, 8),
 }
 

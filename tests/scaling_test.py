@@ -63,7 +63,7 @@ def test_a_dashed_line_goes_through_the_reference(found):
     ax = scaling_picture.figure_of(found).axes[1]
     dashed = ax.lines[0].get_ydata()
     assert dashed[1] == pytest.approx(found["sweeps"]["input_size"][1]["training"])
-    assert dashed[3] == pytest.approx(dashed[1] / 4)  # twice the side, four times the pixels
+    assert dashed[2] == pytest.approx(dashed[1] / 4)  # twice the side, four times the pixels
 
 
 def test_no_text_is_clipped_or_covered_by_another(found):
