@@ -82,7 +82,7 @@ def benchmark(config: ConfigDict, out: pathlib.Path) -> dict[str, Any]:
     figures = [*forward, *training, *_input_figures(config, source)]
     found = {
         "configuration": config.name,
-        "machine": _machine(),
+        "machine": machine(),
         "matrix_products_gflops": {name: value / 1e9 for name, value in rates.items()},
         "memory_gib": memory,
         "figures": [dataclasses.asdict(figure) for figure in figures],
@@ -236,7 +236,8 @@ def _input_figures(config: ConfigDict, source: Sequence[Any]) -> list[Figure]:
     return [Figure(f"reader, {sent / 1e3:.1f} kB per image to the device", seconds, count)]
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What measures: device, number of devices, cores, processor, version of JAX, and the date in UTC."""
     device = jax.devices()[0]
     return {
         "device": device.device_kind,
