@@ -57,7 +57,7 @@ class KeptRecords(Sequence):
         """
         record = self.kept.get(index)
         if record is None:
-            # Two threads may both get here, and decode the same picture twice: a lock would cost every reading more.
+            # Two threads may decode the same picture here, to the same end; a lock would let only one of them decode.
             record = self.source[index]
             record["image"].flags.writeable = False  # all later readings share it
             self.kept[index] = record
