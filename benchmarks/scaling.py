@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import scaling_picture
 from benchmarks.throughput import Point, measure
-from dsat_jax import benchmark, compiled_programs
+from dsat_jax import benchmark, compiled_programs, large_pages
 
 ROOT = pathlib.Path(__file__).parents[1]
 # The values of each field of a Point, among them that of the reference; the others stay there.
@@ -105,4 +105,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    large_pages.ensure()
     main()

@@ -26,7 +26,17 @@ from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from dsat_jax import datasets, inputs, mesh as meshes, models, objective, optimizer, schemes, state
+from dsat_jax import (
+    datasets,
+    decoded_records,
+    inputs,
+    mesh as meshes,
+    models,
+    objective,
+    optimizer,
+    schemes,
+    state,
+)
 from dsat_jax.operations import product_operations
 from dsat_jax.training_step import DEVICE_FIELDS, make_training_step
 
@@ -69,11 +79,13 @@ def benchmark(config: ConfigDict, out: pathlib.Path) -> dict[str, Any]:
       What the file holds.
 
     Raises:
-      ValueError: if the dataset has not been built.
+      ValueError: if the dataset has not been built, or is to be kept in memory and does not fit.
     """
     config = datasets.with_scheme(config)
     mesh, model = meshes.make_mesh(config.mesh.model), models.build_for(config)
     source = datasets.read_split(config, config.data.train)
+    if config.train.keep_decoded:
+        print(decoded_records.planned_memory(source))
     rates = {name: matrix_product_rate(dtype) for name, dtype in models.DTYPES.items()}
     rate = rates[config.model.dtype] * jax.device_count()
     with _cache_of_its_own():
@@ -176,7 +188,7 @@ def _training_figures(
     """The training step alone and with the reader, and what memory it takes, in GiB."""
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     current = state.create_on(mesh, model, transform, config.input.size, config.seed)
-    with contextlib.closing(inputs.training_batches(config, source, 0)) as batches:
+    with _batches(config, source) as batches:
 
         def next_batch() -> dict[str, jax.Array]:
             batch = next(batches)
@@ -229,11 +241,21 @@ def _target_figures(config: ConfigDict, heatmaps: jax.ShapeDtypeStruct) -> list[
 def _input_figures(config: ConfigDict, source: Sequence[Any]) -> list[Figure]:
     """The reader alone: from records to batches on the host."""
     count = config.train.batch_size
-    with contextlib.closing(inputs.training_batches(config, source, 0)) as batches:
+    with _batches(config, source) as batches:
         first = next(batches)
         seconds = median_seconds(lambda: next(batches)["image"])
     sent = sum(first[name].nbytes for name in DEVICE_FIELDS) / count
     return [Figure(f"reader, {sent / 1e3:.1f} kB per image to the device", seconds, count)]
+
+
+@contextlib.contextmanager
+def _batches(config: ConfigDict, source: Sequence[Any]) -> Iterator[Iterator[inputs.Sample]]:
+    """The reader's batches; where it keeps decoded records, those after the first epoch."""
+    with contextlib.closing(inputs.training_batches(config, source, 0)) as batches:
+        if config.train.keep_decoded:
+            for _ in range(-(-len(source) // config.train.batch_size)):
+                next(batches)
+        yield batches
 
 
 def machine() -> dict[str, Any]:

@@ -19,6 +19,7 @@ CHANGEABLE_FIELDS = (
     "evaluate.batch_size",
     "mesh.model",
     "model.rematerialise",
+    "train.keep_decoded",
     "train.log_every",
     "train.not_finite",
     "train.reader_threads",
@@ -119,6 +120,9 @@ def _train() -> ConfigDict:
     train.evaluate_every = 2_000  # evaluates on validation and saves
     train.save_every = 1_000  # saves, to go on from there
     train.reader_threads = 4
+    # Training pictures stay in memory once they are decoded: from the second epoch on the reader only warps them. Every
+    # process comes to hold the whole split; what it takes is said at the start, and refused if it is not there.
+    train.keep_decoded = False
     train.accumulate = (
         1  # parts into which a batch is divided, one after the other on every device, to save memory
     )

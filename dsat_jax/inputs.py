@@ -13,9 +13,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dsat_jax import geometry, schemes
+from dsat_jax.decoded_records import DecodedRecords, KeptRecords
 from dsat_jax.schemes import Scheme
 from dsat_jax.warp import warp
-from tfds_builders.faces import OCCLUDED, UNKNOWN, DamagedRecord, decode_picture
+from tfds_builders.faces import OCCLUDED, UNKNOWN, DamagedRecord
 
 Sample = dict[str, np.ndarray]
 _READ_AHEAD = 8  # batches
@@ -28,7 +29,7 @@ class FaceReader:
     """Turns records into samples.
 
     Attributes:
-      source: records in random access.
+      source: records in random access, their pictures decoded.
       scheme: of their landmarks.
       crop: `config.input`.
       augment: `config.augment`.
@@ -76,7 +77,6 @@ class FaceReader:
     def _sample(
         self, index: int, record: Mapping[str, np.ndarray], jitter: np.ndarray, mirror: bool
     ) -> Sample:
-        image = decode_picture(record["image"], f"record {index} ({record['name'].decode()})")
         crop = geometry.crop_matrix(record["box"], self.crop.size, self.crop.enlarge)
         matrix = geometry.compose(jitter, crop)
         points = geometry.transform_points(matrix, record["landmarks"].astype(np.float64))
@@ -85,7 +85,7 @@ class FaceReader:
             points = points[self.scheme.mirror_permutation]
             weights = weights[self.scheme.mirror_permutation]
         return {
-            "image": warp(image, matrix, self.crop.size),
+            "image": warp(record["image"], matrix, self.crop.size),
             "points": points.astype(np.float32),
             "weights": weights,
             "to_original": geometry.compose(record["to_original"], geometry.invert(matrix)),
@@ -105,8 +105,8 @@ class FaceReader:
         }
 
 
-def _reader(config: ConfigDict, source: Sequence[Mapping[str, np.ndarray]]) -> FaceReader:
-    return FaceReader(source, schemes.find(config.data.scheme), config.input, config.augment)
+def _reader(config: ConfigDict, decoded: Sequence[Mapping[str, np.ndarray]]) -> FaceReader:
+    return FaceReader(decoded, schemes.find(config.data.scheme), config.input, config.augment)
 
 
 def training_batches(
@@ -117,6 +117,9 @@ def training_batches(
     process_count: int = 1,
 ) -> Iterator[Sample]:
     """The endless stream of shuffled, augmented batches, from a step on.
+
+    With `config.train.keep_decoded` the records stay in memory as they are read, decoded, as long as the iterator is
+    there; `decoded_records.planned_memory` tells beforehand whether they fit.
 
     Args:
       config: the run's configuration.
@@ -131,7 +134,8 @@ def training_batches(
       where a position is unknown; to_original float64 [.., 2, 3], input pixels to original pixels; record int32;
       damaged bool.
     """
-    reader = _reader(config, source)
+    decoded = DecodedRecords(source)
+    reader = _reader(config, KeptRecords(decoded) if config.train.keep_decoded else decoded)
     indices = grain.MapDataset.range(len(source)).seed(config.seed).shuffle().repeat(None)
     samples = indices.random_map(reader.training_sample)
     # A process takes consecutive rows, so that the processes' parts, one after the other, are the global batch.
@@ -162,7 +166,7 @@ def evaluation_batches(
       occluded bool [.., points], mask bool [..], False where a row is filling, and the dataset's attributes, bool [..]
       each, if it has any.
     """
-    reader = _reader(config, source)
+    reader = _reader(config, DecodedRecords(source))
     count = len(source)
 
     def sample(index: int) -> Sample:

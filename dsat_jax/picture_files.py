@@ -63,7 +63,7 @@ def decode(data: bytes, upright: bool) -> np.ndarray:
       ValueError: if the data is no picture in one of the formats, an animation, has more than `MOST_PIXELS`, or stops
         short; the message does not name the file.
     """
-    _check_header(data)
+    _checked_size(data)
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -74,8 +74,18 @@ def decode(data: bytes, upright: bool) -> np.ndarray:
     return pixels
 
 
-def _check_header(data: bytes) -> None:
-    """Refuses what cannot be decoded within bounds, without decoding it."""
+def decoded_bytes(data: bytes) -> int:
+    """How large the array is that `decode` makes of a picture, by its header alone.
+
+    Raises:
+      ValueError: as `decode`, as far as the header tells.
+    """
+    width, height = _checked_size(data)
+    return width * height * 3
+
+
+def _checked_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture; refuses what cannot be decoded within bounds, without decoding it."""
     name, header = _read_header(data)
     width, height = header.size
     if width * height > MOST_PIXELS:
@@ -84,6 +94,7 @@ def _check_header(data: bytes) -> None:
         raise ValueError(f"a {name} file of {header.n_frames} pictures, expected one")
     if name == "PNG":
         _check_chunks(data)
+    return width, height
 
 
 def _check_chunks(data: bytes) -> None:

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from dsat_jax import (
     datasets,
+    decoded_records,
     distributed,
     evaluate,
     inputs,
@@ -53,7 +54,8 @@ def train(
       The state at the last step; None if it was stopped.
 
     Raises:
-      ValueError: if the folder holds a run of another configuration, or only damaged checkpoints.
+      ValueError: if the folder holds a run of another configuration, or only damaged checkpoints, or the training
+        pictures are to be kept in memory and do not fit.
       OSError: if another process trains in the folder, or something cannot be written to it.
       TrainingDivergedError: if a loss, a gradient or the validation's NME is no longer finite.
     """
@@ -62,6 +64,7 @@ def train(
     meshes.check_batch_size("config.train.batch_size", config.train.batch_size, config.train.accumulate)
     datasets.test_splits(config, config.data.test)  # now, not after hours of training
     sources = [datasets.read_split(config, split) for split in (config.data.train, config.data.validation)]
+    keeping = decoded_records.planned_memory(sources[0]) if config.train.keep_decoded else None
     with contextlib.ExitStack() as opened:
         opened.enter_context(run_folder.claimed(workdir, config))
         saved = opened.enter_context(contextlib.closing(Checkpoints(workdir)))
@@ -72,6 +75,8 @@ def train(
         recorder = Recorder(workdir, start, config.train.steps, active=jax.process_index() == 0)
         opened.enter_context(contextlib.closing(recorder))
         recorder.message(_opening(config, workdir, current, *map(len, sources)))
+        if keeping:
+            recorder.message(keeping)
         batches = inputs.training_batches(config, sources[0], start, jax.process_index(), jax.process_count())
         opened.enter_context(contextlib.closing(batches))
         # Before anything is closed, which would wait for the others.

@@ -22,6 +22,7 @@ def test_a_configuration_is_measured(tiny_dataset, tmp_path, capsys, monkeypatch
     config.input.size = 32
     config.model.update(width=8, heads=2, stacks=0)
     config.train.batch_size = config.evaluate.batch_size = 4
+    config.train.keep_decoded = True
     cache = jax.config.jax_compilation_cache_dir
     benchmark.benchmark(config, tmp_path / "new" / "benchmark.json")
     found = json.loads((tmp_path / "new" / "benchmark.json").read_text())
@@ -34,5 +35,7 @@ def test_a_configuration_is_measured(tiny_dataset, tmp_path, capsys, monkeypatch
     assert step["share"] == pytest.approx(step["flops"] / step["seconds"] / rate)
     sent = 32 * 32 * 3 + 98 * (8 + 4) + 1
     assert f"reader, {sent / 1000:.1f} kB per image to the device" in figures
-    assert "training step of 4" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "training step of 4" in printed
+    assert "decoded pictures are kept in memory: 61 records x " in printed  # 95 % of 64
     assert jax.config.jax_compilation_cache_dir == cache

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dsat_jax import config as run_config, datasets, geometry, inputs
+from dsat_jax.decoded_records import DecodedRecords
 from dsat_jax.schemes import WFLW_98
 from dsat_jax.warp import warp
 from tfds_builders import load_builder
@@ -80,8 +81,8 @@ def test_points_move_with_the_picture(config, source):
             cv2.circle(
                 canvas, (round(float(x)), round(float(y))), 3 * 16, (255, 255, 255), -1, cv2.LINE_AA, 4
             )
-            encoded = cv2.imencode(".png", canvas.astype(np.uint8))[1].tobytes()
-            reader = inputs.FaceReader([record | {"image": encoded}], WFLW_98, config.input, config.augment)
+            drawn = record | {"image": canvas.astype(np.uint8)}
+            reader = inputs.FaceReader([drawn], WFLW_98, config.input, config.augment)
             sample = reader.training_sample(0, np.random.default_rng(seed))
             light = sample["image"].astype(np.float64).sum(axis=-1)
             mirrored = np.linalg.det(sample["to_original"][:, :2]) < 0
@@ -170,7 +171,7 @@ def test_a_dataset_knows_its_scheme_and_its_test_splits(config):
 
 
 def test_a_damaged_picture_is_masked_in_training_and_refused_in_evaluation(config, source):
-    broken = [dict(source[0]) | {"image": source[0]["image"][:200]}]
+    broken = DecodedRecords([dict(source[0]) | {"image": source[0]["image"][:200]}])
     reader = inputs.FaceReader(broken, WFLW_98, config.input, config.augment)
     sample = reader.training_sample(0, np.random.default_rng(0))
     assert sample["damaged"]

@@ -102,6 +102,16 @@ def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(run, config, tmp
     assert strip == expected
 
 
+def test_a_run_that_keeps_its_pictures_in_memory_has_the_same_losses(run, config, tmp_path, capsys):
+    keeping = config.copy_and_resolve_references()
+    keeping.train.keep_decoded = True
+    assert train.train(keeping, tmp_path) is not None
+    assert "decoded pictures are kept in memory: 48 records x " in capsys.readouterr().out
+    whole, _ = run
+    losses = [[line["loss"] for line in logged(folder) if "loss" in line] for folder in (tmp_path, whole)]
+    assert losses[0] == losses[1]
+
+
 def test_running_a_finished_run_again_only_evaluates(run, config):
     workdir, summaries = run
     before = logged(workdir)

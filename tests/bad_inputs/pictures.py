@@ -5,10 +5,10 @@ import pathlib
 import struct
 import zlib
 
-from bad_inputs.corpus import Case, Kind, build_says, encode, picture, put_all, reader_says
+from bad_inputs.corpus import Case, Kind, build_says, encode, picture, put, put_all, reader_says
 from bad_inputs.folders import prepare_pts
 
-from dsat_jax import predictor
+from dsat_jax import decoded_records, predictor
 
 FILE = "raw/a.jpg"
 PICTURE = picture()
@@ -158,4 +158,24 @@ def enter(root: pathlib.Path) -> str | None:
 
 
 CASES = put_all(FILE, TRUNCATED | FOREIGN | MAGIC | BOMBS | HEADERS) | FILES
-KINDS = {"pictures": Kind(prepare_pts, enter, CASES)}
+
+RECORDS = 20_000
+
+
+def enter_memory(root: pathlib.Path) -> str | None:
+    """Training asks this before its first step: whether so many records of one picture can be kept decoded."""
+    record = {"image": (root / FILE).read_bytes()}
+    return reader_says(lambda: decoded_records.planned_memory([record] * RECORDS))
+
+
+KEPT = f"config.train.keep_decoded is true, but {RECORDS} decoded training pictures take"
+HELD = "GiB of memory available, which hold"
+MEMORY_CASES = {
+    "terabytes of PNG": Case(put(FILE, png(13_000, 13_000)).spoil, (f"{KEPT} 9443.61 GiB; found", HELD)),
+    "terabytes of JPEG": Case(put(FILE, jpeg(10_000, 17_000)).spoil, (f"{KEPT} 9499.49 GiB; found", HELD)),
+}
+
+KINDS = {
+    "pictures": Kind(prepare_pts, enter, CASES),
+    "pictures that are kept in memory": Kind(prepare_pts, enter_memory, MEMORY_CASES),
+}
