@@ -31,16 +31,16 @@ def _adam(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransfo
 
 
 def _adamw(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
-    return optax.adamw(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_matrices)
+    return optax.adamw(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_decaying)
 
 
 def _lamb(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
-    return optax.lamb(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_matrices)
+    return optax.lamb(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_decaying)
 
 
-def _matrices(params: optax.Params) -> optax.Params:
-    """Marks what decays: kernels, and whatever else is no vector (queries, position encodings)."""
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+def _decaying(params: optax.Params) -> optax.Params:
+    """Marks what decays: all but biases and the scales of normalisations, which may be stacked to matrices."""
+    return jax.tree.map_with_path(lambda path, _: path[-1].key not in ("bias", "scale"), params)
 
 
 OPTIMIZERS = {"adam": _adam, "adamw": _adamw, "lamb": _lamb}
