@@ -35,6 +35,7 @@ def _adamw(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransf
 
 
 def _lamb(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
+    # Its trust ratio is an array's: where an array stacks hourglasses, heads or scales, it is that of all of them.
     return optax.lamb(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_decaying)
 
 

@@ -58,13 +58,13 @@ def test_constant_schedule():
     assert float(optimizer.make_schedule(configured(schedule="constant"), 10)(9)) == pytest.approx(0.1)
 
 
-def test_weight_decay_pulls_matrices_but_not_vectors():
+def test_weight_decay_pulls_kernels_but_neither_biases_nor_scales_even_stacked():
     transform = optimizer.make_optimizer(configured(schedule="constant", weight_decay=0.5), 10)
-    params = {"kernel": jnp.ones((2, 2)), "scale": jnp.ones(2)}
-    zero = {"kernel": jnp.zeros((2, 2)), "scale": jnp.zeros(2)}
+    params = {name: jnp.ones((2, 2)) for name in ("kernel", "position", "scale", "bias")}
+    zero = {name: jnp.zeros((2, 2)) for name in params}
     updates, _ = transform.update(zero, transform.init(params), params)
-    np.testing.assert_allclose(updates["kernel"], -0.05)
-    np.testing.assert_allclose(updates["scale"], 0.0)
+    for name, expected in {"kernel": -0.05, "position": -0.05, "scale": 0.0, "bias": 0.0}.items():
+        np.testing.assert_allclose(updates[name], expected, err_msg=name)
 
 
 def test_first_adam_step_is_the_learning_rate_whatever_the_gradient():
