@@ -105,6 +105,20 @@ def _cond(inputs: Values, parameters: Mapping[str, Any]) -> list[Any] | None:
     return _called(parameters["branches"][index], others) if isinstance(index, int) else None
 
 
+def _scan(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
+    """The loop written out, as over the hourglasses: in a loop's body jax2onnx wants every length as a number."""
+    body, count, carried = parameters["jaxpr"], parameters["num_consts"], parameters["num_carry"]
+    if parameters["reverse"] or len(body.out_avals) > carried:
+        raise ValueError(
+            "no part of these networks is a loop backwards, or one that keeps what each turn finds"
+        )
+    constants, carry, sequences = inputs[:count], inputs[count : count + carried], inputs[count + carried :]
+    for i in range(parameters["length"]):
+        turn = [lax.index_in_dim(sequence, i, keepdims=False) for sequence in sequences]
+        carry = _called(body, [*constants, *carry, *turn])
+    return list(carry)
+
+
 def _pad(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
     """Joins an array to the margins around it: jax2onnx wants every length of what it pads as a number."""
     array, value = inputs
@@ -170,5 +184,6 @@ _REWRITTEN: dict[str, Callable[[Values, Mapping[str, Any]], list[Any] | None]] =
     "dot_general": _dot_general,
     "pad": _pad,
     "rem": _rem,
+    "scan": _scan,
     "split": _split,
 }
