@@ -231,10 +231,9 @@ def _memory(step: jax.stages.Compiled) -> dict[str, float]:
 
 def _target_figures(config: ConfigDict, heatmaps: jax.ShapeDtypeStruct) -> list[Figure]:
     """The drawing of a batch's target maps to arrays; inside the training step it is part of the loss."""
-    scheme = schemes.find(config.data.scheme)
-    points = np.full((heatmaps.shape[0], scheme.num_points, 2), config.input.size / 2, np.float32)
+    scheme, count = schemes.find(config.data.scheme), heatmaps.shape[0]
+    points = np.full((count, scheme.num_points, 2), config.input.size / 2, np.float32)
     draw = jax.jit(lambda points: objective.heatmap_targets(heatmaps, points, config, scheme))
-    count = heatmaps.shape[0]
     return [Figure(f"targets of {count}", median_seconds(lambda: draw(points)), count)]
 
 
