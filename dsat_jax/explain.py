@@ -156,7 +156,7 @@ def _heatmaps(
     landmarks = jnp.moveaxis(maps[0, ..., : scheme.num_points], -1, 0)  # [points, height, width]
     boundaries = jnp.moveaxis(maps[0, ..., scheme.num_points :], -1, 0)
     overviews = {"all landmarks": landmarks.max(axis=0)}
-    if scheme.boundaries:
+    if len(boundaries):
         return points, overviews | {"boundaries": boundaries.max(axis=0)}, boundaries
     parts = [landmarks[jnp.array(line)].max(axis=0) for line in _parts(scheme).values()]
     return points, overviews, jnp.stack(parts)

@@ -16,10 +16,14 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def default_dsat() -> ConfigDict:
-    """Our DSAT: every attribute of the module, its dtype by name, and `name`. The original's gate is 'released'."""
+    """Our DSAT: every attribute of the module, its dtype by name, `name`, and whether it predicts boundaries.
+
+    The original's gate is 'released'.
+    """
     return ConfigDict(
         {
             "name": "dsat",
+            "boundaries": True,
             "width": 256,
             "stacks": 4,
             "transformer_layers": 3,
@@ -59,7 +63,10 @@ def default_lotr() -> ConfigDict:
 
 def build_dsat(config: ConfigDict, num_points: int, num_boundaries: int) -> DSAT:
     """A DSAT from a config like `default_dsat()`; for the arguments see `build`."""
-    return DSAT(num_points=num_points, num_boundaries=num_boundaries, **_attributes(config))
+    attributes = _attributes(config)
+    if not attributes.pop("boundaries"):
+        num_boundaries = 0
+    return DSAT(num_points=num_points, num_boundaries=num_boundaries, **attributes)
 
 
 def build_lotr(config: ConfigDict, num_points: int, num_boundaries: int) -> LOTR:
@@ -91,7 +98,7 @@ def build(config: ConfigDict, num_points: int, num_boundaries: int) -> nn.Module
     Args:
       config: `config.model`: `name`, a key of `MODELS`, and the attributes of that model's module.
       num_points: landmarks of the scheme.
-      num_boundaries: boundaries of the scheme that the model predicts.
+      num_boundaries: boundaries of the scheme, which the model may predict.
 
     Returns:
       A module, called as `module.apply(variables, images, train=...)`, that returns a Prediction.

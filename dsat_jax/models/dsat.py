@@ -5,6 +5,7 @@ Pattern Recognition 156 (2024) 110827, arXiv 2412.00740; the formulas are those 
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ class DSAT(nn.Module):
       num_boundaries: boundary channels, after the landmarks.
       width: channels of the hourglasses; the stem has a quarter and a half of it.
       stacks: hourglasses in sequence; only the last one is supervised.
-      transformer_layers: blocks of each channel transformer.
+      transformer_layers: blocks of each channel transformer; 0 leaves it out.
       heads: its attention heads.
       gate: a key of `GATES`, or 'none'.
       embedding_dropout: rate on the tokens of the channel transformers.
@@ -74,13 +75,6 @@ class DSAT(nn.Module):
         gates = None
         if self.gate != "none":
             x, gates = GATES[self.gate](self.dtype, name="gate")(x, train)
-        transformer = functools.partial(
-            ChannelTransformer,
-            layers=self.transformer_layers,
-            heads=self.heads,
-            embedding_dropout=self.embedding_dropout,
-            attention_dropout=self.attention_dropout,
-        )
         hourglass = rematerialised(Hourglass) if self.rematerialise else Hourglass
         if self.stacks:
             # One hourglass is traced and compiled, whatever their number; their parameters have a leading axis.
@@ -90,7 +84,7 @@ class DSAT(nn.Module):
                 split_rngs={"params": True, "dropout": True},
                 length=self.stacks,
                 check_constancy_invariants=False,  # the check would trace it once more
-            )(hourglass(transformer, self.dtype, name="hourglasses"), x)
+            )(hourglass(self._transformer(), self.dtype, name="hourglasses"), x)
         heatmaps = self._head(x, train).astype(jnp.float32)
         stride = images.shape[1] // heatmaps.shape[1]
         points = to_input_pixels(soft_argmax(heatmaps[..., : self.num_points]), stride)
@@ -112,6 +106,18 @@ class DSAT(nn.Module):
             if getattr(self, name) < smallest:
                 raise ValueError(f"DSAT needs {name} of at least {smallest}, got {getattr(self, name)}")
         choose({"none": None, **GATES}, self.gate, "gate")
+
+    @nn.nowrap
+    def _transformer(self) -> Callable[..., ChannelTransformer] | None:
+        if self.transformer_layers == 0:
+            return None
+        return functools.partial(
+            ChannelTransformer,
+            layers=self.transformer_layers,
+            heads=self.heads,
+            embedding_dropout=self.embedding_dropout,
+            attention_dropout=self.attention_dropout,
+        )
 
     @nn.nowrap
     def _stem(self, x: jax.Array, train: bool) -> jax.Array:

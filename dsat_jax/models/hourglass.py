@@ -20,11 +20,12 @@ class Hourglass(nn.Module):
     al., ECCV 2016, and the released DSAT.
 
     Attributes:
-      transformer: makes the ChannelTransformer when called with `dtype` and `name`.
+      transformer: makes the ChannelTransformer when called with `dtype` and `name`; None leaves it out, and the decoder
+        is given the encoder's maps as they are.
       dtype: compute dtype.
     """
 
-    transformer: Callable[..., ChannelTransformer] = ChannelTransformer
+    transformer: Callable[..., ChannelTransformer] | None = ChannelTransformer
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -40,7 +41,9 @@ class Hourglass(nn.Module):
             skips.append(block(f"skip_{level}")(x, train))
             x = block(f"down_{level}")(avg_pool(x, 2), train)
             maps.append(x)
-        attended = self.transformer(dtype=self.dtype, name="channel_transformer")(maps, train)
+        attended = maps
+        if self.transformer is not None:
+            attended = self.transformer(dtype=self.dtype, name="channel_transformer")(maps, train)
 
         upsample = TransposedConv(channels, dtype=self.dtype, name="upsample")
         x = block("bottom")(x, train)

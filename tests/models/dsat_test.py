@@ -157,6 +157,15 @@ def test_points_are_input_pixels_of_the_heatmaps(upsample, expected):
     np.testing.assert_allclose(points, [[expected]], rtol=0, atol=1e-4)
 
 
+def test_without_layers_there_is_no_transformer_and_without_transformer_nothing_else_is_missing():
+    def names(model: DSAT) -> set[tuple[str, ...]]:
+        return set(traverse_util.flatten_dict(fill(model)["params"]))
+
+    left_out = names(TINY) - names(TINY.clone(transformer_layers=0))
+    assert left_out == {path for path in names(TINY) if "channel_transformer" in path}
+    assert names(TINY.clone(transformer_layers=0)) < names(TINY)
+
+
 def test_half_resolution_heatmaps(images):
     model = TINY.clone(upsample=False)
     variables = jax.eval_shape(functools.partial(model.init, train=False), jax.random.key(0), images)
@@ -243,9 +252,15 @@ def test_build_makes_the_module_that_the_config_describes():
     assert models.build(config, num_points=98, num_boundaries=13) == expected
 
 
+def test_a_config_can_leave_boundaries_out():
+    config = models.default_dsat()
+    config.boundaries = False
+    assert models.build(config, num_points=98, num_boundaries=13).num_boundaries == 0
+
+
 def test_default_config_names_every_attribute():
     attributes = DSAT.__dataclass_fields__.keys() - {"num_points", "num_boundaries", "parent", "name"}
-    assert set(models.default_dsat()) - {"name"} == attributes
+    assert set(models.default_dsat()) - {"name", "boundaries"} == attributes
 
 
 def test_build_refuses_what_it_does_not_know():

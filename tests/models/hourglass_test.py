@@ -33,6 +33,20 @@ def test_one_transposed_convolution_serves_all_levels():
     assert params.keys() == blocks | {"bottom", "upsample", "channel_transformer"}
 
 
+def test_a_transformer_that_adds_nothing_is_like_none():
+    """Its reconstruction is normalised and rectified: with a scale and a bias of zero it adds nothing."""
+    x = jax.random.normal(jax.random.key(1), (1, 32, 32, 8))
+    model = Hourglass(TRANSFORMER)
+    variables = model.init(jax.random.key(0), x, train=False)
+    transformer = variables["params"]["channel_transformer"]
+    transformer["reconstruct_norm"] = jax.tree.map(jnp.zeros_like, transformer["reconstruct_norm"])
+    expected = model.apply(variables, x, train=False)
+    del variables["params"]["channel_transformer"], variables["batch_stats"]["channel_transformer"]
+    np.testing.assert_allclose(
+        Hourglass(None).apply(variables, x, train=False), expected, rtol=1e-6, atol=1e-6
+    )
+
+
 def test_keeps_size_and_channels():
     x = jax.ShapeDtypeStruct((2, 48, 48, 8), jnp.float32)
     model = Hourglass(TRANSFORMER)
