@@ -7,10 +7,11 @@ python run.py --config=configs/w300.py:lotr-m --config.train.batch_size=64 --wor
     a variant of a configuration, with one field changed; dsat_jax/config.py explains every field
 python run.py --mode=evaluate --workdir=runs/mine --dataset=wflw --split=test
     metrics.json, faces.csv and report.html, of the run's own test splits unless others are named
-python run.py --mode=predict --workdir=runs/mine --images='photos/*.jpg,film.mp4' --out=predictions
-    landmarks of pictures and videos
+python run.py --mode=predict --images='photos/*.jpg,film.mp4' --out=predictions
+    landmarks of pictures and videos, by a network that is shipped; with --workdir=runs/mine by one's own
 python run.py --mode=export --workdir=runs/mine --out=mine.export
-    one file with network and weights for dsat_jax.load_exported, or with --out=mine.onnx for ONNX
+    one file with network and weights for dsat_jax.load_exported, with --out=mine.onnx for ONNX, or with
+    --out=mine.safetensors the weights alone
 python run.py --mode=compare runs/mine runs/synthetic --out=comparison
     evaluated runs side by side
 """
@@ -31,6 +32,11 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; for training runs/<name of the configuration> by default."
+)
+_WEIGHTS = flags.DEFINE_string(
+    "weights",
+    None,
+    "evaluate, predict, export: instead of --workdir a shipped network's name, or a .safetensors file.",
 )
 _DATASET = flags.DEFINE_string(
     "dataset", None, "evaluate: another dataset, if need be with landmarks converted."
@@ -68,6 +74,7 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several processes: which
 MODES_OF_FLAGS = {
     "config": ("train", "benchmark"),  # all others read that in the run's folder
     "workdir": ("train", "evaluate", "predict", "export"),
+    "weights": ("evaluate", "predict", "export"),
     "dataset": ("evaluate",),
     "split": ("evaluate",),
     "out": ("predict", "export", "compare", "benchmark"),
@@ -131,12 +138,12 @@ def _train(_: Sequence[str]) -> int:
 def _evaluate(_: Sequence[str]) -> int:
     from dsat_jax import evaluate
 
-    evaluate.evaluate_run(_run_folder(), _DATASET.value, _SPLIT.value)
+    evaluate.evaluate_run(_network(), _DATASET.value, _SPLIT.value)
     return 0
 
 
 def _predict(_: Sequence[str]) -> int:
-    from dsat_jax import predict
+    from dsat_jax import predict, pretrained
 
     _check_alone()
     options = predict.Options(
@@ -147,7 +154,7 @@ def _predict(_: Sequence[str]) -> int:
         explain=_EXPLAIN.value,
     )
     out = pathlib.Path("predictions" if _OUT.value is None else _OUT.value)
-    predict.predict_files(_run_folder(), _IMAGES.value, out, options)
+    predict.predict_files(_network(pretrained.DEFAULT), _IMAGES.value, out, options)
     return 0
 
 
@@ -155,8 +162,9 @@ def _export(_: Sequence[str]) -> int:
     from dsat_jax import export
 
     _check_alone()
-    workdir = _run_folder()
-    export.export_run(workdir, workdir / "network.export" if _OUT.value is None else pathlib.Path(_OUT.value))
+    network = _network()
+    folder = pathlib.Path() if network.is_file() else network
+    export.export_run(network, folder / "network.export" if _OUT.value is None else pathlib.Path(_OUT.value))
     return 0
 
 
@@ -187,9 +195,20 @@ def _check_alone() -> None:
         raise ValueError(f"--mode={_MODE.value} is for one process: start it without the others")
 
 
-def _run_folder() -> pathlib.Path:
+def _network(default: str | None = None) -> pathlib.Path:
+    """The run's folder, or the file of weights, that the flags name; the default is a network that is shipped."""
+    from dsat_jax import pretrained
+
+    name = _WEIGHTS.value or (None if _WORKDIR.value else default)
+    if _WORKDIR.value and name:
+        raise ValueError("--workdir and --weights exclude each other: each names a network")
+    if name:
+        return pathlib.Path(name) if name.endswith(".safetensors") else pretrained.weights(name)
     if not _WORKDIR.value:
-        raise ValueError(f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run")
+        shipped = "|".join(pretrained.PRETRAINED)
+        raise ValueError(
+            f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run, or --weights={shipped}"
+        )
     folder = pathlib.Path(_WORKDIR.value)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--workdir={folder} is no folder, expected that of a trained run")

@@ -7,6 +7,7 @@ A file in `configs/` starts from `default()` and changes what it needs; the comm
 import json
 import pathlib
 import reprlib
+from collections.abc import Sequence
 
 from ml_collections import ConfigDict, config_dict
 
@@ -174,6 +175,27 @@ def load(workdir: pathlib.Path) -> ConfigDict:
         raise ValueError(f"{path}: found {reprlib.repr(values)}, expected a configuration as a run writes it")
     config = _default_for(values, str(path))
     config_check.check(values, config.to_dict(), str(path))
+    with config.ignore_type():
+        config.update(values)
+    return config
+
+
+def from_sections(values: object, sections: Sequence[str], where: str) -> ConfigDict:
+    """The default configuration of a model with some sections of another one.
+
+    Args:
+      values: those sections, decoded from JSON.
+      sections: their names.
+      where: they come from, for errors.
+
+    Raises:
+      ValueError: if they are not sections of a configuration of this version; see `config_check.check`.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{where}: found {reprlib.repr(values)}, expected sections of a configuration")
+    config = _default_for(values, where)
+    default = {name: value for name, value in config.to_dict().items() if name in sections}
+    config_check.check(values, default, where)
     with config.ignore_type():
         config.update(values)
     return config

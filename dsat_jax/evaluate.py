@@ -17,23 +17,19 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dsat_jax import (
-    checkpoints,
-    config as run_config,
     datasets,
     gate_analysis,
     inputs,
     mesh as meshes,
     metrics,
-    models,
     pictures,
     report,
     schemes,
     stall,
-    state,
+    trained,
 )
 from dsat_jax.choices import choose
 from dsat_jax.forward import Forward, in_scheme, make_forward
-from dsat_jax.optimizer import make_optimizer
 from dsat_jax.report.evaluation import Evaluation, picture_names
 from dsat_jax.schemes import Scheme
 from dsat_jax.split_result import SplitResult, measure, summarise, table
@@ -191,29 +187,18 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def restored(config: ConfigDict, model: nn.Module, mesh: Mesh, workdir: pathlib.Path) -> dict[str, Any]:
-    """The averaged variables of the best checkpoint in a run's folder.
-
-    Raises:
-      FileNotFoundError: if the run has no checkpoint.
-      ValueError: if all its checkpoints are damaged.
-    """
-    optimizer = make_optimizer(config.optimizer, config.train.steps)
-    template = state.template(mesh, model, optimizer, config.input.size)
-    return checkpoints.restore_best(workdir, template.ema)
-
-
 def evaluate_run(
     workdir: pathlib.Path, dataset: str | None = None, splits: Sequence[str] = ()
 ) -> dict[str, dict[str, float]]:
-    """The story of `--mode=evaluate`: a finished run on its own test splits, or on others.
+    """The story of `--mode=evaluate`: a trained network on its own test splits, or on others.
 
-    The run's own test splits are reported in its folder, others in evaluations/<dataset and splits> below it. On a
-    dataset with another landmark scheme its labels are converted to the run's, or the run's landmarks to the
-    dataset's, whichever `schemes.CONVERSIONS` can.
+    A run's own test splits are reported in its folder, others in evaluations/<dataset and splits> below it; those of
+    a file of weights in evaluations/<file>/<dataset and splits> of the current folder. On a dataset with another
+    landmark scheme its labels are converted to the network's, or the network's landmarks to the dataset's, whichever
+    `schemes.CONVERSIONS` can.
 
     Args:
-      workdir: the run's folder.
+      workdir: the run's folder, or a file of weights.
       dataset: another dataset; None for the run's own.
       splits: TFDS splits; empty for the run's test splits, or the other dataset's.
 
@@ -224,21 +209,26 @@ def evaluate_run(
       FileNotFoundError: if the folder holds no run or no checkpoint, or the dataset has not been built.
       ValueError: if the landmarks of the run and of the dataset cannot be compared.
     """
-    config = run_config.load(workdir)
-    out = workdir
+    network = trained.load(workdir)
+    config = network.config
     if dataset or splits:
         config.data.dataset = dataset or config.data.dataset
-        # No two choices of splits share a folder: a split's name has neither + nor /, and a dataset's no point.
-        out = workdir / "evaluations" / "+".join([config.data.dataset.replace("/", "."), *splits])
-    model = models.build_for(config)
-    mesh = meshes.make_mesh(math.gcd(config.mesh.model, jax.device_count()))  # also on fewer devices
+    out = _results_folder(workdir, config.data.dataset, splits, own=not (dataset or splits))
     labels, found = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
     common = found if schemes.can_convert(labels, found) else labels
-    forward = make_evaluation_step(model, config, mesh, common)
+    forward = make_evaluation_step(network.model, config, network.mesh, common)
     if common != found:
         logging.warning("landmarks of %s are converted to %s", found.name, common.name)
         config.data.scheme = schemes.as_text(common)
-    variables = restored(config, model, mesh, workdir)
     splits = splits or datasets.test_splits(config, () if dataset else config.data.test)
     logging.info("evaluating %s on %s", workdir, config.data.dataset)
-    return evaluate_splits(forward, variables, config, splits, mesh, out)
+    return evaluate_splits(forward, network.variables, config, splits, network.mesh, out)
+
+
+def _results_folder(network: pathlib.Path, dataset: str, splits: Sequence[str], own: bool) -> pathlib.Path:
+    """Where the results of a run or a file of weights go; `own` if they are of the run's own test splits."""
+    if own and not network.is_file():
+        return network
+    folder = pathlib.Path("evaluations") / network.stem if network.is_file() else network / "evaluations"
+    # No two choices of splits share a folder: a split's name has neither + nor /, and a dataset's no point.
+    return folder / "+".join([dataset.replace("/", "."), *splits])

@@ -12,20 +12,11 @@ import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from dsat_jax import (
-    augment,
-    config as run_config,
-    decode,
-    evaluate,
-    geometry,
-    mesh as meshes,
-    models,
-    pictures,
-    schemes,
-)
+from dsat_jax import augment, decode, geometry, pictures, schemes
 from dsat_jax.choices import choose
 from dsat_jax.models.lotr import LOTR, attention_maps
 from dsat_jax.schemes import BOUNDARY_NAMES, Scheme
+from dsat_jax.trained import TrainedNetwork
 from dsat_jax.warp import warp
 
 _LARGE = 392  # sides of the tiles
@@ -39,35 +30,20 @@ class Explainer:
     """Draws where a trained model looks, at a face as it is: without the average over its mirror image.
 
     Args:
-      model: as made by `models.build_for`.
-      variables: of the model.
-      config: the run's configuration.
+      network: to look into.
 
     Attributes:
       kind: what the pictures show, for their names: 'attention' or 'heatmaps'.
     """
 
-    def __init__(self, model: nn.Module, variables: Mapping[str, Any], config: ConfigDict):
+    def __init__(self, network: TrainedNetwork):
+        model, config = network.model, network.config
         self._scheme = schemes.find(config.data.scheme)
         self._size, self._enlarge = config.input.size, config.input.enlarge
         self.kind = "attention" if isinstance(model, LOTR) else "heatmaps"
         maps = _attention if isinstance(model, LOTR) else _heatmaps
         self._maps = jax.jit(functools.partial(maps, model, config, self._scheme))
-        self._variables = variables
-
-    @classmethod
-    def from_run(cls, workdir: pathlib.Path) -> "Explainer":
-        """The best checkpoint of a run.
-
-        Args:
-          workdir: the run's folder.
-
-        Raises:
-          FileNotFoundError: if the folder holds no run or no checkpoint.
-        """
-        config = run_config.load(workdir)
-        model = models.build_for(config)
-        return cls(model, evaluate.restored(config, model, meshes.make_mesh(), workdir), config)
+        self._variables = network.variables
 
     def __call__(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
         """The picture of a face.

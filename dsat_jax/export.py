@@ -12,15 +12,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from dsat_jax import (
-    config as run_config,
-    evaluate,
-    export_files,
-    mesh as meshes,
-    models,
-    onnx_export,
-    schemes,
-)
+from dsat_jax import export_files, models, network_file, onnx_export, schemes, trained
 from dsat_jax.export_files import Export, Settings
 from dsat_jax.forward import Forward, make_forward
 from dsat_jax.network import as_network, by_name
@@ -33,10 +25,11 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
 
     The network is staged by `jax.export` for any number of faces and for all of `PLATFORMS`, whichever this process
     runs on. It can be read by the JAX that wrote it, by JAX's promise for 6 months of newer releases, and by those
-    of the 3 weeks before. A file whose name ends in .onnx is an ONNX model instead, see `onnx_export.convert`.
+    of the 3 weeks before. A file whose name ends in .onnx is an ONNX model instead, see `onnx_export.convert`; one
+    whose name ends in .safetensors holds the weights alone, see `network_file`.
 
     Args:
-      workdir: the run's folder.
+      workdir: the run's folder, or a file of weights.
       out: the file to write; one of that name is replaced.
 
     Raises:
@@ -44,20 +37,22 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
       ValueError: if the run or its checkpoints are damaged, or the converter to ONNX is not installed.
     """
     export_files.check_target(out)
-    config = run_config.load(workdir)
-    to_onnx = out.suffix.lower() == ".onnx"
-    if to_onnx:
+    suffix = out.suffix.lower()
+    if suffix == ".onnx":
         onnx_export.check_installed()
-        config.model.dtype = "float32"  # in which the runtimes compute
+    network = trained.load(workdir)
+    config, variables = network.config, jax.device_get(network.variables)
     scheme, size = schemes.find(config.data.scheme), config.input.size
-    model = models.build_for(config)
-    variables = jax.device_get(evaluate.restored(config, model, meshes.make_mesh(), workdir))
-    forward = make_forward(model, config, scheme)
     settings = Settings(size, config.input.enlarge, scheme, jax.__version__)
-    if to_onnx:
+    if suffix == network_file.SUFFIX:
+        network_file.write(out, config, variables)
+    elif suffix == ".onnx":
+        config.model.dtype = "float32"  # in which the runtimes compute
+        forward = make_forward(models.build_for(config), config, scheme)
         export_files.write_bytes(out, onnx_export.convert(forward, variables, settings))
     else:
-        export_files.write(out, Export(settings, stage(forward, variables, size), by_name(variables)))
+        staged = stage(make_forward(network.model, config, scheme), variables, size)
+        export_files.write(out, Export(settings, staged, by_name(variables)))
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {scheme.num_points} points on crops of {size} px")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tqdm
 
-from dsat_jax import box_files, explain, input_files, landmark_files, video
+from dsat_jax import box_files, explain, input_files, landmark_files, trained, video
 from dsat_jax.predictor import Predictor, box_again, read_picture
 from dsat_jax.smoothing import OneEuro
 from dsat_jax.yunet import YuNetDetector
@@ -45,7 +45,7 @@ def predict_files(
     NAME_landmarks.mp4. A file that cannot be read is named and left out.
 
     Args:
-      workdir: the run's folder.
+      workdir: the run's folder, or a file of weights.
       patterns: see `input_files.list_files`.
       out: folder of the results.
       options: see `Options`.
@@ -68,7 +68,7 @@ def predict_files(
     predictor = Predictor.from_run(
         workdir, None if options.detector is None else YuNetDetector(pathlib.Path(options.detector))
     )
-    explainer = explain.Explainer.from_run(workdir) if options.explain else None
+    explainer = explain.Explainer(trained.load(workdir)) if options.explain else None
     counts = collections.Counter[str]()
     if photographs:
         with tqdm.tqdm(total=len(photographs), unit="picture", dynamic_ncols=True) as bar:

@@ -2,7 +2,7 @@
 
 from dsat_jax import Predictor
 
-predictor = Predictor.from_run("runs/w300")
+predictor = Predictor.pretrained()
 for face in predictor("photo.jpg"):
     print(face.landmarks)
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import jax
 import numpy as np
 
-from dsat_jax import box_files, geometry, picture_files
+from dsat_jax import box_files, geometry, picture_files, pretrained
 from dsat_jax.detect import FaceDetector
 from dsat_jax.landmarks import Face, Landmarks
 from dsat_jax.schemes import Scheme
@@ -73,26 +73,38 @@ class Predictor:
         """The best checkpoint of a run.
 
         Args:
-          workdir: the run's folder.
+          workdir: the run's folder, or a file of weights that `--mode=export` wrote.
           find_faces: see `__init__`.
 
         Raises:
           FileNotFoundError: if the folder holds no run or no checkpoint.
         """
-        from dsat_jax import config as run_config, evaluate, mesh as meshes, models, schemes
+        from dsat_jax import evaluate, mesh as meshes, schemes, trained
 
-        config = run_config.load(pathlib.Path(workdir))
-        model, mesh = models.build_for(config), meshes.make_mesh()
-        variables = evaluate.restored(config, model, mesh, pathlib.Path(workdir))
-        step = evaluate.make_evaluation_step(model, config, mesh)
+        network = trained.load(pathlib.Path(workdir))
+        config = network.config
+        step = evaluate.make_evaluation_step(network.model, config, network.mesh)
         return cls(
-            lambda crops: step(variables, crops),
+            lambda crops: step(network.variables, crops),
             schemes.find(config.data.scheme),
             config.input.size,
             config.input.enlarge,
             meshes.spread(FACES_AT_ONCE),
             find_faces,
         )
+
+    @classmethod
+    def pretrained(cls, name: str = pretrained.DEFAULT, find_faces: FindFaces | None = None) -> "Predictor":
+        """One of the networks that are shipped.
+
+        Args:
+          name: a key of `pretrained.PRETRAINED`.
+          find_faces: see `__init__`.
+
+        Raises:
+          ValueError: if there is none of that name, or its file is damaged.
+        """
+        return cls.from_run(pretrained.weights(name), find_faces)
 
     def __call__(self, picture: Picture, boxes: np.ndarray | None = None) -> list[Face]:
         """The faces of a picture.

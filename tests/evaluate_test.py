@@ -21,6 +21,7 @@ from dsat_jax import (
     schemes,
     split_result,
     state,
+    trained,
 )
 from dsat_jax.checkpoints import Checkpoints
 from tfds_builders import build
@@ -57,14 +58,13 @@ def run(tmp_path_factory) -> pathlib.Path:
 
 def predictions_of(workdir: pathlib.Path, split: str) -> tuple[np.ndarray, list[dict]]:
     """The run's 98 landmarks [faces, 98, 2] in original pixels of a split of 300W, and its records."""
-    config = run_config.load(workdir)
-    model, mesh = models.build_for(config), meshes.make_mesh()
-    forward = evaluate.make_evaluation_step(model, config, mesh)
-    variables = evaluate.restored(config, model, mesh, workdir)
+    network = trained.load(workdir)
+    config = network.config
+    forward = evaluate.make_evaluation_step(network.model, config, network.mesh)
     config.data.update(dataset="w300", scheme="w300_68")
     source = datasets.read_split(config, split)
     (batch,) = inputs.evaluation_batches(config, source, len(list(source)))
-    points = np.asarray(forward(variables, batch["image"]).points, np.float64)
+    points = np.asarray(forward(network.variables, batch["image"]).points, np.float64)
     return geometry.transform_points(batch["to_original"], points)[batch["mask"]], list(source)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from configs import synthetic
-from dsat_jax import explain, models, schemes
+from dsat_jax import explain, mesh as meshes, models, schemes
+from dsat_jax.trained import TrainedNetwork
 
 BOX = np.array([30.0, 20.0, 90.0, 100.0])
 
@@ -25,7 +26,7 @@ def made_explainer(model: str, scheme: str) -> explain.Explainer:
     module = models.build_for(config)
     begin = jax.jit(functools.partial(module.init, train=False))
     variables = begin(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))
-    return explain.Explainer(module, variables, config)
+    return explain.Explainer(TrainedNetwork(config, module, variables, meshes.make_mesh()))
 
 
 @pytest.mark.parametrize(

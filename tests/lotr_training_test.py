@@ -14,12 +14,11 @@ from configs import synthetic
 from dsat_jax import (
     evaluate,
     geometry,
-    mesh as meshes,
-    models,
     pictures,
     predict,
     torch_names,
     train,
+    trained,
 )
 from dsat_jax.models.backbones.mobilenet import MobileNetV2
 from dsat_jax.recorder import METRICS_LOG
@@ -91,13 +90,12 @@ def test_it_trains_and_is_evaluated(run):
     assert np.isfinite(summaries["test"]["nme"])
 
 
-def test_the_backbone_starts_from_the_file(run, config, backbone):
+def test_the_backbone_starts_from_the_file(run, backbone):
     workdir, _ = run
-    model, mesh = models.build_for(config), meshes.make_mesh()
-    trained = traverse_util.flatten_dict(evaluate.restored(config, model, mesh, workdir))
+    variables = traverse_util.flatten_dict(trained.load(workdir).variables)
     moved = 0
     for path, leaf in backbone.items():
-        found = trained[path[0], "backbone", *path[1:]]
+        found = variables[path[0], "backbone", *path[1:]]
         np.testing.assert_allclose(found, leaf, atol=1e-5, err_msg="/".join(path))
         moved += not np.array_equal(found, leaf)
     # The 52 kernels have been trained; the frozen normalisations have not.

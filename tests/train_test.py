@@ -20,6 +20,7 @@ from dsat_jax import (
     schemes,
     state,
     train,
+    trained,
 )
 from dsat_jax.recorder import METRICS_LOG
 from tfds_builders.synthetic_faces.drawing import draw_face
@@ -168,12 +169,11 @@ def test_parameter_table_adds_up(config):
 def test_prediction_of_a_mirrored_crop_is_the_mirrored_prediction(run, config):
     """Holds for any weights, because evaluation averages with the mirrored picture."""
     workdir, _ = run
-    model, mesh = models.build_for(config), meshes.make_mesh()
-    variables = evaluate.restored(config, model, mesh, workdir)
-    forward = evaluate.make_evaluation_step(model, config, mesh)
+    network = trained.load(workdir)
+    forward = evaluate.make_evaluation_step(network.model, config, network.mesh)
     images = np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
-    found = np.asarray(forward(variables, images).points)
-    mirrored = np.asarray(forward(variables, images[:, :, ::-1]).points)
+    found = np.asarray(forward(network.variables, images).points)
+    mirrored = np.asarray(forward(network.variables, images[:, :, ::-1]).points)
     permutation = schemes.find(config.data.scheme).mirror_permutation
     np.testing.assert_allclose(geometry.mirror_points(mirrored, 32, permutation), found, atol=1e-3)
 

@@ -1,0 +1,31 @@
+"""The networks that are shipped, as files beside this one, each with a card `NAME.md`."""
+
+import hashlib
+import pathlib
+from collections.abc import Mapping
+
+FOLDER = pathlib.Path(__file__).parent
+# SHA-256 of each NAME.safetensors, as `sha256sum` prints it.
+PRETRAINED: Mapping[str, str] = {}
+DEFAULT = "dsat-300w"
+
+
+def weights(name: str) -> pathlib.Path:
+    """The file of a network's weights.
+
+    Args:
+      name: a key of `PRETRAINED`.
+
+    Raises:
+      ValueError: if there is no network of that name, or its file is not the one that was shipped.
+      OSError: if the file is missing.
+    """
+    if name not in PRETRAINED:
+        raise ValueError(f"no network {name!r} is shipped; there are {', '.join(PRETRAINED)}")
+    path = FOLDER / f"{name}.safetensors"
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != PRETRAINED[name]:
+        raise ValueError(
+            f"{path} is damaged: its SHA-256 is {found}, expected {PRETRAINED[name]}: install anew"
+        )
+    return path
