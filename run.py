@@ -203,7 +203,7 @@ def _network(default: str | None = None) -> pathlib.Path:
     if _WORKDIR.value and name:
         raise ValueError("--workdir and --weights exclude each other: each names a network")
     if name:
-        return pathlib.Path(name) if name.endswith(".safetensors") else pretrained.weights(name)
+        return pretrained.find(name)
     if not _WORKDIR.value:
         shipped = "|".join(pretrained.PRETRAINED)
         raise ValueError(

@@ -117,6 +117,8 @@ def _train() -> ConfigDict:
     train = ConfigDict()
     train.batch_size = 32  # over all devices and processes
     train.steps = 100_000
+    # A trained network to begin with: a shipped one by its name, a .safetensors file, or a run's folder.
+    train.start_from = config_dict.placeholder(str)
     train.log_every = 50
     train.evaluate_every = 2_000  # evaluates on validation and saves
     train.save_every = 1_000  # saves, to go on from there

@@ -89,17 +89,18 @@ def create_on(
     return creation.lower().compile({"xla_backend_optimization_level": 0} if on_cpu else None)()
 
 
-def with_backbone(created: TrainState, backbone: Mapping[str, Any]) -> TrainState:
-    """A state at step 0 with other weights in its backbone.
+def with_variables(created: TrainState, given: Mapping[str, Mapping[str, Any]]) -> TrainState:
+    """A state at step 0 with other weights in some parts of its model.
 
     Args:
       created: from `create_on`.
-      backbone: 'params' and 'batch_stats' of the backbone, on the host.
+      given: 'params' and 'batch_stats' of the model's parts by their names, on the host.
     """
-    old = {"params": created.params["backbone"], "batch_stats": created.batch_stats["backbone"]}
-    backbone = jax.device_put(backbone, shardings(old))
-    params = {**created.params, "backbone": backbone["params"]}
-    batch_stats = {**created.batch_stats, "backbone": backbone["batch_stats"]}
+    parts = {"params": created.params, "batch_stats": created.batch_stats}
+    old = {kind: {name: parts[kind][name] for name in tree} for kind, tree in given.items()}
+    placed = jax.device_put(given, shardings(old))
+    params = {**created.params, **placed["params"]}
+    batch_stats = {**created.batch_stats, **placed["batch_stats"]}
     ema = jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats})
     return created.replace(params=params, batch_stats=batch_stats, ema=ema)
 

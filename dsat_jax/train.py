@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dsat_jax import (
+    beginning,
     datasets,
     decoded_records,
     distributed,
@@ -29,7 +30,6 @@ from dsat_jax import (
     schemes,
     stall,
     state,
-    torch_import,
 )
 from dsat_jax.checkpoints import Checkpoints
 from dsat_jax.meter import Meter, TrainingDivergedError
@@ -149,18 +149,8 @@ def _newest_state(
     """The state of the newest checkpoint, or that at step 0 where there is none."""
     newest = saved.newest_step()
     if newest is None:
-        created = state.create_on(mesh, model, transform, config.input.size, config.seed)
-        return _with_pretrained_backbone(created, config.model)
+        return beginning.begin(config, model, transform, mesh)
     return saved.restore(newest, state.template(mesh, model, transform, config.input.size))
-
-
-def _with_pretrained_backbone(created: state.TrainState, config: ConfigDict) -> state.TrainState:
-    """The state with the backbone's weights from the file that `config.model` names, where it names one."""
-    path = config.get("backbone_weights")
-    if path is None:
-        return created
-    old = {"params": created.params["backbone"], "batch_stats": created.batch_stats["backbone"]}
-    return state.with_backbone(created, torch_import.load_backbone(path, config.backbone, old))
 
 
 def _opening(
@@ -173,16 +163,9 @@ def _opening(
         [
             state.parameter_table(current.params),
             f"{config.data.dataset}: {training} training and {validation} validation faces; {devices}; {workdir}",
-            f"going on from step {step}" if step else f"starting from {_beginning(config.model)}",
+            f"going on from step {step}" if step else f"starting from {beginning.described(config)}",
         ]
     )
-
-
-def _beginning(config: ConfigDict) -> str:
-    """Where the weights of a new run come from."""
-    if config.get("backbone_weights") is None:
-        return "scratch"
-    return f"the {config.backbone} of {config.backbone_weights}, the rest from scratch"
 
 
 def _make_validation(

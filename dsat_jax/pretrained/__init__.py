@@ -10,6 +10,25 @@ PRETRAINED: Mapping[str, str] = {}
 DEFAULT = "dsat-300w"
 
 
+def find(name: str) -> pathlib.Path:
+    """Where a trained network lies.
+
+    Args:
+      name: a key of `PRETRAINED`, or the path of a .safetensors file or of a run's folder.
+
+    Raises:
+      FileNotFoundError: if it is none of these.
+      ValueError: if it is shipped, and its file is damaged.
+    """
+    if name in PRETRAINED:
+        return weights(name)
+    if not pathlib.Path(name).exists():
+        raise FileNotFoundError(
+            f"{name} is neither a file or folder, nor a network that is shipped: {', '.join(PRETRAINED)}"
+        )
+    return pathlib.Path(name)
+
+
 def weights(name: str) -> pathlib.Path:
     """The file of a network's weights.
 
