@@ -62,9 +62,7 @@ def test_for_other_landmarks_the_last_layer_starts_from_scratch(network, caplog)
 def test_another_network_is_refused(network):
     config = tiny_config(width=16)
     config.train.start_from = str(network[0])
-    with pytest.raises(
-        ValueError, match=r"only \d+% of the arrays of config.model have the shapes of that"
-    ):
+    with pytest.raises(ValueError, match=r"only \d+% of the arrays of config.model have the shapes of that"):
         begun(config)
     config.train.start_from = "dsat-nowhere"
     with pytest.raises(

@@ -1,0 +1,107 @@
+"""What a trained network finds where nobody says where the face is: NME in boxes of a face detector.
+
+python -m benchmarks.detected_boxes dsat-300w --dataset=w300/original --split=helen_test [--detector=YUNET.onnx]
+
+Of the faces that the detector finds in a picture, the one whose box overlaps most with that of the labels is taken; a
+face is missed where none overlaps by `LEAST_OVERLAP`. Printed are the missed faces, and the NME of the others in both
+boxes: of the labels, and of the detector. Each face is seen twice, as prediction does.
+"""
+
+import argparse
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dsat_jax import Predictor, datasets, metrics, pretrained, trained
+from dsat_jax.choices import choose
+from dsat_jax.decoded_records import DecodedRecords
+from dsat_jax.yunet import YuNetDetector
+
+LEAST_OVERLAP = 0.3  # intersection over union
+
+
+def overlap(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Intersection over union [faces] of boxes [faces, 4] with a box [4]."""
+    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
+    common = np.maximum(sides, 0).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
+    return common / (areas - common)
+
+
+def detected_box(predictor: Predictor, record: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The box [4] that a detector gives a record's face; None if it misses it."""
+    boxes = predictor.find_faces(record["image"])
+    overlaps = overlap(boxes, record["box"].astype(np.float64))
+    if not (overlaps >= LEAST_OVERLAP).any():
+        return None
+    return boxes[overlaps.argmax()]
+
+
+def measure(
+    predictor: Predictor, records: Sequence[Mapping[str, np.ndarray]], normaliser: str
+) -> dict[str, np.ndarray]:
+    """Errors as shares of the normaliser, of each face.
+
+    Args:
+      predictor: of the network, with its detector.
+      records: decoded, whole pictures.
+      normaliser: a key of `metrics.NORMALISERS`.
+
+    Returns:
+      'label' and 'detector', [faces] each: in the box of the labels, and in that of the detector, NaN where the face
+      was missed.
+    """
+    labels = np.stack([record["landmarks"] for record in records]).astype(np.float64)
+    boxes = np.stack([record["box"] for record in records]).astype(np.float64)
+    units = choose(metrics.NORMALISERS, normaliser, "normaliser")(labels, boxes, predictor.scheme)
+    # Two boxes of each picture: that of the labels, and the detector's or, where there is none, the same once more.
+    detected = [detected_box(predictor, record) for record in records]
+    missed = np.array([box is None for box in detected])
+    pairs = [(box, box if found is None else found) for box, found in zip(boxes, detected, strict=True)]
+    faces = predictor.predict_many((record["image"] for record in records), map(np.array, pairs))
+    found = np.array([[face.landmarks for face in both] for both in faces])  # [pictures, 2, points, 2]
+    errors = [metrics.point_errors(found[:, i], labels, units).mean(axis=1) for i in (0, 1)]
+    return {"label": errors[0], "detector": np.where(missed, np.nan, errors[1])}
+
+
+def report(errors: Mapping[str, np.ndarray], threshold: float) -> str:
+    """The figures as a table."""
+    missed = np.isnan(errors["detector"])
+    rows = {
+        "boxes of the labels, all faces": errors["label"],
+        "boxes of the labels, found faces": errors["label"][~missed],
+        "boxes of the detector, found faces": errors["detector"][~missed],
+    }
+    lines = [
+        f"{missed.sum()} of {len(missed)} faces missed",
+        "| | NME % | FR % | AUC % |",
+        "|---|---|---|---|",
+    ]
+    for name, values in rows.items():
+        summary = metrics.summary(values, threshold)
+        lines.append(f"| {name} | {summary['nme']:.2f} | {summary['fr']:.2f} | {summary['auc']:.2f} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("network", help="shipped network, .safetensors file, or a run's folder")
+    parser.add_argument("--dataset", default="w300/original")
+    parser.add_argument("--split", required=True)
+    parser.add_argument("--data_dir")
+    parser.add_argument("--detector", type=pathlib.Path, help="YuNet; the bundled cascade if not given")
+    given = parser.parse_args(arguments)
+    path = pretrained.find(given.network)
+    config = trained.load(path).config
+    config.data.update(dataset=given.dataset, data_dir=given.data_dir)
+    predictor = Predictor.from_run(path, YuNetDetector(given.detector) if given.detector else None)
+    records = DecodedRecords(datasets.read_split(config, given.split))
+    print(report(measure(predictor, records, config.evaluate.normaliser), config.evaluate.threshold))
+
+
+if __name__ == "__main__":
+    main()

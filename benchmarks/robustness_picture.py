@@ -1,0 +1,51 @@
+"""The picture of `benchmarks.robustness`: a small panel for each disturbance."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+_TWICE = ", seen twice"
+_PALETTE = 64
+
+
+def draw(found: Mapping[str, Any], labels: Mapping[str, str], path: pathlib.Path) -> None:
+    """Writes the picture, a PNG of 1100 x 560 pixels on white.
+
+    Args:
+      found: what `benchmarks.robustness` writes: `network`, `split` and `nme`.
+      labels: of the strengths of each disturbance.
+      path: of the picture.
+    """
+    figure = Figure(figsize=(11, 5.6), dpi=100, layout="constrained")
+    *axes, last = figure.subplots(2, 4, sharey=True).flat
+    for ax, (name, label) in zip(axes, labels.items(), strict=True):
+        for series, style in ((name, "o-"), (f"{name}{_TWICE}", "s--")):
+            if series in found["nme"]:
+                strengths, nmes = zip(*sorted(found["nme"][series]), strict=True)
+                ax.plot(
+                    strengths,
+                    nmes,
+                    style,
+                    label="seen twice" if style == "s--" else "seen once",
+                    markersize=4,
+                )
+        if name == "jpeg":  # the lower the quality, the stronger
+            ax.invert_xaxis()
+        ax.set_xlabel(label, fontsize=9)
+        ax.grid(alpha=0.3)
+        ax.set_ylim(bottom=0)
+    for ax in (axes[0], axes[4]):
+        ax.set_ylabel("NME, % of the inter-ocular distance", fontsize=9)
+    axes[0].legend(fontsize=8)
+    last.axis("off")
+    last.text(0, 0.9, f"{found['network']}\n{found['split']}", va="top", fontsize=10)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    # Few colours are in it: a palette halves the file.
+    picture.quantize(_PALETTE).save(path, optimize=True)
