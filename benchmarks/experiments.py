@@ -68,6 +68,7 @@ ROWS: dict[str, Mapping[str, Any]] = {
     "no average": {"optimizer.ema": 0.0},
     "half the rate": {"optimizer.learning_rate": 3e-3},
     "twice the rate": {"optimizer.learning_rate": 1.2e-2},
+    "batches of 8": {"train.batch_size": 8, "train.steps": 2 * STEPS, "train.evaluate_every": 2 * STEPS},
     "steps of the rate": {"optimizer.schedule": "step"},
 }
 
