@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from configs import w300
-from dsat_jax import config as run_config, evaluate, models, operations
+from dsat_jax import evaluate, models, operations
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS = 1_200
@@ -138,7 +138,6 @@ def read_nme(workdir: pathlib.Path) -> float | None:
     path = workdir / evaluate.METRICS_FILE
     if not path.is_file():
         return None
-    run_config.load(workdir)  # refuses a run of another version
     return json.loads(path.read_text())["subsets"][VALIDATION]["nme"]
 
 
