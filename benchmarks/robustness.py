@@ -128,7 +128,7 @@ SERIES = {
     "shift": Series("shift of the box, share of its sides", shift_box, _SHARES),
     "scale": Series("scale of the box, share of its sides", scale_box, _SHARES),
     "rotation": Series("rotation, degrees", rotate, (0.0, 10.0, 20.0, 30.0, 45.0)),
-    "blur": Series("sigma of the blur, share of the face's width", blur, (0.0, 0.01, 0.02, 0.03, 0.05)),
+    "blur": Series("sigma of the blur, share of the width", blur, (0.0, 0.01, 0.02, 0.03, 0.05)),
     "jpeg": Series("JPEG quality, face of 128 px", compress, (100.0, 50.0, 20.0, 10.0, 5.0)),
     "brightness": Series("brightness, factor", brighten, (1.0, 0.5, 0.25, 0.1, 1.5, 2.0, 3.0)),
     "cover": Series("grey square, share of the face", cover, (0.0, 0.1, 0.25, 0.4)),

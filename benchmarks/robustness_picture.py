@@ -38,12 +38,14 @@ def draw(found: Mapping[str, Any], labels: Mapping[str, str], path: pathlib.Path
             ax.invert_xaxis()
         ax.set_xlabel(label, fontsize=9)
         ax.grid(alpha=0.3)
-        ax.set_ylim(bottom=0)
+    axes[0].set_ylim(bottom=0)  # of all
     for ax in (axes[0], axes[4]):
         ax.set_ylabel("NME, % of the inter-ocular distance", fontsize=9)
     axes[0].legend(fontsize=8)
     last.axis("off")
-    last.text(0, 0.9, f"{found['network']}\n{found['split']}", va="top", fontsize=10)
+    last.text(
+        0.05, 0.95, f"{found['network']}\n{found['split']}", transform=last.transAxes, va="top", fontsize=10
+    )
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 FOLDER = pathlib.Path(__file__).parent
 # SHA-256 of each NAME.safetensors, as `sha256sum` prints it.
-PRETRAINED: Mapping[str, str] = {}
+PRETRAINED: Mapping[str, str] = {
+    "dsat-300w": "b52efc6dff9f243fde5db02ee3da9e053d0b6b791e4916c2cc26edd5c77ff2f4",
+}
 DEFAULT = "dsat-300w"
 
 
