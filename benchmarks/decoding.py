@@ -13,7 +13,9 @@ from dsat_jax import datasets, decode, evaluate, pretrained, trained
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("network", help="shipped network, .safetensors file, or a run's folder")
     parser.add_argument("--dataset", default="w300")
     parser.add_argument("--split", required=True)

@@ -21,7 +21,9 @@ def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forwar
     """The function from uint8 crops to landmarks, ready for jit.
 
     With `config.evaluate.mirror` the prediction is averaged with that of the mirrored crops: their heatmaps (landmark
-    and boundary channels swapped), or their points where the model has no heatmaps.
+    and boundary channels swapped), or their points where the model has no heatmaps, or where they are read by
+    soft_argmax. A network that was trained on those points is free in the form of its heatmaps, and those of a face
+    and of its mirror image differ more than their means.
 
     Args:
       model: as made by `models.build`.
@@ -43,8 +45,9 @@ def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forwar
         if prediction.heatmaps is None:
             return Landmarks(prediction.points, None, prediction.gates)
         heatmaps = prediction.heatmaps[..., : scheme.num_points]
-        stride = config.input.size / heatmaps.shape[1]
-        points = decode.to_input_pixels(decoder(heatmaps), stride)
+        points = prediction.points  # of soft_argmax
+        if decoder is not decode.soft_argmax:
+            points = decode.to_input_pixels(decoder(heatmaps), config.input.size / heatmaps.shape[1])
         return Landmarks(points, decode.peak_values(heatmaps), prediction.gates)
 
     return forward

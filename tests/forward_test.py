@@ -1,13 +1,16 @@
 """Mirror averaging, on every output of the network."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
-from dsat_jax import forward, geometry, targets
+from configs import synthetic
+from dsat_jax import decode, forward, geometry, targets
 from dsat_jax.landmarks import Landmarks
 from dsat_jax.models.prediction import Prediction
-from dsat_jax.schemes import AFLW_19, SCHEMES, W300_68, WFLW_98, convert
+from dsat_jax.schemes import AFLW_19, SCHEMES, W300_68, WFLW_98, Scheme, convert
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
@@ -34,6 +37,29 @@ def test_points_without_heatmaps_are_averaged_with_the_mirrored_ones(scheme):
     averaged = forward._average_mirrored(Prediction(points=both), 32, scheme)
     np.testing.assert_allclose(averaged.points, points + np.array([1.5, 0]), atol=1e-4)
     assert averaged.heatmaps is None
+
+
+class TwoForms(nn.Module):
+    """Of the first half of a batch one peak at (20, 12), of the mirrored half a faint one at its place and a far one."""
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> Prediction:
+        first = jnp.zeros((32, 32)).at[12, 20].set(1.0)
+        second = jnp.zeros((32, 32)).at[12, 31 - 20].set(0.1).at[12, 31 - 28].set(1.5)
+        heatmaps = jnp.stack([first, second])[..., None]
+        return Prediction(points=decode.soft_argmax(heatmaps), heatmaps=heatmaps)
+
+
+@pytest.mark.parametrize(("decoder", "expected"), [("soft_argmax", (20 + 28) / 2), ("argmax", 28.0)])
+def test_maps_are_averaged_before_they_are_read_but_the_means_of_soft_argmax_are(decoder, expected):
+    config = synthetic.get_config()
+    config.input.size = 32
+    config.evaluate.decoder = decoder
+    scheme = Scheme(
+        "one", 1, mirror_pairs=(), boundaries=(), eye_corners=(0, 0), pupils=((0,), (0,)), lines=()
+    )
+    found = forward.make_forward(TwoForms(), config, scheme)({}, np.zeros((1, 32, 32, 3), np.uint8))
+    np.testing.assert_allclose(found.points[0, 0], [expected, 12], atol=0.02)
 
 
 @pytest.mark.parametrize("has_confidence", [True, False])
