@@ -40,7 +40,7 @@ def test_points_without_heatmaps_are_averaged_with_the_mirrored_ones(scheme):
 
 
 class TwoForms(nn.Module):
-    """Of the first half of a batch one peak at (20, 12); of the mirrored half a faint one there, and a high one away."""
+    """Of the first half of a batch one peak at (20, 12); of the other half a faint one there, and a high one away."""
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> Prediction:
