@@ -86,7 +86,7 @@ def _augment() -> ConfigDict:
 def _loss() -> ConfigDict:
     loss = ConfigDict()
     loss.heatmap = 1.0  # weight of the mean squared error over heatmaps; 0 leaves it out
-    loss.coordinates = 1e-4  # weight of the penalty on decoded points, in input pixels; 0 leaves it out
+    loss.coordinates = 1e-3  # weight of the penalty on decoded points, in input pixels; 0 leaves it out
     loss.penalty = "smooth_wing"
     loss.auxiliary = 0.0  # weight of the same penalty on the points of the decoder layers before the last
     loss.sparsity = 0.0  # weight of the mean openness of a learned gate

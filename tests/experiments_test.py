@@ -4,20 +4,27 @@ import ast
 import json
 
 import pytest
+from ml_collections import ConfigDict
 
 from benchmarks import experiments
 from configs import w300
 from dsat_jax import config as run_config
 
 
+def configured(row: str) -> ConfigDict:
+    """The configuration that the command line makes of a row."""
+    config = w300.get_config("small")
+    fields = experiments.overrides(row)
+    tuples = {name: ast.literal_eval(value) for name, value in fields.items() if str(value).startswith("(")}
+    config.update_from_flattened_dict(fields | tuples)
+    return config
+
+
 @pytest.mark.parametrize("row", experiments.ROWS)
 def test_every_row_changes_fields_that_exist_to_values_that_fit(row):
-    config = w300.get_config("small")
-    flat = dict(experiments.overrides(row))
-    tuples = {name: ast.literal_eval(value) for name, value in flat.items() if str(value).startswith("(")}
-    config.update_from_flattened_dict(flat | tuples)
+    base, config = configured("base"), configured(row)
     run_config.check(config, row)
-    changed = run_config.differences(w300.get_config("small"), config)
+    changed = run_config.differences(base, config)
     assert all(any(line.startswith(f"{name}: ") for line in changed) for name in experiments.ROWS[row])
 
 
