@@ -3,28 +3,18 @@
 python -m benchmarks.decoding runs/w300-small --dataset=w300 --split='train[95%:]'
 """
 
-import argparse
 from collections.abc import Sequence
 
 import numpy as np
 
-from dsat_jax import datasets, decode, evaluate, pretrained, trained
+from benchmarks import network_on_split
+from dsat_jax import decode, evaluate
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("network", help="shipped network, .safetensors file, or a run's folder")
-    parser.add_argument("--dataset", default="w300")
-    parser.add_argument("--split", required=True)
-    parser.add_argument("--data_dir")
-    given = parser.parse_args(arguments)
-    network = trained.load(pretrained.find(given.network))
+    network, records = network_on_split.load(network_on_split.parser(__doc__).parse_args(arguments))
     config = network.config
-    config.data.update(dataset=given.dataset, data_dir=given.data_dir)
-    records = datasets.read_split(config, given.split)
     print("| NME % | with the mirror image | without |", "|---|---|---|", sep="\n")
     for decoder in decode.DECODERS:
         nmes = []

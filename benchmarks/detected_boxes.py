@@ -7,13 +7,13 @@ face is missed where none overlaps by `LEAST_OVERLAP`. Printed are the missed fa
 boxes: of the labels, and of the detector. Each face is seen twice, as prediction does.
 """
 
-import argparse
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dsat_jax import Predictor, datasets, metrics, pretrained, trained
+from benchmarks import network_on_split
+from dsat_jax import Predictor, metrics
 from dsat_jax.choices import choose
 from dsat_jax.decoded_records import DecodedRecords
 from dsat_jax.yunet import YuNetDetector
@@ -86,21 +86,14 @@ def report(errors: Mapping[str, np.ndarray], threshold: float) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("network", help="shipped network, .safetensors file, or a run's folder")
-    parser.add_argument("--dataset", default="w300/original")
-    parser.add_argument("--split", required=True)
-    parser.add_argument("--data_dir")
+    parser = network_on_split.parser(__doc__, "w300/original")
     parser.add_argument("--detector", type=pathlib.Path, help="YuNet; the bundled cascade if not given")
     given = parser.parse_args(arguments)
-    path = pretrained.find(given.network)
-    config = trained.load(path).config
-    config.data.update(dataset=given.dataset, data_dir=given.data_dir)
-    predictor = Predictor.from_run(path, YuNetDetector(given.detector) if given.detector else None)
-    records = DecodedRecords(datasets.read_split(config, given.split))
-    print(report(measure(predictor, records, config.evaluate.normaliser), config.evaluate.threshold))
+    network, records = network_on_split.load(given)
+    detector = None if given.detector is None else YuNetDetector(given.detector)
+    predictor, evaluation = Predictor.from_network(network, detector), network.config.evaluate
+    errors = measure(predictor, DecodedRecords(records), evaluation.normaliser)
+    print(report(errors, evaluation.threshold))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ each face is seen once in its box, mirror-averaged, except in the rows 'seen twi
 of the landmarks that the first one found, as prediction does.
 """
 
-import argparse
 import dataclasses
 import json
 import pathlib
@@ -18,8 +17,8 @@ import cv2
 import jax
 import numpy as np
 
-from benchmarks import robustness_picture
-from dsat_jax import datasets, evaluate, geometry, metrics, pretrained, schemes, trained
+from benchmarks import network_on_split, robustness_picture
+from dsat_jax import evaluate, geometry, metrics, schemes
 from dsat_jax.choices import choose
 from dsat_jax.decoded_records import DecodedRecords
 from dsat_jax.trained import TrainedNetwork
@@ -231,18 +230,10 @@ def table(found: Mapping[str, Sequence[tuple[float, float]]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, writes and prints."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("network", help="shipped network, .safetensors file, or a run's folder")
-    parser.add_argument("--dataset", default="w300")
-    parser.add_argument("--split", required=True)
-    parser.add_argument("--data_dir")
+    parser = network_on_split.parser(__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     given = parser.parse_args(arguments)
-    network = trained.load(pretrained.find(given.network))
-    network.config.data.update(dataset=given.dataset, data_dir=given.data_dir)
-    found = measure(Measured(network, datasets.read_split(network.config, given.split)))
+    found = measure(Measured(*network_on_split.load(given)))
     given.out.mkdir(parents=True, exist_ok=True)
     said: dict[str, Any] = {
         "network": given.network,

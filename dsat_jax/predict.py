@@ -65,10 +65,10 @@ def predict_files(
     common = landmark_files.common_folder(files)
     stems, film_stems = (landmark_files.output_stems(some, out, common) for some in (photographs, films))
     find_boxes = _box_finder(options, photographs)
-    predictor = Predictor.from_run(
-        workdir, None if options.detector is None else YuNetDetector(pathlib.Path(options.detector))
-    )
-    explainer = explain.Explainer(trained.load(workdir)) if options.explain else None
+    network = trained.load(workdir)
+    detector = None if options.detector is None else YuNetDetector(pathlib.Path(options.detector))
+    predictor = Predictor.from_network(network, detector)
+    explainer = explain.Explainer(network) if options.explain else None
     counts = collections.Counter[str]()
     if photographs:
         with tqdm.tqdm(total=len(photographs), unit="picture", dynamic_ncols=True) as bar:

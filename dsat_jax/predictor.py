@@ -12,6 +12,7 @@ import itertools
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -21,6 +22,9 @@ from dsat_jax.detect import FaceDetector
 from dsat_jax.landmarks import Face, Landmarks
 from dsat_jax.schemes import Scheme
 from dsat_jax.warp import warp
+
+if TYPE_CHECKING:
+    from dsat_jax.trained import TrainedNetwork
 
 Picture = str | os.PathLike | np.ndarray
 CropForward = Callable[[np.ndarray], Landmarks]
@@ -79,9 +83,15 @@ class Predictor:
         Raises:
           FileNotFoundError: if the folder holds no run or no checkpoint.
         """
-        from dsat_jax import evaluate, mesh as meshes, schemes, trained
+        from dsat_jax import trained
 
-        network = trained.load(pathlib.Path(workdir))
+        return cls.from_network(trained.load(pathlib.Path(workdir)), find_faces)
+
+    @classmethod
+    def from_network(cls, network: "TrainedNetwork", find_faces: FindFaces | None = None) -> "Predictor":
+        """A network from `trained.load`; for the other argument see `__init__`."""
+        from dsat_jax import evaluate, mesh as meshes, schemes
+
         config = network.config
         step = evaluate.make_evaluation_step(network.model, config, network.mesh)
         return cls(
