@@ -209,13 +209,14 @@ def evaluate_run(
       FileNotFoundError: if the folder holds no run or no checkpoint, or the dataset has not been built.
       ValueError: if the landmarks of the run and of the dataset cannot be compared.
     """
-    network = trained.load(workdir)
-    config = network.config
+    config = trained.read_config(workdir)
     if dataset or splits:
         config.data.dataset = dataset or config.data.dataset
     out = _results_folder(workdir, config.data.dataset, splits, own=not (dataset or splits))
     labels, found = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
     common = found if schemes.can_convert(labels, found) else labels
+    schemes.conversion_indices(found, common)  # refuses what cannot be converted, before the weights are read
+    network = trained.load(workdir)
     forward = make_evaluation_step(network.model, config, network.mesh, common)
     if common != found:
         logging.warning("landmarks of %s are converted to %s", found.name, common.name)

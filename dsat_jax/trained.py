@@ -46,6 +46,11 @@ def load(path: pathlib.Path) -> TrainedNetwork:
     return _from_file(path) if path.is_file() else _from_run(path)
 
 
+def read_config(path: pathlib.Path) -> ConfigDict:
+    """The configuration of a trained network, without its weights; for the argument and the errors see `load`."""
+    return network_file.read(path)[0] if path.is_file() else run_config.load(path)
+
+
 def _from_run(workdir: pathlib.Path) -> TrainedNetwork:
     config = run_config.load(workdir)
     abstract = _abstract(config)

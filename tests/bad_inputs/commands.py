@@ -107,7 +107,8 @@ COMMAND_CASES = {
     "a run that is missing": ask("--workdir=absent", says=["absent holds no run: absent/config.json does not exist"]),
     "a run that is a file": ask("--workdir=boxes.json", says=["--workdir=boxes.json is no folder, expected that of a"]),
     "a run that is a folder of pictures": ask("--workdir=photos", says=["photos holds no run"]),
-    "no run": ask("--workdir=", says=["--mode=predict needs --workdir=RUN"]),
+    "a run and a shipped network": ask("--weights=dsat-300w", says=["--workdir and --weights exclude each other"]),
+    "an unknown network": ask("--workdir=", "--weights=dsat", says=["dsat is neither a file or folder, nor a network"]),
     "a configuration beside the run": ask("--config=a.py", says=["No such file or directory: 'a.py'"]),
     "boxes that are missing": ask("--boxes=absent.json", says=["No such file or directory: 'absent.json'"]),
     "boxes that are a folder": ask("--boxes=photos", says=["Is a directory: 'photos'"]),
@@ -129,6 +130,7 @@ COMMAND_CASES = {
 }  # fmt: skip
 
 OTHER_MODE_CASES = {
+    "no run": ask("--workdir=", says=["--mode=export needs --workdir=RUN, the folder of a trained run, or --weights="]),
     "an unknown dataset": ask("--mode=evaluate", "--dataset=faces", says=["no dataset is called 'faces'; there are "]),
     "a dataset above the builders": ask("--mode=evaluate", "--dataset=../faces", says=["no dataset is called '..'"]),
     "a dataset of an unknown form": ask("--mode=evaluate", "--dataset=w300/cut", says=["has no configuration called"]),
