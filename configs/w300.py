@@ -3,7 +3,7 @@
 python -m tfds_builders.build w300 --manual_dir=DIR
 python run.py --config=configs/w300.py                  dsat: 185.7 M parameters, ours; not yet trained by us
 python run.py --config=configs/w300.py:dsat-released    the released network, loss and schedule; not yet trained by us
-python run.py --config=configs/w300.py:small            NME 3.88 % on helen_test (330 faces), 45 min on one CPU core
+python run.py --config=configs/w300.py:small            NME 3.56 % on helen_test (330 faces), 33 min on one CPU core
 python run.py --config=configs/w300.py:lotr-m           NME 5.68 % on helen_test, 36.4 min on 2 busy CPU cores
 
 The figures come from 1,911 training faces (95 % of afw, 870 of helen and 805 of lfpw), AMD EPYC, jax 0.10.2. `lotr-m+`,

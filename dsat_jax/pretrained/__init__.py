@@ -7,7 +7,7 @@ from collections.abc import Mapping
 FOLDER = pathlib.Path(__file__).parent
 # SHA-256 of each NAME.safetensors, as `sha256sum` prints it.
 PRETRAINED: Mapping[str, str] = {
-    "dsat-300w": "b52efc6dff9f243fde5db02ee3da9e053d0b6b791e4916c2cc26edd5c77ff2f4",
+    "dsat-300w": "4d8444396e74c7324a66cd968da44ae8745120595bfb2f20587b1289827cb76c",
 }
 DEFAULT = "dsat-300w"
 
