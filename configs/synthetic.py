@@ -1,6 +1,6 @@
 """DSAT and LOTR on synthetic_faces: 98 points, drawn by the project itself; inter-ocular NME.
 
-python run.py --config=configs/synthetic.py             NME 3.83 % on test (500 faces), 4.5 min on 2 CPU cores
+python run.py --config=configs/synthetic.py             NME 3.06 % on test (500 faces), 3.4 min on 2 CPU cores
 python run.py --config=configs/synthetic.py:lotr-m      NME 4.70 % on test, 16.7 min on 2 CPU cores
 
 The dataset is drawn on the first run; the times are without that. Measured on an AMD EPYC with jax 0.10.2, seed 0.
