@@ -46,6 +46,7 @@ ROWS: dict[str, Mapping[str, Any]] = {
     "heatmap loss alone": {"loss.coordinates": 0.0, "evaluate.decoder": "log_quadratic"},
     "coordinates x 10": {"loss.coordinates": 1e-3},
     "coordinates x 100": {"loss.coordinates": 1e-2},
+    "coordinates x 1000": {"loss.heatmap": 0.1, "loss.coordinates": 1e-2},
     "coordinates alone": {"loss.heatmap": 0.0, "loss.coordinates": 1e-2},
     "l1 on coordinates": {"loss.penalty": "l1", "loss.coordinates": 6e-4},  # of smooth-Wing's slope at 0
     "sigma 1": {"loss.sigma": 1.0},

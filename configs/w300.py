@@ -49,10 +49,30 @@ def _released(config: ConfigDict) -> None:
     config.evaluate.decoder = "log_quadratic"
 
 
+def _shipped_dsat(config: ConfigDict) -> None:
+    """The weights `dsat-300w`: `small` for longer, nearly on coordinates alone, with larger disturbances."""
+    use_small_dsat(config, steps=9_000, evaluate_every=1_500)
+    config.loss.update(heatmap=0.1, coordinates=1e-2)
+    config.augment.update(rotation=30.0, low_resolution=0.2, low_resolution_share=0.4, occlusion=0.3)
+    config.train.keep_decoded = True
+
+
+def _shipped_lotr(config: ConfigDict) -> None:
+    """The weights `lotr-300w`: `lotr-m` with two up-samplings, for longer and with larger disturbances."""
+    use_small_lotr(config, steps=10_000, evaluate_every=2_000)
+    config.model.upsamplings = 2
+    config.augment.update(rotation=30.0, scale=(0.92, 1.1), shift=0.06)
+    config.augment.update(low_resolution=0.2, low_resolution_share=0.4, occlusion=0.3)
+    config.optimizer.ema = 0.998
+    config.train.keep_decoded = True
+
+
 VARIANTS = {
     "dsat": functools.partial(use_full_dsat, steps=60_000),  # 160 epochs of 95 % of the official 3,148 faces
     "dsat-released": _released,
     "small": functools.partial(use_small_dsat, steps=4_200, evaluate_every=700),
     "lotr-m": functools.partial(use_small_lotr, steps=6_000, evaluate_every=1_000),
+    "dsat-300w": _shipped_dsat,
+    "lotr-300w": _shipped_lotr,
     **{name: functools.partial(use_long_lotr, variant=name) for name in ("lotr-m+", "lotr-r+", "lotr-hr+")},
 }
