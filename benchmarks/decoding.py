@@ -5,15 +5,14 @@ python -m benchmarks.decoding runs/w300-small --dataset=w300 --split='train[95%:
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from benchmarks import network_on_split
-from dsat_jax import decode, evaluate
+from dsat_jax import decode, evaluate, metrics
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
-    network, records = network_on_split.load(network_on_split.parser(__doc__).parse_args(arguments))
+    parser = network_on_split.parser(__doc__)
+    network, records = network_on_split.load(parser, parser.parse_args(arguments))
     config = network.config
     print("| NME % | with the mirror image | without |", "|---|---|---|", sep="\n")
     for decoder in decode.DECODERS:
@@ -22,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             config.evaluate.update(decoder=decoder, mirror=mirror)
             step = evaluate.make_evaluation_step(network.model, config, network.mesh)
             found = evaluate.evaluate_split(step, network.variables, config, records, network.mesh)
-            nmes.append(f"{100 * np.mean(found.nme):.2f}")
+            nmes.append(f"{metrics.summary(found.nme, config.evaluate.threshold)['nme']:.2f}")
         print(f"| `{decoder}` |", " | ".join(nmes), "|", flush=True)
 
 

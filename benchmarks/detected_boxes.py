@@ -11,10 +11,10 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from benchmarks import network_on_split
 from dsat_jax import Predictor, metrics
-from dsat_jax.choices import choose
 from dsat_jax.decoded_records import DecodedRecords
 from dsat_jax.yunet import YuNetDetector
 
@@ -39,35 +39,32 @@ def detected_box(predictor: Predictor, record: Mapping[str, np.ndarray]) -> np.n
 
 
 def measure(
-    predictor: Predictor, records: Sequence[Mapping[str, np.ndarray]], normaliser: str
+    predictor: Predictor, records: Sequence[Mapping[str, np.ndarray]], config: ConfigDict
 ) -> dict[str, np.ndarray]:
-    """Errors as shares of the normaliser, of each face.
+    """What is found in each face's box of the labels, and in that of the detector.
 
     Args:
       predictor: of the network, with its detector.
       records: decoded, whole pictures.
-      normaliser: a key of `metrics.NORMALISERS`.
+      config: of the network.
 
     Returns:
-      'label' and 'detector', [faces] each: in the box of the labels, and in that of the detector, NaN where the face
-      was missed.
+      'missed' bool [faces], where the detector finds nothing; 'label' and 'detector' [faces], NME as shares of the
+      normaliser in either box; 'detector' is of no meaning for a missed face.
     """
-    labels = np.stack([record["landmarks"] for record in records]).astype(np.float64)
     boxes = np.stack([record["box"] for record in records]).astype(np.float64)
-    units = choose(metrics.NORMALISERS, normaliser, "normaliser")(labels, boxes, predictor.scheme)
     # Two boxes of each picture: that of the labels, and the detector's or, where there is none, the same once more.
     detected = [detected_box(predictor, record) for record in records]
-    missed = np.array([box is None for box in detected])
     pairs = [(box, box if found is None else found) for box, found in zip(boxes, detected, strict=True)]
     faces = predictor.predict_many((record["image"] for record in records), map(np.array, pairs))
     found = np.array([[face.landmarks for face in both] for both in faces])  # [pictures, 2, points, 2]
-    errors = [metrics.point_errors(found[:, i], labels, units).mean(axis=1) for i in (0, 1)]
-    return {"label": errors[0], "detector": np.where(missed, np.nan, errors[1])}
+    label, detector = (network_on_split.face_nme(found[:, i], records, config) for i in (0, 1))
+    return {"missed": np.array([box is None for box in detected]), "label": label, "detector": detector}
 
 
 def report(errors: Mapping[str, np.ndarray], threshold: float) -> str:
     """The figures as a table."""
-    missed = np.isnan(errors["detector"])
+    missed = errors["missed"]
     rows = {
         "boxes of the labels, all faces": errors["label"],
         "boxes of the labels, found faces": errors["label"][~missed],
@@ -89,11 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = network_on_split.parser(__doc__, "w300/original")
     parser.add_argument("--detector", type=pathlib.Path, help="YuNet; the bundled cascade if not given")
     given = parser.parse_args(arguments)
-    network, records = network_on_split.load(given)
+    network, records = network_on_split.load(parser, given)
     detector = None if given.detector is None else YuNetDetector(given.detector)
-    predictor, evaluation = Predictor.from_network(network, detector), network.config.evaluate
-    errors = measure(predictor, DecodedRecords(records), evaluation.normaliser)
-    print(report(errors, evaluation.threshold))
+    predictor = Predictor.from_network(network, detector)
+    print(
+        report(measure(predictor, DecodedRecords(records), network.config), network.config.evaluate.threshold)
+    )
 
 
 if __name__ == "__main__":

@@ -18,8 +18,7 @@ import jax
 import numpy as np
 
 from benchmarks import network_on_split, robustness_picture
-from dsat_jax import evaluate, geometry, metrics, schemes
-from dsat_jax.choices import choose
+from dsat_jax import evaluate, geometry, metrics
 from dsat_jax.decoded_records import DecodedRecords
 from dsat_jax.trained import TrainedNetwork
 from dsat_jax.warp import warp
@@ -140,15 +139,14 @@ class Measured:
 
     Args:
       network: the network.
-      records: of the split.
+      records: of the split, decoded.
     """
 
     def __init__(self, network: TrainedNetwork, records: Sequence[Mapping[str, np.ndarray]]):
         self._config = network.config
-        self._scheme = schemes.find(network.config.data.scheme)
         step = evaluate.make_evaluation_step(network.model, network.config, network.mesh)
         self._forward = lambda crops: step(network.variables, crops)
-        self._records = list(DecodedRecords(records))
+        self._records = records
 
     def nme(self, series: Series, strength: float, looks: int = 1) -> float:
         """The NME in % at a strength.
@@ -171,7 +169,8 @@ class Measured:
                 dataclasses.replace(face, box=geometry.box_of_points(points))
                 for face, points in zip(faces, found, strict=True)
             ]
-        return 100 * float(np.mean(self._errors(found)))
+        nme = network_on_split.face_nme(found, self._records, self._config)
+        return metrics.summary(nme, self._config.evaluate.threshold)["nme"]
 
     def _landmarks(self, faces: Sequence[Face]) -> np.ndarray:
         """Landmarks [faces, points, 2] in pixels of the pictures as they were before they were turned."""
@@ -194,13 +193,6 @@ class Measured:
                 geometry.transform_points(geometry.invert(matrices[row]), found[row - start]) for row in rows
             ]
         return np.stack(points)
-
-    def _errors(self, found: np.ndarray) -> np.ndarray:
-        """The error of each face [faces] as a share of its normaliser."""
-        labels = np.stack([record["landmarks"] for record in self._records]).astype(np.float64)
-        boxes = np.stack([record["box"] for record in self._records]).astype(np.float64)
-        normalise = choose(metrics.NORMALISERS, self._config.evaluate.normaliser, "normaliser")
-        return metrics.point_errors(found, labels, normalise(labels, boxes, self._scheme)).mean(axis=1)
 
 
 def measure(measured: Measured) -> dict[str, list[tuple[float, float]]]:
@@ -233,7 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = network_on_split.parser(__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     given = parser.parse_args(arguments)
-    found = measure(Measured(*network_on_split.load(given)))
+    network, records = network_on_split.load(parser, given)
+    found = measure(Measured(network, list(DecodedRecords(records))))
     given.out.mkdir(parents=True, exist_ok=True)
     said: dict[str, Any] = {
         "network": given.network,

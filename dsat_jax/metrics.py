@@ -6,6 +6,7 @@ Labels of unknown position are NaN; a normaliser that needs one is NaN too.
 
 import numpy as np
 
+from dsat_jax.choices import choose
 from dsat_jax.schemes import Scheme
 
 
@@ -70,6 +71,36 @@ def point_errors(predicted: np.ndarray, labels: np.ndarray, normaliser: np.ndarr
     distance = np.linalg.norm(predicted - np.asarray(labels, np.float64), axis=-1)
     distance = np.where(np.isfinite(predicted).all(axis=-1), distance, np.inf)
     return distance / np.asarray(normaliser, np.float64)[:, None]
+
+
+def labelled_errors(
+    predicted: np.ndarray,
+    labels: np.ndarray,
+    known: np.ndarray,
+    boxes: np.ndarray,
+    normaliser: str,
+    scheme: Scheme,
+) -> np.ndarray:
+    """`point_errors` of faces some of whose landmarks have no label.
+
+    Args:
+      predicted: [faces, points, 2], original pixels.
+      labels: [faces, points, 2], original pixels; anything where the position is unknown.
+      known: bool [faces, points].
+      boxes: [faces, 4], the annotated face boxes, original pixels.
+      normaliser: a key of `NORMALISERS`.
+      scheme: of the landmarks.
+
+    Returns:
+      float64 [faces, points], NaN where there is no label, and for a face whose normaliser is unknown or not positive.
+
+    Raises:
+      ValueError: if there is no such normaliser.
+    """
+    labels = np.where(known[..., None], labels.astype(np.float64), np.nan)
+    units = choose(NORMALISERS, normaliser, "normaliser")(labels, boxes.astype(np.float64), scheme)
+    errors = point_errors(predicted, labels, np.where(units > 0, units, np.nan))
+    return np.where(known, errors, np.nan)
 
 
 def nme(errors: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ from absl import logging
 from ml_collections import ConfigDict
 
 from dsat_jax import geometry, metrics, schemes
-from dsat_jax.choices import choose
 
 FIGURES = ("nme", "fr", "auc")
 
@@ -78,26 +77,23 @@ def measure(
     predicted = geometry.transform_points(to_original, rows["predicted"].astype(np.float64))
     labels = geometry.transform_points(to_original, rows["points"].astype(np.float64))
     known = rows["weights"] > 0
-    labels = np.where(known[..., None], labels, np.nan)
-    normalise = choose(metrics.NORMALISERS, config.evaluate.normaliser, "normaliser")
-    normaliser = normalise(labels, rows["box"], scheme)
-    normaliser = np.where(normaliser > 0, normaliser, np.nan)
-    errors = metrics.point_errors(predicted, labels, normaliser)
-    if np.isnan(normaliser).any():
-        name = config.evaluate.normaliser
-        logging.warning("%d faces have no %s: not measured", np.isnan(normaliser).sum(), name)
+    normaliser = config.evaluate.normaliser
+    errors = metrics.labelled_errors(predicted, labels, known, rows["box"], normaliser, scheme)
+    nme = metrics.nme(errors, known)
+    if np.isnan(nme).any():
+        logging.warning("%d faces have no %s: not measured", np.isnan(nme).sum(), normaliser)
     occluded = rows["occluded"]
     groups = {"visible points": known & ~occluded, "occluded points": occluded}
     gates = rows.get("gates")
     return SplitResult(
-        nme=metrics.nme(errors, known),
+        nme=nme,
         attributes=rows.get("attributes", {}),
         point_groups={name: metrics.nme(errors, chosen) for name, chosen in groups.items() if occluded.any()},
         sample=sample,
         record=rows["record"],
         predicted=predicted,
-        labels=labels,
-        errors=np.where(known, errors, np.nan),
+        labels=np.where(known[..., None], labels, np.nan),
+        errors=errors,
         occluded=occluded,
         confidence=rows.get("confidence"),
         open_channels=None if gates is None else gates > 0,
