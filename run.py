@@ -36,7 +36,7 @@ _WORKDIR = flags.DEFINE_string(
 _WEIGHTS = flags.DEFINE_string(
     "weights",
     None,
-    "evaluate, predict, export: instead of --workdir a shipped network's name, or a .safetensors file.",
+    "evaluate, predict, export: instead of --workdir a shipped network's name, a .safetensors file, or a run's folder.",
 )
 _DATASET = flags.DEFINE_string(
     "dataset", None, "evaluate: another dataset, if need be with landmarks converted."
@@ -51,7 +51,7 @@ _OUT = flags.DEFINE_string(
     "out",
     None,
     "predict, compare: folder of the results, 'predictions' or 'comparison' by default. export: the file, by default "
-    "network.export in the run's folder. benchmark: the file, benchmark.json by default.",
+    "network.export in the run's folder, or here with --weights. benchmark: the file, benchmark.json by default.",
 )
 _BOXES = flags.DEFINE_string(
     "boxes", None, 'predict: .json file of face boxes: {"a.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.'
@@ -199,12 +199,15 @@ def _network(default: str | None = None) -> pathlib.Path:
     """The run's folder, or the file of weights, that the flags name; the default is a network that is shipped."""
     from dsat_jax import pretrained
 
-    name = _WEIGHTS.value or (None if _WORKDIR.value else default)
-    if _WORKDIR.value and name:
+    for flag in (_WORKDIR, _WEIGHTS):
+        if flag.value == "":
+            raise ValueError(f"--{flag.name} is empty, expected the name of a network")
+    if _WORKDIR.value is not None and _WEIGHTS.value is not None:
         raise ValueError("--workdir and --weights exclude each other: each names a network")
-    if name:
+    name = default if _WEIGHTS.value is None else _WEIGHTS.value
+    if _WORKDIR.value is None and name is not None:
         return pretrained.find(name)
-    if not _WORKDIR.value:
+    if _WORKDIR.value is None:
         shipped = "|".join(pretrained.PRETRAINED)
         raise ValueError(
             f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run, or --weights={shipped}"

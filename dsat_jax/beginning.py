@@ -30,10 +30,14 @@ def begin(
 
     Raises:
       OSError: if a file or folder that the configuration names is missing.
-      ValueError: if one is damaged, or of another network.
+      ValueError: if one is damaged or of another network, or both are given.
     """
-    created = state.create_on(mesh, model, transform, config.input.size, config.seed)
     backbone, network = config.model.get("backbone_weights"), config.train.start_from
+    if backbone is not None and network is not None:
+        raise ValueError(
+            "config.model.backbone_weights and config.train.start_from exclude each other: both give the backbone"
+        )
+    created = state.create_on(mesh, model, transform, config.input.size, config.seed)
     if backbone is not None:
         old = {"params": created.params["backbone"], "batch_stats": created.batch_stats["backbone"]}
         loaded = torch_import.load_backbone(backbone, config.model.backbone, old)
@@ -57,7 +61,8 @@ def _fitting(given: Mapping[str, Any], wanted: Mapping[str, Any], network: str) 
         )
     if missing:
         logging.warning("%s does not fit, and starts from scratch: %s", network, ", ".join(missing))
-    chosen = [leaf if name in missing else jax.device_get(given[name]) for name, leaf in leaves.items()]
+    # As they lie on the devices: no process need hold all of an array that is split.
+    chosen = [leaf if name in missing else given[name] for name, leaf in leaves.items()]
     return jax.tree.unflatten(jax.tree.structure(wanted), chosen)
 
 

@@ -10,17 +10,21 @@ _SHARES = (
     *(f"model.{name}" for name in ("embedding_dropout", "attention_dropout", "dropout")),
 )
 _FROM_ONE = (
-    *(
-        f"train.{name}"
-        for name in ("batch_size", "steps", "log_every", "evaluate_every", "save_every", "accumulate")
-    ),
-    *(f"model.{name}" for name in ("width", "heads", "dim", "feed_forward", "head_width")),
-    *("model.decoder_layers", "evaluate.batch_size", "mesh.model"),
+    *(f"train.{name}" for name in ("steps", "log_every", "evaluate_every", "save_every", "accumulate")),
+    "mesh.model",
 )
+# A file of unknown origin may describe any network; these bounds end what it costs to find out that it lies.
+_WIDTHS = tuple(f"model.{name}" for name in ("width", "heads", "dim", "feed_forward", "head_width"))
+_DEPTHS = tuple(f"model.{name}" for name in ("stacks", "transformer_layers", "encoder_layers"))
 # Lowest and highest value of a number, or of each in a list; all others are from 0 to `LARGEST`.
 RANGES = {
     **dict.fromkeys(_SHARES, (0, 1)),
     **dict.fromkeys(_FROM_ONE, (1, LARGEST)),
+    **dict.fromkeys(("train.batch_size", "evaluate.batch_size"), (1, 2**20)),
+    **dict.fromkeys(_WIDTHS, (1, 2**16)),
+    **dict.fromkeys(_DEPTHS, (0, 64)),
+    "model.decoder_layers": (1, 64),
+    "model.upsamplings": (0, 5),
     "input.size": (16, 4096),
     "input.std": (1e-6, LARGEST),
     "input.enlarge": (0, 10),

@@ -49,9 +49,14 @@ def write(path: pathlib.Path, config: ConfigDict, variables: dict[str, Any]) -> 
     export_files.write_bytes(path, safetensors.numpy.save(arrays, metadata={_METADATA: said}))
 
 
+def _type(name: str) -> type[np.floating]:
+    """Of an array in the file."""
+    return np.float16 if name.startswith("params/") else np.float32
+
+
 def _stored(name: str, array: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
-        stored = np.ascontiguousarray(array, np.float16 if name.startswith("params/") else np.float32)
+        stored = np.ascontiguousarray(array, _type(name))
     if not np.isfinite(stored).all():
         raise ValueError(f"{name} reaches {np.abs(array).max():.3g}, more than a file of weights can hold")
     return stored
@@ -65,8 +70,11 @@ def read(path: pathlib.Path) -> tuple[ConfigDict, dict[str, np.ndarray]]:
 
     Raises:
       OSError: if the file cannot be read.
-      ValueError: if it is no such file, damaged, of another version, or larger than any network here.
+      ValueError: if it is no such file, damaged, of another version, larger than any network here, or holds anything
+        but finite numbers of the types above.
     """
+    if path.suffix.lower() != SUFFIX:
+        raise ValueError(f"{path} is no file of weights: expected a name that ends in {SUFFIX}")
     arrays = weight_files.read_state_dict(path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -81,5 +89,10 @@ def read(path: pathlib.Path) -> tuple[ConfigDict, dict[str, np.ndarray]]:
         )
     if said.get("version") != _VERSION:
         raise ValueError(f"{path} is of version {said.get('version')!r}, this dsat_jax reads {_VERSION}")
+    for name, array in arrays.items():
+        if array.dtype != _type(name) or not np.isfinite(array).all():
+            raise ValueError(
+                f"{path}: {name} holds {array.dtype}, expected {_type(name).__name__}, all finite"
+            )
     config = run_config.from_sections(said.get("config"), SECTIONS, str(path))
     return config, {name: np.asarray(array, np.float32) for name, array in arrays.items()}

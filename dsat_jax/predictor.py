@@ -82,6 +82,7 @@ class Predictor:
 
         Raises:
           FileNotFoundError: if the folder holds no run or no checkpoint.
+          ValueError: if all checkpoints, or the file, are damaged or of another version.
         """
         from dsat_jax import trained
 
@@ -113,6 +114,7 @@ class Predictor:
 
         Raises:
           ValueError: if there is none of that name, or its file is damaged.
+          OSError: if its file is missing.
         """
         return cls.from_run(pretrained.weights(name), find_faces)
 

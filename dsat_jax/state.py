@@ -94,7 +94,8 @@ def with_variables(created: TrainState, given: Mapping[str, Mapping[str, Any]]) 
 
     Args:
       created: from `create_on`.
-      given: 'params' and 'batch_stats' of the model's parts by their names, on the host.
+      given: 'params' and 'batch_stats' of the model's parts by their names, on the host or on the mesh's
+        devices.
     """
     parts = {"params": created.params, "batch_stats": created.batch_stats}
     old = {kind: {name: parts[kind][name] for name in tree} for kind, tree in given.items()}

@@ -35,7 +35,7 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint {path}")
-    suffix = next((suffix for suffix in _READERS if path.name.endswith(suffix)), None)
+    suffix = next((suffix for suffix in _READERS if path.name.lower().endswith(suffix)), None)
     if suffix is None:
         raise ValueError(
             f"{path} is not a checkpoint that can be read: expected .npz, .safetensors, .pth or .pth.tar"

@@ -69,3 +69,11 @@ def test_another_network_is_refused(network):
         FileNotFoundError, match="dsat-nowhere is neither a file or folder, nor a network that is ship"
     ):
         begun(config)
+
+
+def test_a_network_and_a_backbone_exclude_each_other(network):
+    config = synthetic.get_config("lotr-m")
+    config.model.backbone_weights = "mobilenet_v2.pth"
+    config.train.start_from = str(network[0])
+    with pytest.raises(ValueError, match=r"backbone_weights and config.train.start_from exclude each other"):
+        begun(config)

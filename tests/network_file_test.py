@@ -77,6 +77,20 @@ def test_the_same_network_gives_the_same_bytes_and_no_path_of_this_machine(file,
     assert 2 * parameters < len(content) < 2.5 * parameters + 50_000
 
 
+def test_where_a_backbone_came_from_is_left_out_and_the_suffix_is_read_in_any_case(tmp_path):
+    config = synthetic.get_config("lotr-m")
+    config.input.size = 32
+    config.model.update(
+        dim=8, heads=2, feed_forward=8, head_width=8, backbone_weights="/home/me/mobilenet_v2.pth"
+    )
+    model, transform = models.build_for(config), optimizer.make_optimizer(config.optimizer, 10)
+    template = state.template(meshes.make_mesh(), model, transform, 32).ema
+    path = tmp_path / "Faces.SafeTensors"
+    network_file.write(path, config, jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template))
+    assert b"/home/me" not in path.read_bytes()
+    assert trained.load(path).config.model.backbone_weights is None
+
+
 def test_a_parameter_that_float16_cannot_hold_is_refused(config, variables, tmp_path):
     stem = {**variables["params"]["stem_conv"], "bias": np.array([1.0, 7e4], np.float32)}
     changed = {**variables, "params": {**variables["params"], "stem_conv": stem}}
@@ -113,9 +127,24 @@ def other_format(arrays, said):
     said["format"] = "weights"
 
 
+def not_a_number(arrays, said):
+    arrays["params/stem_conv/bias"][0] = np.nan
+
+
+def whole_numbers(arrays, said):
+    arrays["params/stem_conv/bias"] = arrays["params/stem_conv/bias"].astype(np.int16)
+
+
+def bottomless(arrays, said):
+    said["config"]["model"]["transformer_layers"] = 2**31 - 1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (not_a_number, "params/stem_conv/bias holds float16, expected float16, all finite"),
+        (whole_numbers, "params/stem_conv/bias holds int16, expected float16, all finite"),
+        (bottomless, "model.transformer_layers is 2147483647, expected a whole number from 0 to 64"),
         (remove_array, "not those of the network that it describes; first params/stem_conv/bias, 1 in all"),
         (turn_array, "first params/stem_conv/kernel, 1 in all"),
         (other_width, "the arrays are not those of the network that it describes"),
@@ -138,5 +167,7 @@ def test_weights_alone_and_damaged_bytes_are_refused(file, tmp_path):
     with pytest.raises(ValueError, match=r"cut.safetensors is damaged, or not in the safetensors format"):
         trained.load(tmp_path / "cut.safetensors")
     (tmp_path / "notes.txt").write_text("no weights")
-    with pytest.raises(ValueError, match=r"notes.txt is not a checkpoint that can be read"):
+    with pytest.raises(
+        ValueError, match=r"notes.txt is no file of weights: expected a name that ends in .safet"
+    ):
         trained.load(tmp_path / "notes.txt")

@@ -70,6 +70,10 @@ def other_mode(root: pathlib.Path) -> str | None:
     return enter_mode(root, "--mode=export", "--workdir=run")
 
 
+def without_run(root: pathlib.Path) -> str | None:
+    return enter_mode(root, "--mode=export", "--weights=run")
+
+
 def compare(root: pathlib.Path) -> str | None:
     return enter_mode(root, "--mode=compare")
 
@@ -108,7 +112,7 @@ COMMAND_CASES = {
     "a run that is a file": ask("--workdir=boxes.json", says=["--workdir=boxes.json is no folder, expected that of a"]),
     "a run that is a folder of pictures": ask("--workdir=photos", says=["photos holds no run"]),
     "a run and a shipped network": ask("--weights=dsat-300w", says=["--workdir and --weights exclude each other"]),
-    "an unknown network": ask("--workdir=", "--weights=dsat", says=["dsat is neither a file or folder, nor a network"]),
+    "a run without a name": ask("--workdir=", says=["--workdir is empty, expected the name of a network"]),
     "a configuration beside the run": ask("--config=a.py", says=["No such file or directory: 'a.py'"]),
     "boxes that are missing": ask("--boxes=absent.json", says=["No such file or directory: 'absent.json'"]),
     "boxes that are a folder": ask("--boxes=photos", says=["Is a directory: 'photos'"]),
@@ -130,7 +134,6 @@ COMMAND_CASES = {
 }  # fmt: skip
 
 OTHER_MODE_CASES = {
-    "no run": ask("--workdir=", says=["--mode=export needs --workdir=RUN, the folder of a trained run, or --weights="]),
     "an unknown dataset": ask("--mode=evaluate", "--dataset=faces", says=["no dataset is called 'faces'; there are "]),
     "a dataset above the builders": ask("--mode=evaluate", "--dataset=../faces", says=["no dataset is called '..'"]),
     "a dataset of an unknown form": ask("--mode=evaluate", "--dataset=w300/cut", says=["has no configuration called"]),
@@ -140,6 +143,11 @@ OTHER_MODE_CASES = {
     "an export into a folder": ask("--mode=export", "--out=photos", says=["photos is a folder, expected"]),
     "an export below a file": ask("--mode=export", "--out=boxes.json/a", says=["boxes.json", "a"]),
     "an export of a split": ask("--mode=export", "--split=test", says=["--split is for --mode=evaluate"]),
+}  # fmt: skip
+WEIGHTS_CASES = {
+    "an unknown network": ask("--weights=dsat", says=["dsat is neither a file or folder, nor a network"]),
+    "a network without a name": ask("--weights=", says=["--weights is empty, expected the name of a network"]),
+    "a picture": ask("--weights=photos/a.jpg", says=["photos/a.jpg is no file of weights: expected a name that ends"]),
 }  # fmt: skip
 COMPARE_CASES = {
     "nothing to compare": ask(says=["--mode=compare needs the folders of at least two runs, each named once"]),
@@ -268,6 +276,7 @@ KINDS = {
     "command line of the builders": Kind(prepare_build, enter_build, BUILD_CASES),
     "command line": Kind(prepare, predict, COMMAND_CASES),
     "command line of other modes": Kind(prepare, other_mode, OTHER_MODE_CASES),
+    "command line of weights": Kind(prepare, without_run, WEIGHTS_CASES),
     "command line of the comparison": Kind(prepare_evaluated, compare, COMPARE_CASES),
     "--boxes": Kind(prepare, predict, BOX_CASES),
     "--boxes, on the picture": Kind(prepare, enter_place, PLACE_CASES),

@@ -8,6 +8,7 @@ import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+import array_record.python.array_record_data_source  # noqa: F401  now: imported while flags are saved, its own would go
 import numpy as np
 from absl import flags
 from absl.testing import flagsaver
