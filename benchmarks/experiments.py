@@ -95,7 +95,9 @@ def train(out: pathlib.Path, row: str, seed: int, data_dir: str | None) -> None:
     workdir = folder(out, row, seed)
     if (workdir / evaluate.METRICS_FILE).is_file():
         return
-    fields = {**overrides(row), "seed": seed} | ({"data.data_dir": data_dir} if data_dir else {})
+    fields = {**overrides(row), "seed": seed} | (
+        {"data.data_dir": str(pathlib.Path(data_dir).resolve())} if data_dir else {}
+    )
     command = [sys.executable, "run.py", "--config=configs/w300.py:small", f"--workdir={workdir.resolve()}"]
     command += [f"--config.{name}={value}" for name, value in fields.items()]
     print(f"{row}, seed {seed}: {workdir}", flush=True)
@@ -119,21 +121,34 @@ def costs(row: str) -> tuple[int, int]:
 def table(out: pathlib.Path) -> str:
     """Markdown of the rows that were evaluated: NME of each seed, and what the network costs."""
     lines = [
-        "| | changes | NME % of each seed | mean | parameters | GFLOP a face |",
+        "| | changes | NME % (seed) | mean | parameters | GFLOP a face |",
         "|---|---|---|---|---|---|",
     ]
     for row, changes in ROWS.items():
-        found = [read_nme(path) for path in sorted(out.glob(f"{folder(out, row, 0).name[:-1]}[0-9]"))]
-        nmes = [nme for nme in found if nme is not None]
+        nmes = nme_of_seeds(out, row)
         if not nmes:
             continue
         parameters, forward = costs(row)
         changed = ", ".join(f"`{name}={value}`" for name, value in changes.items()) or "-"
-        each = ", ".join(f"{nme:.2f}" for nme in nmes)
-        lines.append(
-            f"| {row} | {changed} | {each} | {np.mean(nmes):.2f} | {parameters / 1e6:.2f} M | {forward / 1e9:.2f} |"
-        )
+        each = ", ".join(f"{nme:.2f} ({seed})" for seed, nme in nmes.items())
+        figures = f"{np.mean([*nmes.values()]):.2f} | {parameters / 1e6:.2f} M | {forward / 1e9:.2f}"
+        lines.append(f"| {row} | {changed} | {each} | {figures} |")
     return "\n".join(lines)
+
+
+def nme_of_seeds(out: pathlib.Path, row: str) -> dict[int, float]:
+    """The NME in % of each run of a row that was evaluated, by its seed."""
+    start = folder(out, row, 0).name.removesuffix("0")
+    seeds = sorted(
+        int(path.name.removeprefix(start)) for path in out.glob(f"{start}*") if _is_of(path, start)
+    )
+    found = {seed: read_nme(folder(out, row, seed)) for seed in seeds}
+    return {seed: nme for seed, nme in found.items() if nme is not None}
+
+
+def _is_of(path: pathlib.Path, start: str) -> bool:
+    """Whether a folder's name is a row's and a seed: `coordinates-x-10-0` is not of `coordinates-x`."""
+    return path.name.removeprefix(start).isdecimal()
 
 
 def read_nme(workdir: pathlib.Path) -> float | None:

@@ -8,11 +8,13 @@ import shutil
 import numpy as np
 import pytest
 
-from dsat_jax import Predictor, datasets, evaluate, pretrained, trained
+from configs import w300
+from dsat_jax import Predictor, datasets, evaluate, network_file, pretrained, trained
 from tfds_builders import build
 
 RAW = pathlib.Path(__file__).parents[2] / "shared" / "data" / "300W"
 LARGEST = 20_000_000  # bytes
+MEDIANS_OF_DRAWN_FACES = {"dsat-300w": 4.94, "lotr-300w": 6.07}  # NME in %
 
 
 @pytest.mark.parametrize("name", pretrained.PRETRAINED)
@@ -24,6 +26,15 @@ def test_files_are_small_whole_and_described(name):
     assert pretrained.PRETRAINED[name] in card
     assert "research" in card
     assert {file.stem for file in path.parent.glob("*.safetensors")} == {*pretrained.PRETRAINED}
+
+
+@pytest.mark.parametrize("name", pretrained.PRETRAINED)
+def test_the_variant_that_trains_it_is_named_like_it(name):
+    path = pretrained.weights(name)
+    found, expected = trained.read_config(path), w300.get_config(name)
+    for section in network_file.SECTIONS:
+        assert found[section] == expected[section]
+    assert f"--config=configs/w300.py:{name}" in path.with_suffix(".md").read_text()
 
 
 def test_a_changed_file_is_refused(tmp_path, monkeypatch):
@@ -41,7 +52,7 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="no network 'dsat-wflw' is shipped; there are dsat-300w"):
+    with pytest.raises(ValueError, match="no network 'dsat-wflw' is shipped; there are dsat-300w, lotr-300w"):
         Predictor.pretrained("dsat-wflw")
     with pytest.raises(FileNotFoundError, match="dsat-wflw is neither a file or folder, nor a network"):
         pretrained.find("dsat-wflw")
@@ -49,13 +60,17 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
 
 @pytest.mark.parametrize("name", pretrained.PRETRAINED)
 def test_faces_that_are_drawn_are_found_roughly(name, tiny_dataset):
-    """Trained on photographs, they know drawn faces, too; a wrong crop, order or mirror would cost more."""
+    """Trained on photographs, they know drawn faces, too.
+
+    Other medians mean another crop, normalisation, decoder or mirror than the network was trained with: of `dsat-300w`
+    0.3 points without the mirror image, 0.9 with crops that are not enlarged, 2.9 with the decoder `argmax`.
+    """
     network = trained.load(pretrained.weights(name))
     network.config.data.update(dataset="synthetic_faces/tiny", data_dir=tiny_dataset)
     records = datasets.read_split(network.config, "test")
     step = evaluate.make_evaluation_step(network.model, network.config, network.mesh)
     found = evaluate.evaluate_split(step, network.variables, network.config, records, network.mesh)
-    assert np.median(found.nme) < 0.1
+    assert 100 * np.median(found.nme) == pytest.approx(MEDIANS_OF_DRAWN_FACES[name], abs=0.02)
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 FOLDER = pathlib.Path(__file__).parent
 # SHA-256 of each NAME.safetensors, as `sha256sum` prints it.
 PRETRAINED: Mapping[str, str] = {
-    "dsat-300w": "4d8444396e74c7324a66cd968da44ae8745120595bfb2f20587b1289827cb76c",
+    "dsat-300w": "e8e00d101214e0472b728e05e4dcac1b3c0841620a99939dd986899d7ea6839e",
+    "lotr-300w": "16a64706c0010ec07c0ca931b968d00a40be5f003acf76d53bf23ab27c8a6a0c",
 }
 DEFAULT = "dsat-300w"
 
