@@ -1,6 +1,7 @@
 """Evaluation: every face of a split once, errors in original pixels, tables, files and the CED picture."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -23,6 +24,7 @@ from dsat_jax import (
     mesh as meshes,
     metrics,
     pictures,
+    pretrained,
     report,
     schemes,
     stall,
@@ -193,9 +195,9 @@ def evaluate_run(
     """The story of `--mode=evaluate`: a trained network on its own test splits, or on others.
 
     A run's own test splits are reported in its folder, others in evaluations/<dataset and splits> below it; those of
-    a file of weights in evaluations/<file>/<dataset and splits> of the current folder. On a dataset with another
-    landmark scheme its labels are converted to the network's, or the network's landmarks to the dataset's, whichever
-    `schemes.CONVERSIONS` can.
+    a file of weights in evaluations/<file>/<dataset and splits> of the current folder, where a file that is not shipped
+    has the start of its SHA-256 behind its name. On a dataset with another landmark scheme its labels are converted to
+    the network's, or the network's landmarks to the dataset's, whichever `schemes.CONVERSIONS` can.
 
     Args:
       workdir: the run's folder, or a file of weights.
@@ -230,6 +232,15 @@ def _results_folder(network: pathlib.Path, dataset: str, splits: Sequence[str], 
     """Where the results of a run or a file of weights go; `own` if they are of the run's own test splits."""
     if own and not network.is_file():
         return network
-    folder = pathlib.Path("evaluations") / network.stem if network.is_file() else network / "evaluations"
+    folder = (
+        pathlib.Path("evaluations") / _file_name(network) if network.is_file() else network / "evaluations"
+    )
     # No two choices of splits share a folder: a split's name has neither + nor /, and a dataset's no point.
     return folder / "+".join([dataset.replace("/", "."), *splits])
+
+
+def _file_name(weights: pathlib.Path) -> str:
+    """A name for a file of weights, which no other has: files of one name may lie in several folders."""
+    if weights.parent == pretrained.FOLDER:
+        return weights.stem
+    return f"{weights.stem}-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}"

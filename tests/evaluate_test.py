@@ -17,6 +17,7 @@ from dsat_jax import (
     mesh as meshes,
     models,
     optimizer,
+    pretrained,
     report,
     schemes,
     split_result,
@@ -176,3 +177,16 @@ def test_occluded_landmarks_are_measured_apart_too():
     assert list(summaries) == ["test", "test/visible points", "test/occluded points"]
     assert summaries["test/occluded points"]["faces"] == 1
     assert summaries["test/occluded points"]["nme"] == pytest.approx(20.0)
+
+
+def test_results_of_two_files_of_one_name_lie_apart(tmp_path):
+    folders = set()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.safetensors").write_bytes(name.encode())
+        folders.add(
+            evaluate._results_folder(tmp_path / name / "mine.safetensors", "w300", ["test"], own=False)
+        )
+    assert len(folders) == 2
+    shipped = evaluate._results_folder(pretrained.weights("dsat-300w"), "w300/original", [], own=True)
+    assert shipped == pathlib.Path("evaluations/dsat-300w/w300.original")
