@@ -51,7 +51,7 @@ _OUT = flags.DEFINE_string(
     "out",
     None,
     "predict, compare: folder of the results, 'predictions' or 'comparison' by default. export: the file, by default "
-    "network.export in the run's folder, or here with --weights. benchmark: the file, benchmark.json by default.",
+    "network.export in the run's folder, or here for weights. benchmark: the file, benchmark.json by default.",
 )
 _BOXES = flags.DEFINE_string(
     "boxes", None, 'predict: .json file of face boxes: {"a.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.'

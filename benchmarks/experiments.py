@@ -139,16 +139,11 @@ def table(out: pathlib.Path) -> str:
 def nme_of_seeds(out: pathlib.Path, row: str) -> dict[int, float]:
     """The NME in % of each run of a row that was evaluated, by its seed."""
     start = folder(out, row, 0).name.removesuffix("0")
-    seeds = sorted(
-        int(path.name.removeprefix(start)) for path in out.glob(f"{start}*") if _is_of(path, start)
-    )
+    # What follows a row's name must be a seed: `coordinates-x-10-0` is not of `coordinates-x`.
+    ends = (path.name.removeprefix(start) for path in out.glob(f"{start}*"))
+    seeds = sorted(int(end) for end in ends if end.isdecimal())
     found = {seed: read_nme(folder(out, row, seed)) for seed in seeds}
     return {seed: nme for seed, nme in found.items() if nme is not None}
-
-
-def _is_of(path: pathlib.Path, start: str) -> bool:
-    """Whether a folder's name is a row's and a seed: `coordinates-x-10-0` is not of `coordinates-x`."""
-    return path.name.removeprefix(start).isdecimal()
 
 
 def read_nme(workdir: pathlib.Path) -> float | None:

@@ -90,7 +90,7 @@ def test_the_stronger_the_less_of_the_picture_is_left(name):
     assert len({*lost}) == len(lost)
 
 
-def test_landmarks_of_turned_faces_are_turned_back(network_path, tiny_dataset):
+def test_landmarks_of_turned_faces_are_turned_back(network_path):
     """Of a network that finds the one bright dot in each crop, wherever it was turned."""
     network = trained.load(network_path)
     dots = np.array([[62.0, 40.0], [35.0, 70.0]])
