@@ -6,7 +6,9 @@ python -m benchmarks.decoding runs/w300-small --dataset=w300 --split='train[95%:
 from collections.abc import Sequence
 
 from benchmarks import network_on_split
-from dsat_jax import decode, evaluate, metrics
+from dsat_jax import decode, metrics
+from dsat_jax.evaluation import evaluate
+from dsat_jax.inference.forward import jit_forward
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         nmes = []
         for mirror in (True, False):
             config.evaluate.update(decoder=decoder, mirror=mirror)
-            step = evaluate.make_evaluation_step(network.model, config, network.mesh)
+            step = jit_forward(network.model, config, network.mesh)
             found = evaluate.evaluate_split(step, network.variables, config, records, network.mesh)
             nmes.append(f"{metrics.summary(found.nme, config.evaluate.threshold)['nme']:.2f}")
         print(f"| `{decoder}` |", " | ".join(nmes), "|", flush=True)

@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 
 from benchmarks import network_on_split
 from dsat_jax import Predictor, metrics
-from dsat_jax.decoded_records import DecodedRecords
-from dsat_jax.yunet import YuNetDetector
+from dsat_jax.data.decoded_records import DecodedRecords
+from dsat_jax.inference.detectors.yunet import YuNetDetector
 
 LEAST_OVERLAP = 0.3  # intersection over union
 

@@ -21,7 +21,9 @@ import jax
 import numpy as np
 
 from configs import w300
-from dsat_jax import evaluate, models, operations
+from dsat_jax import models
+from dsat_jax.evaluation import evaluate
+from dsat_jax.runtime import flops
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS = 1_200
@@ -112,7 +114,7 @@ def costs(row: str) -> tuple[int, int]:
     model = models.build_for(config)
     images = jax.ShapeDtypeStruct((1, config.input.size, config.input.size, 3), np.float32)
     variables = jax.eval_shape(lambda: model.init(jax.random.key(0), np.zeros(images.shape), train=False))
-    forward = operations.product_operations(
+    forward = flops.product_operations(
         lambda variables, images: model.apply(variables, images, train=False).points, variables, images
     )
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"])), forward

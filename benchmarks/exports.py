@@ -14,9 +14,11 @@ import numpy as np
 import onnxruntime
 
 import dsat_jax
-from dsat_jax import config as run_config, export, geometry, schemes
-from dsat_jax.landmarks import Landmarks
-from dsat_jax.predictor import FACES_AT_ONCE, Predictor
+from dsat_jax import geometry, schemes
+from dsat_jax.config import load_config
+from dsat_jax.export import exporter
+from dsat_jax.inference.landmarks import Landmarks
+from dsat_jax.inference.predictor import FACES_AT_ONCE, Predictor
 from dsat_jax.warp import warp
 from tfds_builders.synthetic_faces.drawing import Drawing, draw_face
 
@@ -26,7 +28,7 @@ _ROUNDS = 7
 
 def load_onnx(path: pathlib.Path, workdir: pathlib.Path) -> Predictor:
     """An ONNX model as a predictor."""
-    config = run_config.load(workdir)
+    config = load_config(workdir)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
 
@@ -39,7 +41,7 @@ def load_onnx(path: pathlib.Path, workdir: pathlib.Path) -> Predictor:
 
 def crops_of(drawings: Sequence[Drawing], workdir: pathlib.Path) -> np.ndarray:
     """The crops of some faces that a run's network sees, uint8 [faces, size, size, 3]."""
-    crop = run_config.load(workdir).input
+    crop = load_config(workdir).input
     matrices = [
         geometry.crop_matrix(geometry.box_of_points(drawing.points), crop.size, crop.enlarge)
         for drawing in drawings
@@ -75,8 +77,8 @@ def load_forms(workdir: pathlib.Path) -> dict[str, tuple[Predictor, float]]:
     """A run and its exports as predictors, with the sizes of their files in MB."""
     with tempfile.TemporaryDirectory() as place:
         exported, onnx = pathlib.Path(place) / "a.export", pathlib.Path(place) / "a.onnx"
-        export.export_run(workdir, exported)
-        export.export_run(workdir, onnx)
+        exporter.export_run(workdir, exported)
+        exporter.export_run(workdir, onnx)
         return {
             "run": (Predictor.from_run(workdir), np.nan),
             "export": (dsat_jax.load_exported(exported), exported.stat().st_size / 1e6),

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from dsat_jax import predict
+from dsat_jax.inference import predict_files
 from tfds_builders.synthetic_faces.drawing import draw_face
 
 FILES = 100
@@ -80,7 +80,9 @@ def main() -> None:
         folder.mkdir()
         write_pictures(folder)
         started = time.monotonic()
-        counts = predict.predict_files(pathlib.Path(sys.argv[1]), [str(folder)], out, predict.Options())
+        counts = predict_files.predict_files(
+            pathlib.Path(sys.argv[1]), [str(folder)], out, predict_files.Options()
+        )
         seconds = time.monotonic() - started
         upright, turned = (json.loads((out / f"{name}.json").read_text()) for name in ("upright", "turned"))
         shift = np.abs(np.subtract(upright["faces"][0]["landmarks"], turned["faces"][0]["landmarks"])).max()

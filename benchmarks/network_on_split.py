@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from ml_collections import ConfigDict
 
-from dsat_jax import datasets, metrics, pretrained, schemes, trained
-from dsat_jax.trained import TrainedNetwork
-from tfds_builders.faces import UNKNOWN
+from dsat_jax import metrics, schemes
+from dsat_jax.data import datasets
+from dsat_jax.inference import trained_network
+from dsat_jax.inference.trained_network import TrainedNetwork
+from dsat_jax.records import UNKNOWN
+from dsat_jax.weights import zoo
 
 
 def parser(description: str, dataset: str = "w300") -> argparse.ArgumentParser:
@@ -33,7 +36,7 @@ def load(
       given: what it parsed.
     """
     try:
-        network = trained.load(pretrained.find(given.network))
+        network = trained_network.load(zoo.find(given.network))
         network.config.data.dataset = given.dataset
         if given.data_dir is not None:
             network.config.data.data_dir = given.data_dir

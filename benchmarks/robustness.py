@@ -18,9 +18,10 @@ import jax
 import numpy as np
 
 from benchmarks import network_on_split, robustness_picture
-from dsat_jax import evaluate, geometry, metrics
-from dsat_jax.decoded_records import DecodedRecords
-from dsat_jax.trained import TrainedNetwork
+from dsat_jax import geometry, metrics
+from dsat_jax.data.decoded_records import DecodedRecords
+from dsat_jax.inference.forward import jit_forward
+from dsat_jax.inference.trained_network import TrainedNetwork
 from dsat_jax.warp import warp
 
 _BATCH = 32
@@ -144,7 +145,7 @@ class Measured:
 
     def __init__(self, network: TrainedNetwork, records: Sequence[Mapping[str, np.ndarray]]):
         self._config = network.config
-        step = evaluate.make_evaluation_step(network.model, network.config, network.mesh)
+        step = jit_forward(network.model, network.config, network.mesh)
         self._forward = lambda crops: step(network.variables, crops)
         self._records = records
 

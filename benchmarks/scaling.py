@@ -15,7 +15,8 @@ from typing import Any
 
 from benchmarks import scaling_picture
 from benchmarks.throughput import Point, measure
-from dsat_jax import benchmark, compiled_programs, large_pages
+from dsat_jax.runtime import compilation_cache
+from dsat_jax.training import benchmark
 
 ROOT = pathlib.Path(__file__).parents[1]
 # The values of each field of a Point, among them that of the reference; the others stay there.
@@ -94,7 +95,7 @@ def main() -> None:
         "--out", type=pathlib.Path, required=True, help="folder of the picture and its numbers"
     )
     folder = parser.parse_args().out
-    compiled_programs.keep()
+    compilation_cache.keep()
     found = {
         "machine": benchmark.machine(),
         "unit": "images/s",
@@ -105,5 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    large_pages.ensure()
     main()

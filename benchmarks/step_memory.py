@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs import w300
-from dsat_jax import mesh as meshes, models, optimizer, state
-from dsat_jax.training_step import make_training_step
+from dsat_jax import models
+from dsat_jax.runtime import sharding
+from dsat_jax.training import optimizer, state
+from dsat_jax.training.training_step import make_training_step
 
 GIB = 2**30
 # Faces per device, length of the mesh's axis 'model', rematerialised, parts of a batch.
@@ -34,7 +36,7 @@ def analyse(faces: int, model_axis: int, rematerialise: bool, accumulate: int) -
     config = w300.get_config("dsat-released")
     config.model.rematerialise = rematerialise
     config.train.update(batch_size=faces * jax.device_count(), accumulate=accumulate)
-    network, mesh = models.build_for(config), meshes.make_mesh(model_axis)
+    network, mesh = models.build_for(config), sharding.make_mesh(model_axis)
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     template = state.template(mesh, network, transform, config.input.size)
     batch_size, size = config.train.batch_size, config.input.size

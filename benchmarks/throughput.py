@@ -15,10 +15,12 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from configs import synthetic
-from dsat_jax import augment, compiled_programs, mesh as meshes, models, optimizer, schemes, state
-from dsat_jax.benchmark import median_seconds
-from dsat_jax.state import TrainState
-from dsat_jax.training_step import Batch, TrainingStep, make_training_step
+from dsat_jax import models, preprocess, schemes
+from dsat_jax.runtime import compilation_cache, sharding
+from dsat_jax.training import optimizer, state
+from dsat_jax.training.benchmark import median_seconds
+from dsat_jax.training.state import TrainState
+from dsat_jax.training.training_step import Batch, TrainingStep, make_training_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +74,11 @@ def measure(point: Point) -> dict[str, float]:
     """
     if jax.device_count() != point.devices:
         raise ValueError(f"this process has {jax.device_count()} devices, the point has {point.devices}")
-    config, mesh = config_at(point), meshes.make_mesh()
+    config, mesh = config_at(point), sharding.make_mesh()
     model = models.build_for(config)
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     created = state.create_on(mesh, model, transform, config.input.size, config.seed)
-    batch = meshes.place_batch(noise_batch(config), mesh)
+    batch = sharding.place_batch(noise_batch(config), mesh)
     # The training step consumes the state: it comes last.
     forward = _forward_seconds(model, created.ema, batch["image"])
     training = _training_seconds(make_training_step(model, transform, config, mesh), created, batch)
@@ -85,7 +87,7 @@ def measure(point: Point) -> dict[str, float]:
 
 def _forward_seconds(model: nn.Module, variables: Any, images: jax.Array) -> float:
     forward = jax.jit(functools.partial(model.apply, train=False))
-    images = augment.to_unit_range(images)
+    images = preprocess.to_unit_range(images)
     return median_seconds(lambda: forward(variables, images))
 
 
@@ -101,7 +103,7 @@ def _training_seconds(step: TrainingStep, current: TrainState, batch: Batch) -> 
 def main(point: str) -> None:
     """Prints the throughput at a point that is given as JSON."""
     fields: dict[str, Any] = json.loads(point)
-    compiled_programs.keep()
+    compilation_cache.keep()
     print(json.dumps(measure(Point(**fields))))
 
 

@@ -14,9 +14,10 @@ import tempfile
 
 import numpy as np
 
-from dsat_jax import Predictor, video, video_files
+from dsat_jax import Predictor
+from dsat_jax.inference import video, video_files
+from dsat_jax.inference.one_euro import OneEuro
 from dsat_jax.schemes import WFLW_98
-from dsat_jax.smoothing import OneEuro
 from tfds_builders.synthetic_faces import drawing
 from tfds_builders.synthetic_faces.expression import Expression
 from tfds_builders.synthetic_faces.parameters import Parameters, Photo

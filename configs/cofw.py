@@ -13,9 +13,8 @@ import functools
 
 from ml_collections import ConfigDict
 
-from dsat_jax.choices import choose
-from dsat_jax.config import default
-from dsat_jax.variants import use_full_dsat, use_small_dsat, use_small_lotr
+from dsat_jax.config import choose, default
+from dsat_jax.config.variants import use_full_dsat, use_small_dsat, use_small_lotr
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:

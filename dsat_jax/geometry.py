@@ -7,6 +7,8 @@ All functions are plain NumPy and take any number of leading point dimensions; `
 
 import numpy as np
 
+from dsat_jax.errors import UserError
+
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
@@ -65,6 +67,15 @@ def box_of_points(points: np.ndarray) -> np.ndarray:
     return np.concatenate([points.min(axis=-2), points.max(axis=-2)], axis=-1)
 
 
+def box_overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of each box [n, 4] with each other box [m, 4]: float64 [n, m]."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.maximum(high - low, 0).prod(axis=-1)
+    area, other_area = ((each[:, 2:] - each[:, :2]).prod(axis=-1) for each in (boxes, others))
+    return shared / (area[:, None] + other_area[None] - shared)
+
+
 def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
     """The similarity that brings a face box to the network's input; every crop of the project is made by it.
 
@@ -87,7 +98,7 @@ def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
     x_min, y_min, x_max, y_max = np.asarray(box, np.float64)
     width, height = (x_max - x_min) * (1 + 2 * enlarge), (y_max - y_min) * (1 + 2 * enlarge)
     if not (np.isfinite([x_min, y_min, x_max, y_max]).all() and width > 0 and height > 0):
-        raise ValueError(
+        raise UserError(
             f"a face box needs finite coordinates and a positive size, got {np.asarray(box).tolist()}"
         )
     # Least squares over centred corners p -> q: scale = sum(p . q) / sum(p . p).

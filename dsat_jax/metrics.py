@@ -6,8 +6,8 @@ Labels of unknown position are NaN; a normaliser that needs one is NaN too.
 
 import numpy as np
 
-from dsat_jax.choices import choose
-from dsat_jax.schemes import Scheme
+from dsat_jax.config import choose
+from dsat_jax.schemes import SCHEMES, Scheme
 
 
 def inter_ocular(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
@@ -54,6 +54,22 @@ NORMALISERS = {
     "box_size": box_size,
     "landmark_box_size": landmark_box_size,
 }
+
+
+def normaliser_name(normaliser: str, scheme: Scheme) -> str:
+    """The written name of a normaliser: `inter-ocular`, or in words for a scheme of the user's own.
+
+    Args:
+      normaliser: key of `NORMALISERS`.
+      scheme: scheme of the landmarks.
+
+    Raises:
+      ValueError: if there is no such normaliser.
+    """
+    choose(NORMALISERS, normaliser, "normaliser")
+    if normaliser == "inter_ocular" and scheme.name not in SCHEMES:
+        return "distance of landmarks {} and {}".format(*scheme.eye_corners)
+    return normaliser.replace("_", "-")
 
 
 def point_errors(predicted: np.ndarray, labels: np.ndarray, normaliser: np.ndarray) -> np.ndarray:

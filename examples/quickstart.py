@@ -17,7 +17,11 @@ import numpy as np
 
 import dsat_jax
 from configs import synthetic
-from dsat_jax import datasets, evaluate, export, geometry, losses, models, pictures, schemes, train
+from dsat_jax import drawing, geometry, losses, models, schemes
+from dsat_jax.data import datasets
+from dsat_jax.evaluation import evaluate
+from dsat_jax.export import exporter
+from dsat_jax.training import loop
 from tfds_builders.synthetic_faces.drawing import draw_face
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -38,26 +42,26 @@ faces = datasets.read_split(config, "test")
 print(f"{len(faces)} test faces; the first has", {name: np.shape(value) for name, value in faces[0].items()})
 
 # %% Train and evaluate. A second call goes on from the newest checkpoint; report.html shows what came out.
-train.train(config, workdir)
+loop.train(config, workdir)
 summaries = evaluate.evaluate_run(workdir)
 print(f"NME {summaries['test']['nme']:.2f} %; open {workdir / 'report.html'}")
 
 # %% Predict: a picture and a box around the face, or without a box, where a detector looks for faces.
 predictor = dsat_jax.Predictor.from_run(workdir)
-drawing = draw_face(seed=1, split=1, index=0)
-[face] = predictor(drawing.image, boxes=[geometry.box_of_points(drawing.points)])
-error = np.linalg.norm(face.landmarks - drawing.points, axis=-1).mean()
+drawn = draw_face(seed=1, split=1, index=0)
+[face] = predictor(drawn.image, boxes=[geometry.box_of_points(drawn.points)])
+error = np.linalg.norm(face.landmarks - drawn.points, axis=-1).mean()
 print(
     f"{len(face.landmarks)} landmarks, {error:.1f} px from the truth; {face.open_channels.sum()} open channels"
 )
 
-seen = drawing.image.copy()
-pictures.draw_landmarks(seen, face.landmarks, predictor.scheme, pictures.PREDICTED)
-pictures.write_image(workdir / "quickstart.jpg", seen)
+seen = drawn.image.copy()
+drawing.draw_landmarks(seen, face.landmarks, predictor.scheme, drawing.PREDICTED)
+drawing.write_image(workdir / "quickstart.jpg", seen)
 
 # %% Export: one file, which needs no code of the network where it is used.
-export.export_run(workdir, workdir / "network.export")
-[same] = dsat_jax.load_exported(workdir / "network.export")(drawing.image, boxes=[face.box])
+exporter.export_run(workdir, workdir / "network.export")
+[same] = dsat_jax.load_exported(workdir / "network.export")(drawn.image, boxes=[face.box])
 print(f"the export differs by {np.abs(same.landmarks - face.landmarks).max():.1e} px")
 
 # %% The parts alone: a network is a Flax module, a loss a function.

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 
 from dsat_jax import schemes
-from dsat_jax.landmarks import Landmarks
-from dsat_jax.predictor import Predictor
-from dsat_jax.video_files import Frame
+from dsat_jax.inference.landmarks import Landmarks
+from dsat_jax.inference.predictor import Predictor
+from dsat_jax.inference.video_files import Frame
 
 SCHEME = schemes.read_scheme(
     {"name": "dots", "num_points": 3, "mirror_pairs": [[0, 1]], "normaliser_points": [0, 1]}, "here"

@@ -7,6 +7,8 @@ import sys
 
 import jax
 
+from examples import contact_sheet
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -27,3 +29,9 @@ def test_quickstart(tiny_dataset, tmp_path):
     assert "the export differs by 0.0e+00 px" in done.stdout
     for name in ("report.html", "quickstart.jpg", "network.export", "README.txt"):
         assert (tmp_path / "run" / name).is_file()
+
+
+def test_contact_sheet(tmp_path):
+    out = tmp_path / "sheet.png"
+    assert contact_sheet.main([f"--out={out}", "--columns=2", "--rows=1", "--side=64", "--annotated=2"]) == 0
+    assert out.stat().st_size > 1000

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from configs import w300
-from dsat_jax import evaluate, mesh as meshes, models, optimizer, state, train
+from dsat_jax import models
+from dsat_jax.inference.forward import jit_forward
+from dsat_jax.runtime import sharding
 from dsat_jax.schemes import SCHEMES
+from dsat_jax.training import loop, optimizer, state
 
 MEMORY = 24 * 2**30  # bytes
 
@@ -37,19 +40,19 @@ def test_two_training_steps_and_an_evaluation_step_fit_a_machine_of_24_gb(varian
         "weights": np.ones((batch, points), np.float32),
         "damaged": np.zeros(batch, bool),
     }
-    model, mesh = models.build_for(config), meshes.make_mesh()
+    model, mesh = models.build_for(config), sharding.make_mesh()
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     current = state.create_on(mesh, model, transform, size, seed=0)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(current.params))
     if variant == "dsat-released":
         assert parameters == 181_179_136
-    step = train.make_training_step(model, transform, config, mesh)
+    step = loop.make_training_step(model, transform, config, mesh)
     losses = []
     for _ in range(2):
         current, scalars = step(current, faces)
         losses.append(float(scalars["loss"]))
     assert np.isfinite(losses).all()
-    found = evaluate.make_evaluation_step(model, config, mesh)(current.ema, faces["image"][:2])
+    found = jit_forward(model, config, mesh)(current.ema, faces["image"][:2])
     assert found.points.shape == (2, points, 2)
     assert np.isfinite(found.points).all()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from dsat_jax import config as run_config, geometry, split_result
-from dsat_jax.report import Evaluation
+from dsat_jax import geometry
+from dsat_jax.config import default
+from dsat_jax.evaluation import split_result
+from dsat_jax.evaluation.report import Evaluation
+from dsat_jax.evaluation.split_result import SplitResult
 from dsat_jax.schemes import W300_68
-from dsat_jax.split_result import SplitResult
 
 POINTS = W300_68.num_points
 
@@ -78,7 +80,7 @@ def made_evaluation(
       overlapping: whether there is a second split, `part`, with the second half of the same faces.
     """
     rng = np.random.default_rng(0)
-    config = run_config.default()
+    config = default()
     config.name = "made"
     config.data.update(dataset="w300", scheme="w300_68")
     config.model.gate = gate or "none"

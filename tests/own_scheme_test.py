@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from configs import folder
-from dsat_jax import config as run_config, evaluate, pictures, predict, schemes, train
+from dsat_jax import drawing, schemes
+from dsat_jax.config import load_config
+from dsat_jax.evaluation import evaluate
+from dsat_jax.inference import predict_files
+from dsat_jax.training import loop
 from tfds_builders import build
 from tfds_builders.landmark_folder.example_points import FIVE
 from tfds_builders.synthetic_faces.drawing import draw_face
@@ -21,9 +25,9 @@ def raw(tmp_path_factory) -> pathlib.Path:
     root = tmp_path_factory.mktemp("mine")
     points = {}
     for index in range(10):
-        drawing = draw_face(seed=3, split=0, index=index)
-        pictures.write_image(root / f"{index}.png", drawing.image)
-        points[f"{index}.png"] = drawing.points[OF_98].tolist()
+        drawn = draw_face(seed=3, split=0, index=index)
+        drawing.write_image(root / f"{index}.png", drawn.image)
+        points[f"{index}.png"] = drawn.points[OF_98].tolist()
     (root / "points.json").write_text(json.dumps(points))
     (root / "train.txt").write_text("\n".join(f"{index}.png" for index in range(8)))
     (root / "landmarks.json").write_text(json.dumps({"scheme": FIVE, "train": "train.txt"}))
@@ -45,16 +49,16 @@ def config(raw, tmp_path_factory):
 
 def test_from_a_folder_to_landmarks(raw, config, tmp_path):
     workdir = tmp_path / "run"
-    train.train(config, workdir)
+    loop.train(config, workdir)
     summaries = evaluate.evaluate_run(workdir)
     assert summaries["test"]["faces"] == 2
     assert np.isfinite(summaries["test"]["nme"])
-    assert schemes.find(run_config.load(workdir).data.scheme) == schemes.read_scheme(FIVE, "here")
+    assert schemes.find(load_config(workdir).data.scheme) == schemes.read_scheme(FIVE, "here")
     assert config.data.scheme == ""  # the caller's stays as it was
-    assert train.train(config, workdir) is not None  # the same command again: the folder's own run
+    assert loop.train(config, workdir) is not None  # the same command again: the folder's own run
 
-    options = predict.Options(whole_image=True)
-    counts = predict.predict_files(workdir, [str(raw / "0.png")], tmp_path / "out", options)
+    options = predict_files.Options(whole_image=True)
+    counts = predict_files.predict_files(workdir, [str(raw / "0.png")], tmp_path / "out", options)
     assert counts["faces"] == 1
     (face,) = json.loads((tmp_path / "out" / "0.json").read_text())["faces"]
     assert np.array(face["landmarks"]).shape == (5, 2)
@@ -64,12 +68,12 @@ def test_a_run_of_another_scheme_is_refused(config):
     other = config.copy_and_resolve_references()
     other.data.scheme = "w300_68"
     with pytest.raises(ValueError, match="landmarks of five cannot be converted to w300_68"):
-        train.train(other, pathlib.Path("never-made"))
+        loop.train(other, pathlib.Path("never-made"))
 
 
 def test_a_folder_that_was_not_built_has_no_scheme_yet(config, tmp_path):
     other = config.copy_and_resolve_references()
     other.data.data_dir = str(tmp_path)
     with pytest.raises(FileNotFoundError, match="no landmark_folder has been built there"):
-        train.train(other, tmp_path / "run")
+        loop.train(other, tmp_path / "run")
     assert not (tmp_path / "run").exists()

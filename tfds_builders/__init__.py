@@ -5,11 +5,13 @@ import os
 import pathlib
 import typing
 
+from dsat_jax.errors import UserError
+
 if typing.TYPE_CHECKING:
     from tfds_builders import face_builder
 
 
-class BuildError(ValueError):
+class BuildError(UserError):
     """A dataset cannot be built as asked; the message tells the user what to mend."""
 
 

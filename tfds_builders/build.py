@@ -15,6 +15,7 @@ from typing import IO
 import tensorflow_datasets as tfds
 
 import tfds_builders
+from dsat_jax.errors import UserError
 from tfds_builders import BuildError, face_builder
 
 LOG_FILE = "skipped.txt"
@@ -155,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         builder, built = build(
             options.name, options.manual_dir, options.data_dir, options.max_skipped, options.file_format
         )
-    except (BuildError, OSError) as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if built:

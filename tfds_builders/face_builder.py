@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
+from dsat_jax.records import DamagedRecord
 from dsat_jax.schemes import Scheme
 from tfds_builders import BuildError, faces
 
@@ -183,7 +184,7 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """The record of a sample, or none if it is damaged."""
         try:
             record = future.result()
-        except faces.DamagedRecord as damage:
+        except DamagedRecord as damage:
             self.log.damaged[str(damage)].append(split)
         else:
             yield key, record
@@ -227,7 +228,7 @@ def _submit(
     """The future of a record; what is found damaged while it is read is raised when its turn comes."""
     try:
         return pool.submit(faces.make_record, config, **read(sample))
-    except faces.DamagedRecord as damage:
+    except DamagedRecord as damage:
         future = futures.Future()
         future.set_exception(damage)
         return future

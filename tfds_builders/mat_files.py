@@ -11,6 +11,8 @@ from typing import BinaryIO
 import numpy as np
 import scipy.io
 
+from dsat_jax.errors import UserError
+
 # An array may have no more elements: ten times those of the largest one in any dataset here (AFLW-19, 926,668). A
 # damaged length would have scipy fill gigabytes before it notices.
 MOST_ELEMENTS = 10_000_000
@@ -74,14 +76,14 @@ def _check_unpacked_size(stream: BinaryIO) -> None:
             left -= len(unpacking.decompress(packed, 2**20))
             packed = unpacking.unconsumed_tail
         if left < 0:
-            raise ValueError(f"it unpacks to more than {MOST_BYTES} bytes")
+            raise UserError(f"it unpacks to more than {MOST_BYTES} bytes")
     stream.seek(0)
 
 
 def _check_lengths(stream: BinaryIO) -> None:
     for variable, shape, _ in scipy.io.whosmat(stream):
         if math.prod(abs(int(length)) for length in shape) > MOST_ELEMENTS:
-            raise ValueError(f"{variable} claims to be {' x '.join(map(str, shape))}")
+            raise UserError(f"{variable} claims to be {' x '.join(map(str, shape))}")
 
 
 def check_numbers(

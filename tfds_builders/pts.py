@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from tfds_builders import faces
+from dsat_jax.records import DamagedRecord
 
 _HEADER = re.compile(r"\s*version:[^{]*?n_points:\s*(?P<count>\d{1,9})\s*\{(?P<body>.*)\}\s*", re.DOTALL)
 
@@ -26,13 +26,13 @@ def parse_pts(data: bytes, name: str, num_points: int | None = None) -> np.ndarr
     """
     text = data.decode("utf-8-sig", errors="replace")
     if not text.strip():
-        raise faces.DamagedRecord(f"{name}: the file is empty, expected {num_points or 'some'} landmarks")
+        raise DamagedRecord(f"{name}: the file is empty, expected {num_points or 'some'} landmarks")
     body, first_line, declared = _split_header(text, name)
     points = parse_points(body, name, first_line)
     if declared not in (None, len(points)):
-        raise faces.DamagedRecord(f"{name}: n_points says {declared}, but {len(points)} landmarks follow")
+        raise DamagedRecord(f"{name}: n_points says {declared}, but {len(points)} landmarks follow")
     if num_points not in (None, len(points)):
-        raise faces.DamagedRecord(f"{name}: {len(points)} landmarks, expected {num_points}")
+        raise DamagedRecord(f"{name}: {len(points)} landmarks, expected {num_points}")
     return points
 
 
@@ -76,9 +76,7 @@ def parse_numbers(line: str, where: str, form: str) -> list[float]:
     if len(numbers) != len(expected) or not np.isfinite(numbers).all():
         found = line.strip()
         found = found if len(found) <= 40 else found[:40] + "..."
-        raise faces.DamagedRecord(
-            f"{where}: found {found!r}, expected {len(expected)} finite numbers `{form}`"
-        )
+        raise DamagedRecord(f"{where}: found {found!r}, expected {len(expected)} finite numbers `{form}`")
     return numbers
 
 
@@ -88,7 +86,7 @@ def _split_header(text: str, name: str) -> tuple[str, int, int | None]:
         return text, 1, None
     header = _HEADER.fullmatch(text)
     if header is None:
-        raise faces.DamagedRecord(
+        raise DamagedRecord(
             f"{name}: the header is broken, expected `version: 1`, `n_points: N`, `{{`, the landmarks, `}}`"
         )
     return header["body"], len(text[: header.start("body")].splitlines()), int(header["count"])

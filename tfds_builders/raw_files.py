@@ -3,8 +3,10 @@
 import pathlib
 from collections.abc import Sequence
 
-from dsat_jax import picture_files
-from tfds_builders import BuildError, faces
+from dsat_jax.errors import UserError
+from dsat_jax.files import image_files
+from dsat_jax.records import DamagedRecord
+from tfds_builders import BuildError
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -52,11 +54,11 @@ def read_file(root: pathlib.Path, name: str) -> bytes:
       DamagedRecord: if there is no such file, or it cannot be read; see `picture_files.read_bytes`.
     """
     try:
-        return picture_files.read_bytes(root / name)
+        return image_files.read_bytes(root / name)
     except OSError as error:
-        raise faces.DamagedRecord(f"{name}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise faces.DamagedRecord(f"{name}: {error}") from error
+        raise DamagedRecord(f"{name}: cannot be read: {error.strerror}") from error
+    except UserError as error:
+        raise DamagedRecord(f"{name}: {error}") from error
 
 
 def stays_inside(path: str) -> bool:

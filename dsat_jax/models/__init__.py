@@ -1,68 +1,23 @@
 """Models by name: the one place that turns a config into a module."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from ml_collections import ConfigDict, config_dict
+from ml_collections import ConfigDict
 
 from dsat_jax import schemes
-from dsat_jax.choices import choose
+from dsat_jax.config import choose
 from dsat_jax.models.dsat import DSAT
 from dsat_jax.models.lotr import LOTR
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
-def default_dsat() -> ConfigDict:
-    """Our DSAT: every attribute of the module, its dtype by name, `name`, and whether it predicts boundaries.
-
-    The original's gate is 'released'.
-    """
-    return ConfigDict(
-        {
-            "name": "dsat",
-            "boundaries": True,
-            "width": 256,
-            "stacks": 4,
-            "transformer_layers": 3,
-            "heads": 4,
-            "gate": "learned",
-            "embedding_dropout": 0.1,
-            "attention_dropout": 0.1,
-            "upsample": True,
-            "rematerialise": False,
-            "dtype": "float32",
-        }
-    )
-
-
-def default_lotr() -> ConfigDict:
-    """LOTR-M: every attribute of the module, its dtype by name, `name`, and the file of its pretrained backbone."""
-    return ConfigDict(
-        {
-            "name": "lotr",
-            "backbone": "mobilenet_v2",
-            "backbone_weights": config_dict.placeholder(str),  # .pth, .npz or .safetensors; none if not given
-            "freeze_norm": False,
-            "upsamplings": 0,
-            "dim": 256,
-            "heads": 8,
-            "feed_forward": 1024,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "head_width": 512,
-            "position": "learned",
-            "dropout": 0.1,
-            "rematerialise": False,
-            "dtype": "float32",
-        }
-    )
-
-
 def build_dsat(config: ConfigDict, num_points: int, num_boundaries: int) -> DSAT:
-    """A DSAT from a config like `default_dsat()`; for the arguments see `build`."""
+    """A DSAT from a config with the fields of `config.default_dsat`; for the arguments see `build`."""
     attributes = _attributes(config)
     if not attributes.pop("boundaries"):
         num_boundaries = 0
@@ -70,33 +25,22 @@ def build_dsat(config: ConfigDict, num_points: int, num_boundaries: int) -> DSAT
 
 
 def build_lotr(config: ConfigDict, num_points: int, num_boundaries: int) -> LOTR:
-    """A LOTR from a config like `default_lotr()`; for the arguments see `build`. It predicts no boundaries."""
+    """A LOTR, which predicts no boundaries, from a config with the fields of `config.default_lotr`; see `build`."""
     del num_boundaries
     attributes = _attributes(config)
     del attributes["backbone_weights"]  # training reads it, once
     return LOTR(num_points=num_points, **attributes)
 
 
-class Model(NamedTuple):
-    """A model's default config, and the function from a config to its module (see `build`)."""
-
-    default: Callable[[], ConfigDict]
-    build: Callable[[ConfigDict, int, int], nn.Module]
-
-
-MODELS = {"dsat": Model(default_dsat, build_dsat), "lotr": Model(default_lotr, build_lotr)}
-
-
-def default(name: str) -> ConfigDict:
-    """The default config of a model, a key of `MODELS`."""
-    return MODELS[name].default()
+# From `config.model` and the numbers of landmarks and boundaries to a module, by `config.model.name`.
+BUILDERS: dict[str, Callable[[ConfigDict, int, int], nn.Module]] = {"dsat": build_dsat, "lotr": build_lotr}
 
 
 def build(config: ConfigDict, num_points: int, num_boundaries: int) -> nn.Module:
     """The model that a config describes.
 
     Args:
-      config: `config.model`: `name`, a key of `MODELS`, and the attributes of that model's module.
+      config: `config.model`: `name`, a key of `BUILDERS`, and the attributes of that model's module.
       num_points: landmarks of the scheme.
       num_boundaries: boundaries of the scheme, which the model may predict.
 
@@ -106,7 +50,7 @@ def build(config: ConfigDict, num_points: int, num_boundaries: int) -> nn.Module
     Raises:
       ValueError: if the name or the dtype is unknown.
     """
-    return choose(MODELS, config.name, "model").build(config, num_points, num_boundaries)
+    return choose(BUILDERS, config.name, "model")(config, num_points, num_boundaries)
 
 
 def _attributes(config: ConfigDict) -> dict:
@@ -120,3 +64,19 @@ def build_for(config: ConfigDict) -> nn.Module:
     """The model of a run, from the run's whole configuration: `config.model` on `config.data.scheme`."""
     scheme = schemes.find(config.data.scheme)
     return build(config.model, scheme.num_points, len(scheme.boundaries))
+
+
+def initial_variables(model: nn.Module, input_size: int, key: jax.Array) -> dict[str, Any]:
+    """Random variables of a model.
+
+    Args:
+      model: module from `build`.
+      input_size: side of the network's input in pixels.
+      key: random key of the initialisation.
+
+    Returns:
+      'params' and 'batch_stats' (empty for a model without BatchNorm), float32.
+    """
+    images = jnp.zeros((1, input_size, input_size, 3))
+    variables = model.init({"params": key}, images, train=False)
+    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}

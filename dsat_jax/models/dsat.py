@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dsat_jax.choices import choose
+from dsat_jax.config import choose
 from dsat_jax.decode import soft_argmax, to_input_pixels
+from dsat_jax.errors import UserError
 from dsat_jax.models.cross_scale import ChannelTransformer
 from dsat_jax.models.gate import GATES
 from dsat_jax.models.hourglass import Hourglass
@@ -44,16 +45,16 @@ class DSAT(nn.Module):
 
     num_points: int
     num_boundaries: int
-    width: int = 256
-    stacks: int = 4
-    transformer_layers: int = 3
-    heads: int = 4
-    gate: str = "released"
-    embedding_dropout: float = 0.1
-    attention_dropout: float = 0.1
-    upsample: bool = True
-    rematerialise: bool = False
-    dtype: jnp.dtype = jnp.float32
+    width: int
+    stacks: int
+    transformer_layers: int
+    heads: int
+    gate: str
+    embedding_dropout: float
+    attention_dropout: float
+    upsample: bool
+    rematerialise: bool
+    dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> Prediction:
@@ -94,17 +95,15 @@ class DSAT(nn.Module):
     def _check(self, images: jax.Array) -> None:
         _, height, width, _ = images.shape
         if height != width or height % INPUT_MULTIPLE:
-            raise ValueError(
+            raise UserError(
                 f"DSAT takes square images whose side is a multiple of {INPUT_MULTIPLE} pixels, "
                 f"got {height}x{width}"
             )
         if self.width <= 0 or self.width % WIDTH_MULTIPLE:
-            raise ValueError(
-                f"DSAT's width must be a positive multiple of {WIDTH_MULTIPLE}, got {self.width}"
-            )
+            raise UserError(f"DSAT's width must be a positive multiple of {WIDTH_MULTIPLE}, got {self.width}")
         for name, smallest in (("stacks", 0), ("transformer_layers", 0), ("heads", 1)):
             if getattr(self, name) < smallest:
-                raise ValueError(f"DSAT needs {name} of at least {smallest}, got {getattr(self, name)}")
+                raise UserError(f"DSAT needs {name} of at least {smallest}, got {getattr(self, name)}")
         choose({"none": None, **GATES}, self.gate, "gate")
 
     @nn.nowrap

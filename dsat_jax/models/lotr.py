@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dsat_jax.choices import choose
+from dsat_jax.config import choose
+from dsat_jax.errors import UserError
 from dsat_jax.models.backbones import BACKBONES
 from dsat_jax.models.backbones.blocks import STRIDE
 from dsat_jax.models.layers import TransposedConv, batch_norm, rematerialised
@@ -45,19 +46,19 @@ class LOTR(nn.Module):
     """
 
     num_points: int
-    backbone: str = "mobilenet_v2"
-    freeze_norm: bool = False
-    upsamplings: int = 0
-    dim: int = 256
-    heads: int = 8
-    feed_forward: int = 1024
-    encoder_layers: int = 2
-    decoder_layers: int = 2
-    head_width: int = 512
-    position: str = "learned"
-    dropout: float = 0.1
-    rematerialise: bool = False
-    dtype: jnp.dtype = jnp.float32
+    backbone: str
+    freeze_norm: bool
+    upsamplings: int
+    dim: int
+    heads: int
+    feed_forward: int
+    encoder_layers: int
+    decoder_layers: int
+    head_width: int
+    position: str
+    dropout: float
+    rematerialise: bool
+    dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> Prediction:
@@ -98,16 +99,16 @@ class LOTR(nn.Module):
     def _check(self, images: jax.Array) -> None:
         _, height, width, _ = images.shape
         if height != width or height % STRIDE:
-            raise ValueError(
+            raise UserError(
                 f"LOTR takes square images whose side is a multiple of {STRIDE} pixels, got {height}x{width}"
             )
         if self.dim <= 0 or self.heads <= 0 or self.dim % self.heads or self.dim % 4:
-            raise ValueError(
+            raise UserError(
                 f"LOTR's dim must be a positive multiple of 4 and of its heads, got {self.dim} and {self.heads}"
             )
         for name, smallest in (("upsamplings", 0), ("encoder_layers", 0), ("decoder_layers", 1)):
             if getattr(self, name) < smallest:
-                raise ValueError(f"LOTR needs {name} of at least {smallest}, got {getattr(self, name)}")
+                raise UserError(f"LOTR needs {name} of at least {smallest}, got {getattr(self, name)}")
 
     @nn.nowrap
     def _kept(self, module: type[nn.Module]) -> type[nn.Module]:

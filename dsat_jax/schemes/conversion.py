@@ -4,6 +4,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from dsat_jax.errors import UserError
 from dsat_jax.schemes.scheme import Scheme, run
 
 Array = TypeVar("Array")  # of NumPy or JAX
@@ -60,9 +61,7 @@ def conversion_indices(source: Scheme, target: Scheme) -> np.ndarray:
         return np.arange(source.num_points, dtype=np.int32)
     if not can_convert(source, target):
         known = ", ".join(f"{a} to {b}" for a, b in CONVERSIONS)
-        raise ValueError(
-            f"landmarks of {source.name} cannot be converted to {target.name}; there are {known}"
-        )
+        raise UserError(f"landmarks of {source.name} cannot be converted to {target.name}; there are {known}")
     return np.array(CONVERSIONS[source.name, target.name], np.int32)
 
 

@@ -2,6 +2,8 @@
 
 import json
 
+from dsat_jax.errors import UserError
+from dsat_jax.files.text_files import parse_json
 from dsat_jax.schemes.aflw_19 import AFLW_19
 from dsat_jax.schemes.cofw_29 import COFW_29
 from dsat_jax.schemes.description import describe, parse_description
@@ -9,7 +11,6 @@ from dsat_jax.schemes.jd_106 import JD_106
 from dsat_jax.schemes.scheme import Scheme
 from dsat_jax.schemes.w300_68 import W300_68
 from dsat_jax.schemes.wflw_98 import WFLW_98
-from dsat_jax.text_files import parse_json
 
 SCHEMES = {scheme.name: scheme for scheme in (WFLW_98, W300_68, COFW_29, AFLW_19, JD_106)}
 
@@ -26,13 +27,13 @@ def read_scheme(value: object, where: str) -> Scheme:
     """
     if isinstance(value, str):
         if value not in SCHEMES:
-            raise ValueError(
+            raise UserError(
                 f"{where}: there is no scheme {value!r}; there are {', '.join(SCHEMES)}, or describe one of your own"
             )
         return SCHEMES[value]
     scheme = parse_description(value, where)
     if scheme.name in SCHEMES:
-        raise ValueError(f"{where}: name is {scheme.name!r}, which is a scheme of ours: give yours another")
+        raise UserError(f"{where}: name is {scheme.name!r}, which is a scheme of ours: give yours another")
     return scheme
 
 
@@ -47,8 +48,8 @@ def find(text: str) -> Scheme:
         return read_scheme(text, where)
     try:
         description = parse_json(text.encode())
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
     return read_scheme(description, where)
 
 

@@ -23,7 +23,9 @@ from bad_inputs.corpus import (
 from bad_inputs.documents import NO_JSON
 from bad_inputs.folders import prepare_pts
 
-from dsat_jax import box_files, config as run_config, datasets
+from dsat_jax.config import default, save_config
+from dsat_jax.data import datasets
+from dsat_jax.inference import face_boxes
 from tfds_builders import build
 
 ASKED = "asked.json"
@@ -32,7 +34,7 @@ FORM = 'expected {"photo.jpg": [[x_min, y_min, x_max, y_max], ...], ...}'
 
 def prepare(root: pathlib.Path) -> None:
     """A run, a folder of two pictures, their boxes, and the arguments of a prediction."""
-    run_config.save(run_config.default(), root / "run")
+    save_config(default(), root / "run")
     for name in ("a.jpg", "b.jpg"):
         write(root / "photos" / name, encode(picture(), "JPEG"))
     write(root / "boxes.json", {"a.jpg": [[10, 10, 90, 90]], "b.jpg": []})
@@ -197,7 +199,7 @@ def enter_place(root: pathlib.Path) -> str | None:
     """Prediction meets these after the network is there: its own function."""
     image, path = np.zeros((100, 100, 3), np.uint8), root / BOXES
     return reader_says(
-        lambda: box_files.check_inside(box_files.read_boxes(path)["a.jpg"], image, f"{path}, a.jpg")
+        lambda: face_boxes.check_inside(face_boxes.read_boxes(path)["a.jpg"], image, f"{path}, a.jpg")
     )
 
 
@@ -220,7 +222,7 @@ def prepare_built(root: pathlib.Path) -> None:
 
 
 def read_split(root: pathlib.Path) -> str | None:
-    config = run_config.default()
+    config = default()
     config.data.update(dataset="landmark_folder", data_dir=str(root / "built"), scheme="")
     config = datasets.with_scheme(config)
     return reader_says(lambda: datasets.read_split(config, (root / ASKED).read_text()))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bad_inputs.corpus import ROOT, Case, Kind, put_all, run_says, write
 from bad_inputs.documents import NO_JSON
 
-from dsat_jax import config as run_config
+from dsat_jax.config import default, save_config
 
 FILE = "mine.py"
 START = (
@@ -135,11 +135,11 @@ OVERRIDE_CASES = {
 }  # fmt: skip
 
 RUN = "run/config.json"
-VALUES = run_config.default().to_dict()
+VALUES = default().to_dict()
 
 
 def prepare_run(root: pathlib.Path) -> None:
-    run_config.save(run_config.default(), root / "run")
+    save_config(default(), root / "run")
 
 
 def enter_run(root: pathlib.Path) -> str | None:

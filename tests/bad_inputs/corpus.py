@@ -14,11 +14,11 @@ from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
-import run
-from dsat_jax import command_line
+import dsat_jax
+from dsat_jax.command_line import main, parsing
 from tfds_builders import build
 
-ROOT = pathlib.Path(run.__file__).parent
+ROOT = pathlib.Path(dsat_jax.__file__).parents[1]
 Spoil = Callable[[pathlib.Path], object]
 
 
@@ -104,7 +104,7 @@ def run_says(*arguments: str) -> str | None:
     try:
         with flagsaver.flagsaver(), contextlib.redirect_stderr(printed):
             try:
-                code = run.main(command_line.parse(argv))
+                code = main.main(parsing.parse(argv))
             except SystemExit as end:
                 code = end.code
             for name in set(flags.FLAGS) - known:

@@ -15,8 +15,9 @@ import numpy as np
 from bad_inputs.corpus import Kind, put_all, reader_says, write
 from bad_inputs.weights import FLOATS, npy, npy_header, patch
 
-from dsat_jax import export, exported
-from dsat_jax.landmarks import Landmarks
+from dsat_jax.export import exporter
+from dsat_jax.inference import exported
+from dsat_jax.inference.landmarks import Landmarks
 
 FILE = "run.export"
 SIZE = 4
@@ -41,7 +42,7 @@ def forward(variables: Mapping, images: jax.Array) -> Landmarks:
 
 @functools.cache
 def network() -> bytes:
-    return export.stage(forward, WEIGHTS, SIZE)
+    return exporter.stage(forward, WEIGHTS, SIZE)
 
 
 def staged(

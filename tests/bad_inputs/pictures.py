@@ -8,7 +8,8 @@ import zlib
 from bad_inputs.corpus import Case, Kind, build_says, encode, picture, put, put_all, reader_says
 from bad_inputs.folders import prepare_pts
 
-from dsat_jax import decoded_records, predictor
+from dsat_jax.data import decoded_records
+from dsat_jax.inference import predictor
 
 FILE = "raw/a.jpg"
 PICTURE = picture()

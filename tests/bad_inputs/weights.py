@@ -12,7 +12,7 @@ import zipfile
 import numpy as np
 from bad_inputs.corpus import Kind, put_all, reader_says, write
 
-from dsat_jax.weight_files import read_state_dict
+from dsat_jax.weights.state_dict import read_state_dict
 
 NPZ, SAFE = "weights.npz", "weights.safetensors"
 TOO_LARGE = "expected at most 2147483648"

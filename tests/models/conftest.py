@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from made_networks import made_dsat
 
 from dsat_jax.models.dsat import DSAT
-from dsat_jax.torch_import import load_torch_dsat
+from dsat_jax.weights.torch_import import load_torch_dsat
 
 
 def to_nhwc(array: np.ndarray) -> jax.Array:
@@ -36,8 +37,14 @@ def golden(recorded) -> Golden:
 
 @pytest.fixture(scope="session")
 def golden_model() -> DSAT:
-    return DSAT(
-        num_points=13, num_boundaries=0, width=32, stacks=2, embedding_dropout=0.0, attention_dropout=0.0
+    return made_dsat(
+        num_points=13,
+        num_boundaries=0,
+        width=32,
+        stacks=2,
+        gate="released",
+        embedding_dropout=0.0,
+        attention_dropout=0.0,
     )
 
 

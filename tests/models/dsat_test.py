@@ -6,13 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn, traverse_util
+from made_networks import made_dsat
 
 from dsat_jax import models
+from dsat_jax.config import default_dsat
 from dsat_jax.models.dsat import DSAT
 from dsat_jax.models.prediction import Prediction
-from dsat_jax.torch_import import torch_entries
+from dsat_jax.weights.torch_import import torch_entries
 
-TINY = DSAT(num_points=3, num_boundaries=2, width=8, stacks=1, transformer_layers=1, heads=2, gate="learned")
+TINY = made_dsat(
+    num_points=3, num_boundaries=2, width=8, stacks=1, transformer_layers=1, heads=2, gate="learned"
+)
 # Each function here runs once or twice, so that it is the compilation that takes the time.
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
@@ -117,7 +121,7 @@ def entries(variables: dict) -> dict[str, np.ndarray]:
 
 
 def test_full_network_has_the_released_number_of_parameters():
-    config = models.default_dsat()
+    config = default_dsat()
     config.gate = "released"
     model = models.build(config, num_points=68, num_boundaries=13)
     images = jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.float32)
@@ -142,7 +146,7 @@ def images() -> jax.Array:
 @pytest.mark.parametrize(("upsample", "expected"), [(True, (21.0, 10.0)), (False, (42.5, 20.5))])
 def test_points_are_input_pixels_of_the_heatmaps(upsample, expected):
     """One bright heatmap pixel; the centre of a coarse one lies between the input pixels that it covers."""
-    model = DSAT(num_points=1, num_boundaries=0, width=8, stacks=0, gate="none", upsample=upsample)
+    model = made_dsat(num_points=1, num_boundaries=0, width=8, stacks=0, gate="none", upsample=upsample)
 
     def bright_pixel(next_method, args, kwargs, context):
         out = next_method(*args, **kwargs)
@@ -246,29 +250,42 @@ def test_attributes_that_do_not_fit_are_refused(change, message):
 
 
 def test_build_makes_the_module_that_the_config_describes():
-    config = models.default_dsat()
+    config = default_dsat()
     config.update({"width": 64, "gate": "none", "dtype": "bfloat16"})
-    expected = DSAT(num_points=98, num_boundaries=13, width=64, gate="none", dtype=jnp.bfloat16)
+    expected = DSAT(
+        num_points=98,
+        num_boundaries=13,
+        width=64,
+        stacks=4,
+        transformer_layers=3,
+        heads=4,
+        gate="none",
+        embedding_dropout=0.1,
+        attention_dropout=0.1,
+        upsample=True,
+        rematerialise=False,
+        dtype=jnp.bfloat16,
+    )
     assert models.build(config, num_points=98, num_boundaries=13) == expected
 
 
 def test_a_config_can_leave_boundaries_out():
-    config = models.default_dsat()
+    config = default_dsat()
     config.boundaries = False
     assert models.build(config, num_points=98, num_boundaries=13).num_boundaries == 0
 
 
 def test_default_config_names_every_attribute():
     attributes = DSAT.__dataclass_fields__.keys() - {"num_points", "num_boundaries", "parent", "name"}
-    assert set(models.default_dsat()) - {"name", "boundaries"} == attributes
+    assert set(default_dsat()) - {"name", "boundaries"} == attributes
 
 
 def test_build_refuses_what_it_does_not_know():
-    config = models.default_dsat()
+    config = default_dsat()
     config.name = "dast"
     with pytest.raises(ValueError, match="unknown model 'dast'; there are dsat"):
         models.build(config, num_points=68, num_boundaries=13)
-    config = models.default_dsat()
+    config = default_dsat()
     config.dtype = "float16"
     with pytest.raises(ValueError, match="unknown dtype 'float16'; there are float32, bfloat16"):
         models.build(config, num_points=68, num_boundaries=13)

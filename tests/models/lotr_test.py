@@ -6,12 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from made_networks import made_lotr
 
 from dsat_jax import models
+from dsat_jax.config import default_lotr
 from dsat_jax.models import lotr
 from dsat_jax.models.lotr import LOTR
 
-TINY = LOTR(num_points=5, dim=16, heads=2, feed_forward=32, head_width=16)
+TINY = made_lotr(num_points=5, dim=16, heads=2, feed_forward=32, head_width=16)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_attention_maps_are_distributions_over_the_image(images, upsamplings, si
 
 
 def test_initial_values(images):
-    model = LOTR(num_points=98)
+    model = made_lotr(num_points=98)
     variables = jax.jit(functools.partial(model.init, train=False))(jax.random.key(0), images)
     params = variables["params"]
     assert float(params["queries"].std()) == pytest.approx(1e-4, rel=0.02)
@@ -129,12 +131,25 @@ def test_images_that_do_not_fit_are_refused():
 
 def test_default_config_names_every_attribute():
     attributes = LOTR.__dataclass_fields__.keys() - {"num_points", "parent", "name"}
-    assert set(models.default_lotr()) - {"name", "backbone_weights"} == attributes
+    assert set(default_lotr()) - {"name", "backbone_weights"} == attributes
 
 
 def test_build_makes_the_module_that_the_config_describes():
-    config = models.default_lotr()
+    config = default_lotr()
     config.update(upsamplings=2, dtype="bfloat16", backbone_weights="weights.safetensors")
     assert models.build(config, num_points=106, num_boundaries=13) == LOTR(
-        num_points=106, upsamplings=2, dtype=jnp.bfloat16
+        num_points=106,
+        backbone="mobilenet_v2",
+        freeze_norm=False,
+        upsamplings=2,
+        dim=256,
+        heads=8,
+        feed_forward=1024,
+        encoder_layers=2,
+        decoder_layers=2,
+        head_width=512,
+        position="learned",
+        dropout=0.1,
+        rematerialise=False,
+        dtype=jnp.bfloat16,
     )

@@ -14,8 +14,12 @@ import numpy as np
 import pytest
 from scale.joining import joining_flags
 
-from dsat_jax import checkpoints, config as run_config, mesh as meshes, models, optimizer, state
-from dsat_jax.recorder import METRICS_LOG
+from dsat_jax import models
+from dsat_jax.checkpoints import manager
+from dsat_jax.config import load_config
+from dsat_jax.runtime import sharding
+from dsat_jax.training import optimizer, state
+from dsat_jax.training.recorder import METRICS_LOG
 
 ROOT = pathlib.Path(__file__).parents[2]
 KILLS = 20
@@ -82,7 +86,7 @@ def last_step(workdir: pathlib.Path) -> int:
 
 
 def newest_saved(workdir: pathlib.Path) -> int:
-    folders = (workdir / checkpoints.FOLDER).glob("*")
+    folders = (workdir / manager.FOLDER).glob("*")
     return max((int(path.name) for path in folders if path.name.isdecimal()), default=0)
 
 
@@ -92,10 +96,10 @@ def wait_for_step(step: int, workdir: pathlib.Path, process: subprocess.Popen[st
 
 
 def final_state(workdir: pathlib.Path) -> state.TrainState:
-    config = run_config.load(workdir)
+    config = load_config(workdir)
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
-    template = state.template(meshes.make_mesh(), models.build_for(config), transform, config.input.size)
-    saved = checkpoints.Checkpoints(workdir)
+    template = state.template(sharding.make_mesh(), models.build_for(config), transform, config.input.size)
+    saved = manager.Checkpoints(workdir)
     found = saved.restore(saved.newest_step(), template)
     saved.close()
     return found

@@ -13,8 +13,12 @@ import jax
 from ml_collections import ConfigDict
 
 from configs import synthetic
-from dsat_jax import datasets, distributed, evaluate, inputs, mesh as meshes, train
-from dsat_jax.recorder import METRICS_LOG
+from dsat_jax.data import datasets
+from dsat_jax.data.batches import training_batches
+from dsat_jax.evaluation import evaluate
+from dsat_jax.runtime import processes, sharding
+from dsat_jax.training import loop
+from dsat_jax.training.recorder import METRICS_LOG
 
 SHRUNK = {
     "dsat": {"width": 8, "stacks": 1, "transformer_layers": 1, "heads": 2},
@@ -56,16 +60,16 @@ def main() -> None:
     parser.add_argument("--num_processes", type=int)
     parser.add_argument("--process_id", type=int)
     options = parser.parse_args()
-    distributed.start(options.coordinator, options.num_processes, options.process_id)
+    processes.start(options.coordinator, options.num_processes, options.process_id)
     config = tiny_config(options.model, options.data_dir, options.steps)
     config.mesh.model = options.mesh_model
-    meshes.SMALLEST_SPLIT = 64  # so that the tiny network's arrays are split, too
-    train.train(config, options.workdir)
+    sharding.SMALLEST_SPLIT = 64  # so that the tiny network's arrays are split, too
+    loop.train(config, options.workdir)
     summaries = evaluate.evaluate_run(options.workdir)
     source = datasets.read_split(config, config.data.train)
-    batches = inputs.training_batches(config, source, 0, jax.process_index(), jax.process_count())
+    batches = training_batches(config, source, 0, jax.process_index(), jax.process_count())
     taken = itertools.islice(batches, options.steps)
-    records = [meshes.gather_rows(batch["record"]).tolist() for batch in taken]
+    records = [sharding.gather_rows(batch["record"]).tolist() for batch in taken]
     batches.close()
     if jax.process_index() == 0:
         lines = [json.loads(line) for line in (options.workdir / METRICS_LOG).read_text().splitlines()]

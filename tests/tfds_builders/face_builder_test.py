@@ -7,7 +7,8 @@ import pytest
 from tensorflow_datasets.core import hashing
 
 import tfds_builders
-from tfds_builders import BuildError, face_builder, faces
+from dsat_jax.records import DamagedRecord
+from tfds_builders import BuildError, face_builder
 
 
 def test_one_percent_of_damage_passes_and_more_does_not():
@@ -39,7 +40,7 @@ def builder(tmp_path) -> face_builder.FaceBuilder:
 def read(sample: int) -> dict[str, object]:
     """A drawn face; every fifth is damaged in its annotation, the one after in its picture."""
     if sample % 5 == 3:
-        raise faces.DamagedRecord(f"{sample}: broken annotation")
+        raise DamagedRecord(f"{sample}: broken annotation")
     picture = np.zeros((60, 60, 3), np.uint8)
     landmarks = np.random.default_rng(sample).uniform(5, 55, (68, 2))
     return {"picture": b"" if sample % 5 == 4 else picture, "landmarks": landmarks, "name": str(sample)}

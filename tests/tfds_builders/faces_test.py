@@ -7,6 +7,7 @@ import pytest
 from hypothesis import strategies as st
 
 from dsat_jax import geometry
+from dsat_jax.records import CUT_SIDE, OCCLUDED, UNKNOWN, VISIBLE, DamagedRecord, cut_face, decode_picture
 from tfds_builders import faces
 
 FACES, ORIGINAL = faces.CONFIGS
@@ -48,30 +49,30 @@ def test_original_keeps_bytes_and_coordinates():
 def test_original_of_drawn_pixels_is_lossless():
     picture = gradient(100, 90)
     record = faces.make_record(ORIGINAL, picture=picture, landmarks=LANDMARKS, name="a")
-    np.testing.assert_array_equal(faces.decode_picture(record["image"].getvalue(), "a"), picture)
+    np.testing.assert_array_equal(decode_picture(record["image"].getvalue(), "a"), picture)
 
 
 def test_cut_by_hand():
     # The square fitted to a box 100 wide and 50 high has side (100^2 + 50^2) / 150 = 83.33. It reaches
     # 1.15 * 83.33 = 95.83 from the centre (350, 225): columns 254..446, rows 129..321.
     box = np.array([300.0, 200.0, 400.0, 250.0])
-    cut, to_original = faces.cut_face(gradient(1000, 800), [box])
+    cut, to_original = cut_face(gradient(1000, 800), [box])
     assert cut.shape == (193, 193, 3)
     np.testing.assert_array_equal(to_original, [[1, 0, 254], [0, 1, 129]])
     np.testing.assert_array_equal(cut, gradient(1000, 800)[129:322, 254:447])
 
 
 def test_cut_ends_where_the_picture_ends_and_is_never_enlarged():
-    cut, to_original = faces.cut_face(gradient(60, 40), [np.array([-10.0, 5.0, 30.0, 35.0])])
+    cut, to_original = cut_face(gradient(60, 40), [np.array([-10.0, 5.0, 30.0, 35.0])])
     assert cut.shape == (40, 53, 3)
     np.testing.assert_array_equal(to_original, [[1, 0, 0], [0, 1, 0]])
 
 
 def test_shrunk_cut_shows_what_its_transform_says():
     picture = gradient(1999, 1800)
-    cut, to_original = faces.cut_face(picture, [np.array([700.0, 500.0, 1303.0, 1203.0])])
+    cut, to_original = cut_face(picture, [np.array([700.0, 500.0, 1303.0, 1203.0])])
     height, width = cut.shape[:2]
-    assert max(height, width) == faces.CUT_SIDE
+    assert max(height, width) == CUT_SIDE
     columns = geometry.transform_points(to_original, np.stack([np.arange(width), np.zeros(width)], axis=1))[
         :, 0
     ]
@@ -103,7 +104,7 @@ def test_no_training_crop_looks_outside_the_cut(box, offset, size, angle, mirror
     dataset_box[1] = dataset_box[0] + (dataset_box[1] - dataset_box[0]) * offset[2]
     dataset_box = dataset_box.reshape(4)
     picture = np.zeros((2600, 2600, 3), np.uint8)
-    cut, to_original = faces.cut_face(picture, [landmark_box, dataset_box])
+    cut, to_original = cut_face(picture, [landmark_box, dataset_box])
     edge = np.array([-0.5, size - 0.5])
     corners = np.stack(np.meshgrid(edge, edge), axis=-1).reshape(-1, 2)
     for crop_box in (landmark_box, dataset_box):
@@ -123,7 +124,7 @@ def test_dataset_box_is_stored_and_widens_the_cut():
     without = faces.make_record(FACES, picture=picture, landmarks=LANDMARKS, name="a")
     corners = geometry.transform_points(with_box["to_original"], with_box["box"].reshape(2, 2))
     np.testing.assert_allclose(corners.reshape(4), box, atol=1e-4)
-    areas = [faces.decode_picture(record["image"].getvalue(), "a").size for record in (with_box, without)]
+    areas = [decode_picture(record["image"].getvalue(), "a").size for record in (with_box, without)]
     assert areas[0] > areas[1]
 
 
@@ -137,7 +138,7 @@ def test_dataset_box_inside_the_landmarks_does_not_narrow_the_cut():
 
 def test_one_known_landmark_is_enough_where_the_dataset_has_a_box():
     box = np.array([20.0, 30.0, 110.0, 130.0])
-    visibility = np.array([faces.UNKNOWN, faces.VISIBLE, faces.UNKNOWN])
+    visibility = np.array([UNKNOWN, VISIBLE, UNKNOWN])
     arguments = {
         "picture": gradient(1000, 800),
         "landmarks": LANDMARKS,
@@ -145,9 +146,9 @@ def test_one_known_landmark_is_enough_where_the_dataset_has_a_box():
         "name": "a",
     }
     record = faces.make_record(FACES, box=box, **arguments)
-    cut, _ = faces.cut_face(gradient(1000, 800), [box])
-    assert faces.decode_picture(record["image"].getvalue(), "a").shape == cut.shape
-    with pytest.raises(faces.DamagedRecord, match=r"the face box is \[50.0, 42.0, 50.0, 42.0\]"):
+    cut, _ = cut_face(gradient(1000, 800), [box])
+    assert decode_picture(record["image"].getvalue(), "a").shape == cut.shape
+    with pytest.raises(DamagedRecord, match=r"the face box is \[50.0, 42.0, 50.0, 42.0\]"):
         faces.make_record(FACES, **arguments)
 
 
@@ -158,7 +159,7 @@ def test_landmarks_a_little_outside_the_picture_are_kept():
 
 def test_unknown_landmarks_are_ignored_and_stored_as_zero():
     landmarks = np.concatenate([LANDMARKS, [[-1.0, -1.0], [np.nan, np.nan]]])
-    visibility = np.array([faces.VISIBLE, faces.OCCLUDED, faces.VISIBLE, faces.UNKNOWN, faces.UNKNOWN])
+    visibility = np.array([VISIBLE, OCCLUDED, VISIBLE, UNKNOWN, UNKNOWN])
     picture = gradient(1000, 800)
     known = faces.make_record(FACES, picture=picture, landmarks=LANDMARKS, name="a")
     record = faces.make_record(FACES, picture=picture, landmarks=landmarks, visibility=visibility, name="a")
@@ -182,12 +183,12 @@ def test_exif_orientation_is_ignored():
     body = b"Exif\x00\x00" + tiff
     rotated = jpeg[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + jpeg[2:]
     assert cv2.imdecode(np.frombuffer(rotated, np.uint8), cv2.IMREAD_COLOR).shape == (90, 60, 3)
-    np.testing.assert_array_equal(faces.decode_picture(rotated, "a.jpg"), faces.decode_picture(jpeg, "a.jpg"))
+    np.testing.assert_array_equal(decode_picture(rotated, "a.jpg"), decode_picture(jpeg, "a.jpg"))
 
 
 def test_grey_pictures_become_rgb():
     grey = gradient(20, 20)[..., 0]
-    decoded = faces.decode_picture(cv2.imencode(".png", grey)[1].tobytes(), "a.png")
+    decoded = decode_picture(cv2.imencode(".png", grey)[1].tobytes(), "a.png")
     np.testing.assert_array_equal(decoded, np.stack([grey] * 3, axis=-1))
 
 
@@ -223,7 +224,7 @@ def test_grey_pictures_become_rgb():
 @pytest.mark.parametrize("config", faces.CONFIGS, ids=lambda config: config.name)
 def test_damage_is_named(config: faces.FacesConfig, change: dict, message: str):
     arguments = {"picture": encode(".jpg", gradient(100, 90)), "landmarks": LANDMARKS, "name": "a.jpg"}
-    with pytest.raises(faces.DamagedRecord) as error:
+    with pytest.raises(DamagedRecord) as error:
         faces.make_record(config, **(arguments | change))
     assert str(error.value).startswith(message)
 
@@ -233,5 +234,5 @@ def test_damage_is_named(config: faces.FacesConfig, change: dict, message: str):
 def test_truncated_pictures_are_damaged(extension: str, share: float):
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
     data = encode(extension, noise)
-    with pytest.raises(faces.DamagedRecord, match="do not decode"):
-        faces.decode_picture(data[: int(share * len(data))], "a")
+    with pytest.raises(DamagedRecord, match="do not decode"):
+        decode_picture(data[: int(share * len(data))], "a")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from tfds_builders import BuildError, faces, mat_files
+from dsat_jax.records import DamagedRecord
+from tfds_builders import BuildError, mat_files
 
 ARRAY = np.arange(6.0).reshape(2, 3)
 
@@ -31,7 +32,7 @@ def test_reads_the_variables_asked_for(file: pathlib.Path):
     assert found["cells"].shape == (2, 1)
 
 
-@pytest.mark.parametrize("refuse", [BuildError, faces.DamagedRecord])
+@pytest.mark.parametrize("refuse", [BuildError, DamagedRecord])
 def test_a_missing_variable_is_named_with_those_found(file: pathlib.Path, refuse: type[ValueError]):
     with pytest.raises(refuse) as error:
         mat_files.read_mat(file, "a.mat", ["numbers", "points"], refuse)
@@ -53,8 +54,8 @@ def test_damage_anywhere_is_refused_in_one_way(file: pathlib.Path, compress: boo
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # scipy's own, of variables that it cannot read
             try:
-                found = mat_files.read_mat(file, "a.mat", ["numbers", "cells"], faces.DamagedRecord)
-            except faces.DamagedRecord as error:
+                found = mat_files.read_mat(file, "a.mat", ["numbers", "cells"], DamagedRecord)
+            except DamagedRecord as error:
                 messages.append(str(error))
             else:
                 assert all(isinstance(array, np.ndarray) for array in found.values())
@@ -89,7 +90,7 @@ def test_arrays_of_another_kind_are_refused(array: np.ndarray, shape: tuple, fou
     assert str(error.value) == f"a.mat, points: an array of {found}"
 
 
-@pytest.mark.parametrize("refuse", [BuildError, faces.DamagedRecord])
+@pytest.mark.parametrize("refuse", [BuildError, DamagedRecord])
 @pytest.mark.parametrize(
     ("values", "found"),
     [

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from tfds_builders import faces, pts
+from dsat_jax.records import DamagedRecord
+from tfds_builders import pts
 
 POINTS = np.array([[1.0, 2.5], [65.609, 108.623], [-3.25, 4e1]])
 LINES = "1 2.5\n65.609 108.623\n-3.25 4e1\n"
@@ -54,14 +55,14 @@ def test_reads_every_form_in_use(text: str):
     ],
 )
 def test_says_what_is_wrong_with_a_file(text: str, message: str):
-    with pytest.raises(faces.DamagedRecord) as error:
+    with pytest.raises(DamagedRecord) as error:
         pts.parse_pts(text.encode(), "a.pts", 3)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
 
 
 def test_refuses_bytes_that_are_no_text():
-    with pytest.raises(faces.DamagedRecord, match=r"^a\.pts, line 1: found"):
+    with pytest.raises(DamagedRecord, match=r"^a\.pts, line 1: found"):
         pts.parse_pts(b"\xff\xd8\xff\xe0\x00\x10JFIF", "a.pts", 3)
 
 
@@ -73,7 +74,7 @@ def test_any_lines_are_either_read_whole_or_refused(rows: list[list[object]]):
     lines = [" ".join(map(str, row)) for row in rows]
     try:
         points, reason = pts.parse_pts("\n".join(lines).encode(), "a.pts", 3), None
-    except faces.DamagedRecord as damage:
+    except DamagedRecord as damage:
         reason = str(damage)
     if reason is None:
         expected = [[float(field) for field in line.split()] for line in lines if line.strip()]

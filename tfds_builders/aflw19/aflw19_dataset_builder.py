@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
+from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE, DamagedRecord
 from tfds_builders import BuildError, face_builder, faces
 from tfds_builders.aflw19 import info_mat
 from tfds_builders.mat_files import check_flags
@@ -84,7 +85,7 @@ request), the annotation from http://mmlab.ie.cuhk.edu.hk/projects/compositional
                 usable.append(int(row))
         for lack, count in skipped.items():
             self.log.note(f"{split}: skipped {count} faces: {lack}.")
-        lost = (info.mask[usable] == 0) & (_visibility(info, usable) == faces.UNKNOWN)
+        lost = (info.mask[usable] == 0) & (_visibility(info, usable) == UNKNOWN)
         if lost.any():
             self.log.note(
                 f"{split}: {lost.sum()} hidden landmarks have no position near their face: unknown."
@@ -106,10 +107,10 @@ def _read(root: pathlib.Path, info: info_mat.Info, row: int) -> dict[str, object
     """The arguments of `faces.make_record` for one face."""
     where = f"{info_mat.NAME}, row {row + 1}"
     if not stays_inside(info.pictures[row]):
-        raise faces.DamagedRecord(
+        raise DamagedRecord(
             f"{where}: found the picture {info.pictures[row]!r}, expected a path below {PICTURES}/"
         )
-    check_flags(info.mask[row], f"{where}, mask_new", faces.DamagedRecord)
+    check_flags(info.mask[row], f"{where}, mask_new", DamagedRecord)
     name = f"{PICTURES}/{info.pictures[row]}"
     return {
         "picture": read_file(root, name),
@@ -131,8 +132,8 @@ def _visibility(info: info_mat.Info, rows: int | Sequence[int]) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore"):  # `faces.make_record` refuses a box that is not finite
         side = high - low
         near = (info.landmarks[rows] >= low - side) & (info.landmarks[rows] <= high + side)
-    hidden = np.where(near.all(axis=-1), faces.OCCLUDED, faces.UNKNOWN)
-    return np.where(info.mask[rows] == 1, faces.VISIBLE, hidden)
+    hidden = np.where(near.all(axis=-1), OCCLUDED, UNKNOWN)
+    return np.where(info.mask[rows] == 1, VISIBLE, hidden)
 
 
 def _key(info: info_mat.Info, row: int) -> str:

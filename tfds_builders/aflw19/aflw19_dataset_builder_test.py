@@ -10,7 +10,8 @@ import scipy.io
 import tensorflow_datasets as tfds
 
 from dsat_jax import geometry
-from tfds_builders import BuildError, build, face_builder, faces
+from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE, decode_picture
+from tfds_builders import BuildError, build, face_builder
 from tfds_builders.aflw19 import aflw19_dataset_builder
 from tfds_builders.aflw19.conftest import TOTAL, write_info
 
@@ -58,7 +59,7 @@ def test_original_keeps_files_landmarks_and_boxes_bit_by_bit(built, raw, split: 
     records = read(built["original"], split)
     for face in raw.splits[split]:
         record = records[face.name, face.number]
-        known = face.visibility != faces.UNKNOWN
+        known = face.visibility != UNKNOWN
         expected = np.where(known[:, None], face.points, 0).astype(np.float32)
         np.testing.assert_array_equal(record["landmarks"], expected)
         np.testing.assert_array_equal(record["visibility"], face.visibility)
@@ -72,7 +73,7 @@ def test_faces_are_cut_out_and_map_back(built, raw, split: str):
     records = read(built["faces"], split)
     for face in raw.splits[split]:
         record = records[face.name, face.number]
-        known = record["visibility"] != faces.UNKNOWN
+        known = record["visibility"] != UNKNOWN
         np.testing.assert_array_equal(record["visibility"], face.visibility)
         back = geometry.transform_points(record["to_original"], record["landmarks"])
         np.testing.assert_allclose(back[known], face.points[known], atol=1e-3)
@@ -85,7 +86,7 @@ def test_a_face_partly_outside_its_picture_keeps_its_landmarks(built, raw):
     face = raw.splits["test_frontal"][0]
     assert face.points.min() < 0  # some landmarks lie left of the picture or above it
     record = read(built["faces"], "test_frontal")[face.name, face.number]
-    image = faces.decode_picture(record["image"], face.name)
+    image = decode_picture(record["image"], face.name)
     assert image.shape[1] <= 256 - 100
     back = geometry.transform_points(record["to_original"], record["landmarks"])
     np.testing.assert_allclose(back, face.points, atol=1e-3)
@@ -238,7 +239,7 @@ def test_hidden_landmarks_are_known_up_to_one_box_beside_their_face(small, tmp_p
     change(small, data=info["data"], mask_new=info["mask_new"])
     builder, _ = build.build("aflw19/original", small, tmp_path / "built")
     record = read(builder, "train")["flickr/0/image00001.jpg", 0]
-    assert record["visibility"].tolist() == [faces.OCCLUDED] * 4 + [faces.UNKNOWN] * 8 + [faces.VISIBLE] * 7
+    assert record["visibility"].tolist() == [OCCLUDED] * 4 + [UNKNOWN] * 8 + [VISIBLE] * 7
     np.testing.assert_array_equal(record["landmarks"][:4], np.float32(near))
     np.testing.assert_array_equal(record["landmarks"][4:12], 0)
     # Two of them are another picture's.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.io
 
+from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE
 from dsat_jax.schemes import AFLW_19
-from tfds_builders import faces
 from tfds_builders.synthetic_faces.drawing import draw_face
 from tfds_builders.synthetic_faces.other_schemes import landmarks_in
 
@@ -114,8 +114,8 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Raw:
     second = "left" if order[places["left"]] > order[places["right"]] else "right"
     written = {}
     for row, (label, (name, points, visible, box)) in enumerate(drawn.items()):
-        visibility = np.where(visible, faces.VISIBLE, faces.OCCLUDED)
-        visibility[[landmark for lost_row, landmark, _ in LOST if lost_row == row]] = faces.UNKNOWN
+        visibility = np.where(visible, VISIBLE, OCCLUDED)
+        visibility[[landmark for lost_row, landmark, _ in LOST if lost_row == row]] = UNKNOWN
         written[label] = Face(f"flickr/{name}", int(label == second), points, visibility, box)
     splits = {
         "train": ["left", "png"],

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
+from dsat_jax.records import OCCLUDED, VISIBLE, DamagedRecord
 from tfds_builders import BuildError, face_builder, faces
 from tfds_builders.cofw import colour_mat, points68
 from tfds_builders.mat_files import check_flags
@@ -139,12 +140,12 @@ For cofw/cofw68 the annotation from https://github.com/golnazghiasi/cofw68-bench
         def read(index: int) -> dict[str, object]:
             """The arguments of `faces.make_record` for one face. HDF5 is read here alone, in one thread."""
             landmarks, flags, box = annotate(index)
-            check_flags(flags, f"{name(index)}: occlusion flags", faces.DamagedRecord)
+            check_flags(flags, f"{name(index)}: occlusion flags", DamagedRecord)
             with colour_mat.open_mat(root, mat) as file:
                 picture = colour_mat.read_picture(file, mat, index, name(index))
             return {
                 "landmarks": landmarks - 1.0,  # the files count pixels from 1
-                "visibility": np.where(flags == 1, faces.OCCLUDED, faces.VISIBLE),
+                "visibility": np.where(flags == 1, OCCLUDED, VISIBLE),
                 "box": _corners(box) - 1.0,
                 "picture": picture,
                 "name": name(index),

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dsat_jax import geometry
-from tfds_builders import BuildError, build, face_builder, faces
+from dsat_jax.records import OCCLUDED, VISIBLE
+from tfds_builders import BuildError, build, face_builder
 from tfds_builders.cofw import cofw_dataset_builder
 from tfds_builders.cofw.conftest import FILES, names, read
 
@@ -44,7 +45,7 @@ def test_original_keeps_landmarks_boxes_and_pictures_bit_by_bit(built, raw, spli
     for index, record in enumerate(read(built["original"], split).values()):
         x, y, flags = raw.phis[split][index].reshape(3, 29)
         np.testing.assert_array_equal(record["landmarks"], np.float32(np.stack([x - 1, y - 1], axis=1)))
-        np.testing.assert_array_equal(record["visibility"], np.where(flags, faces.OCCLUDED, faces.VISIBLE))
+        np.testing.assert_array_equal(record["visibility"], np.where(flags, OCCLUDED, VISIBLE))
         np.testing.assert_array_equal(record["box"], corners(raw.boxes[split][index]))
         np.testing.assert_array_equal(record["image"], rgb(raw.pictures[split][index]))
         np.testing.assert_array_equal(record["to_original"], geometry.IDENTITY)
@@ -55,7 +56,7 @@ def test_cofw68_keeps_landmarks_boxes_and_pictures_bit_by_bit(built, raw):
     for index, record in enumerate(read(built["cofw68_original"], "test").values()):
         np.testing.assert_array_equal(record["landmarks"], np.float32(raw.points68[index] - 1))
         flags = raw.flags68[index]
-        np.testing.assert_array_equal(record["visibility"], np.where(flags, faces.OCCLUDED, faces.VISIBLE))
+        np.testing.assert_array_equal(record["visibility"], np.where(flags, OCCLUDED, VISIBLE))
         np.testing.assert_array_equal(record["box"], corners(raw.boxes68[index]))
         np.testing.assert_array_equal(record["image"], raw.pictures["test"][index])
 

@@ -7,8 +7,10 @@ import pathlib
 import h5py
 import numpy as np
 
-from dsat_jax.picture_files import MOST_PIXELS
-from tfds_builders import BuildError, faces
+from dsat_jax.errors import UserError
+from dsat_jax.files.image_files import MOST_PIXELS
+from dsat_jax.records import DamagedRecord
+from tfds_builders import BuildError
 from tfds_builders.mat_files import MOST_ELEMENTS, check_numbers
 
 NUM_POINTS = 29
@@ -107,10 +109,10 @@ def read_picture(file: h5py.File, mat: ColourMat, index: int, label: str) -> np.
         cell = file[file[f"Is{mat.suffix}"][0, index]]
         pixels = cell[()].T if _holds_picture(cell) else None  # [3, width, height] -> [height, width, 3]
     except H5_ERRORS as error:
-        raise faces.DamagedRecord(f"{label}: the picture is unreadable ({error})") from error
+        raise DamagedRecord(f"{label}: the picture is unreadable ({error})") from error
     if pixels is None:
         found = f"{cell.shape} {cell.dtype}" if isinstance(cell, h5py.Dataset) else "no array"
-        raise faces.DamagedRecord(
+        raise DamagedRecord(
             f"{label}: the picture is {found}, expected (3, width, height) or (width, height) uint8"
         )
     return np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else np.ascontiguousarray(pixels)
@@ -130,9 +132,9 @@ def _check_storage(dataset: h5py.Dataset, most: int) -> None:
       ValueError: if it, or one of its compressed chunks, has more elements than `most`; or if it is not in this file.
     """
     if dataset.external or dataset.is_virtual:
-        raise ValueError("its numbers are in another file")
+        raise UserError("its numbers are in another file")
     if max(math.prod(dataset.shape), math.prod(dataset.chunks or ())) > most:
-        raise ValueError(
+        raise UserError(
             f"it claims to be {' x '.join(map(str, dataset.shape))}, expected at most {most} elements"
         )
 

@@ -5,7 +5,8 @@ import re
 
 import numpy as np
 
-from tfds_builders import BuildError, faces
+from dsat_jax.records import DamagedRecord
+from tfds_builders import BuildError
 from tfds_builders.mat_files import check_numbers, read_mat
 
 NUM_POINTS = 68
@@ -52,8 +53,8 @@ def read_points(file: pathlib.Path, label: str) -> tuple[np.ndarray, np.ndarray]
     Raises:
       DamagedRecord: if the file is damaged, or its arrays have other shapes.
     """
-    found = read_mat(file, label, ["Points", "Occ"], faces.DamagedRecord)
+    found = read_mat(file, label, ["Points", "Occ"], DamagedRecord)
     for variable, shape in (("Points", (NUM_POINTS, 2)), ("Occ", (1, NUM_POINTS))):
         array = found[variable]
-        check_numbers(array.shape, array.dtype, shape, f"{label}, {variable}", faces.DamagedRecord)
+        check_numbers(array.shape, array.dtype, shape, f"{label}, {variable}", DamagedRecord)
     return found["Points"].astype(np.float64), found["Occ"][0].astype(np.float64)

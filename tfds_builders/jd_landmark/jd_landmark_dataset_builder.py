@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
+from dsat_jax.records import DamagedRecord
 from tfds_builders import BuildError, face_builder, faces, pts
 from tfds_builders.raw_files import PICTURE_SUFFIXES, list_files, read_file
 
@@ -151,14 +152,14 @@ def parse_landmarks(data: bytes, name: str) -> np.ndarray:
     lines = data.decode("utf-8-sig", errors="replace").splitlines()
     first = next((i for i, line in enumerate(lines) if line.strip()), None)
     if first is None:
-        raise faces.DamagedRecord(f"{name}, line 1: the file is empty, expected the line `106`")
+        raise DamagedRecord(f"{name}, line 1: the file is empty, expected the line `106`")
     if lines[first].strip() != str(SCHEME.num_points):
-        raise faces.DamagedRecord(
+        raise DamagedRecord(
             f"{name}, line {first + 1}: found {lines[first].strip()[:40]!r}, expected the line `106`"
         )
     points = pts.parse_points("\n".join(lines[first + 1 :]), name, first + 2)
     if len(points) != SCHEME.num_points:
-        raise faces.DamagedRecord(
+        raise DamagedRecord(
             f"{name}, line {len(lines)}: the file ends after {len(points)} landmarks, expected 106"
         )
     return points
@@ -179,8 +180,8 @@ def parse_box(data: bytes, name: str) -> np.ndarray:
     """
     lines = data.decode("utf-8-sig", errors="replace").strip().splitlines()
     if len(lines) != 1:
-        raise faces.DamagedRecord(f"{name}: found {len(lines)} lines, expected one, `x1 y1 x2 y2`")
+        raise DamagedRecord(f"{name}: found {len(lines)} lines, expected one, `x1 y1 x2 y2`")
     box = np.array(pts.parse_numbers(lines[0], f"{name}, line 1", "x1 y1 x2 y2"))
     if not (box[2:] > box[:2]).all():
-        raise faces.DamagedRecord(f"{name}, line 1: found the box {box.tolist()}, expected one with an area")
+        raise DamagedRecord(f"{name}, line 1: found the box {box.tolist()}, expected one with an area")
     return box

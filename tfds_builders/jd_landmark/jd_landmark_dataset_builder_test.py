@@ -12,8 +12,9 @@ import tensorflow_datasets as tfds
 from hypothesis import strategies as st
 
 from dsat_jax import geometry, schemes
-from tfds_builders import BuildError, build, face_builder, faces
-from tfds_builders.jd_landmark import jd_landmark_dataset_builder as jd
+from dsat_jax.records import CUT_SIDE, VISIBLE, DamagedRecord, decode_picture
+from tfds_builders import BuildError, build, face_builder
+from tfds_builders.jd_landmark import jd_landmark_dataset_builder
 from tfds_builders.synthetic_faces import drawing
 from tfds_builders.synthetic_faces.other_schemes import landmarks_in
 
@@ -106,7 +107,7 @@ def test_original_keeps_files_and_numbers_bit_by_bit(built, raw: pathlib.Path):
         assert record["image"] == (raw / path).read_bytes()
         expected = points_of(index).astype(np.float32)
         np.testing.assert_array_equal(record["landmarks"], expected)
-        np.testing.assert_array_equal(record["visibility"], np.full(106, faces.VISIBLE))
+        np.testing.assert_array_equal(record["visibility"], np.full(106, VISIBLE))
         of_landmarks = [*expected.min(axis=0), *expected.max(axis=0)]
         np.testing.assert_array_equal(record["box"], of_landmarks if name == WITHOUT_BOX else box_of(index))
         np.testing.assert_array_equal(record["to_original"], geometry.IDENTITY)
@@ -117,7 +118,7 @@ def test_original_keeps_files_and_numbers_bit_by_bit(built, raw: pathlib.Path):
 def test_faces_are_cut_out_and_map_back(built):
     for index, split, folder, name in everything():
         record = read(built["faces"], split)[f"{folder}/picture/{name}"]
-        assert max(faces.decode_picture(record["image"], name).shape) <= faces.CUT_SIDE
+        assert max(decode_picture(record["image"], name).shape) <= CUT_SIDE
         back = geometry.transform_points(record["to_original"], record["landmarks"])
         np.testing.assert_allclose(back, points_of(index), atol=1e-3)
 
@@ -161,7 +162,7 @@ def test_corrected_landmarks_serve_where_the_archive_has_none(copy: pathlib.Path
     assert builder.info.splits["train"].num_examples == 5
 
 
-@pytest.mark.parametrize("folder", jd.TRAINING_BOXES)
+@pytest.mark.parametrize("folder", jd_landmark_dataset_builder.TRAINING_BOXES)
 def test_finds_the_training_boxes_in_each_place(copy: pathlib.Path, tmp_path: pathlib.Path, folder: str):
     moved = (copy / BOXES).rename(copy / "moved")
     (copy / folder).parent.mkdir(exist_ok=True)
@@ -237,7 +238,7 @@ def test_damage_is_skipped_and_named_up_to_the_limit(
 def test_blanks_do_not_matter():
     points = points_of(0)
     text = "\ufeff 106 \r\n\r\n" + "".join(f"\t{x:.4f}   {y:.4f} \r\n" for x, y in points) + "\r\n\r\n"
-    np.testing.assert_array_equal(jd.parse_landmarks(text.encode(), "a.txt"), points)
+    np.testing.assert_array_equal(jd_landmark_dataset_builder.parse_landmarks(text.encode(), "a.txt"), points)
 
 
 field = st.one_of(st.floats(), st.integers(), st.text("0123456789.-e ", max_size=4))
@@ -250,8 +251,8 @@ def test_any_file_is_either_read_whole_or_refused(count: int, at: int, inserted:
     lines = ["106"] + ["1.5 2"] * count
     lines[at:at] = inserted
     try:
-        points, reason = jd.parse_landmarks("\n".join(lines).encode(), "a.txt"), None
-    except faces.DamagedRecord as damage:
+        points, reason = jd_landmark_dataset_builder.parse_landmarks("\n".join(lines).encode(), "a.txt"), None
+    except DamagedRecord as damage:
         reason = str(damage)
     if reason is None:
         rows = [text.split() for text in lines if text.split()]
@@ -267,8 +268,8 @@ def test_any_file_is_either_read_whole_or_refused(count: int, at: int, inserted:
 def test_any_box_is_either_read_as_it_stands_or_refused(lines: list[str]):
     text = "\n".join(lines)
     try:
-        box, reason = jd.parse_box(text.encode(), "a.rect"), None
-    except faces.DamagedRecord as damage:
+        box, reason = jd_landmark_dataset_builder.parse_box(text.encode(), "a.rect"), None
+    except DamagedRecord as damage:
         reason = str(damage)
     if reason is None:
         np.testing.assert_array_equal(box, np.array(text.split(), np.float64))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfds_builders import faces
+from dsat_jax.records import DamagedRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,4 +42,4 @@ class Annotation:
 
 def refuse(reason: str) -> Face:
     """Reads a face that is known to be damaged: raises DamagedRecord for the reason."""
-    raise faces.DamagedRecord(reason)
+    raise DamagedRecord(reason)

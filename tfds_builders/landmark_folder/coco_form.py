@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tfds_builders import BuildError, faces
+from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE, DamagedRecord
+from tfds_builders import BuildError
 from tfds_builders.landmark_folder.annotation import Annotation, Face, refuse
 from tfds_builders.landmark_folder.json_form import numbers_of
 
-_VISIBILITY = {0: faces.UNKNOWN, 1: faces.OCCLUDED, 2: faces.VISIBLE}
+_VISIBILITY = {0: UNKNOWN, 1: OCCLUDED, 2: VISIBLE}
 
 
 def annotations(content: Mapping[str, object], path: pathlib.Path, file: str) -> Iterator[Annotation]:
@@ -62,12 +63,12 @@ def _check_images(images: list[tuple[object, object]], path: pathlib.Path) -> No
 def _read(keypoints: object, bbox: object, where: str) -> Face:
     count = len(keypoints) // 3 if isinstance(keypoints, list) else 0
     if not count:
-        raise faces.DamagedRecord(
+        raise DamagedRecord(
             f"{where}: keypoints: found {reprlib.repr(keypoints)}, expected [x, y, visibility, ...]"
         )
     numbers = numbers_of(keypoints, (3 * count,), f"{where}: keypoints").reshape(-1, 3)
     if not np.isin(numbers[:, 2], list(_VISIBILITY)).all():
-        raise faces.DamagedRecord(f"{where}: keypoints with a visibility other than 0, 1 and 2")
+        raise DamagedRecord(f"{where}: keypoints with a visibility other than 0, 1 and 2")
     visibility = np.array([_VISIBILITY[v] for v in numbers[:, 2]], np.uint8)
     box = None
     if bbox is not None:

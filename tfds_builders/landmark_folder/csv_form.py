@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from dsat_jax.text_files import decode
-from tfds_builders import BuildError, faces, pts
+from dsat_jax.errors import UserError
+from dsat_jax.files.text_files import decode
+from dsat_jax.records import UNKNOWN, VISIBLE, DamagedRecord
+from tfds_builders import BuildError, pts
 from tfds_builders.landmark_folder.annotation import Annotation, Face
 
 BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
@@ -27,7 +29,7 @@ def annotations(path: pathlib.Path, file: str) -> Iterator[Annotation]:
     """
     try:
         text = decode(path.read_bytes())
-    except ValueError as error:
+    except UserError as error:
         raise BuildError(f"{path}, {error}") from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
     try:
@@ -55,7 +57,7 @@ def _coordinates(columns: Sequence[str], path: pathlib.Path) -> list[str]:
 def _read(row: Mapping[str, str], num_columns: int, coordinates: Sequence[str], where: str) -> Face:
     found = sum(value is not None for key, value in row.items() if key is not None) + len(row.get(None, ()))
     if found != num_columns:
-        raise faces.DamagedRecord(f"{where}: found {found} fields, expected {num_columns}")
+        raise DamagedRecord(f"{where}: found {found} fields, expected {num_columns}")
     cells = [row[column].strip() for column in coordinates]
     points = list(zip(cells[::2], cells[1::2], strict=True))
     known = [point != ("", "") for point in points]
@@ -64,12 +66,12 @@ def _read(row: Mapping[str, str], num_columns: int, coordinates: Sequence[str], 
         landmarks[i] = _parse_cells(points[i], f"{where}, point {i}", "x y")
     corners = [row.get(column, "").strip() for column in BOX_COLUMNS]
     box = np.array(_parse_cells(corners, where, " ".join(BOX_COLUMNS))) if any(corners) else None
-    return Face(landmarks, np.where(known, faces.VISIBLE, faces.UNKNOWN).astype(np.uint8), box)
+    return Face(landmarks, np.where(known, VISIBLE, UNKNOWN).astype(np.uint8), box)
 
 
 def _parse_cells(cells: Sequence[str], where: str, form: str) -> list[float]:
     """The numbers of cells, one in each."""
     for cell in cells:
         if len(cell.split()) > 1:  # else it could stand in for an empty one beside it
-            raise faces.DamagedRecord(f"{where}: found the cell {cell[:40]!r}, expected one number")
+            raise DamagedRecord(f"{where}: found the cell {cell[:40]!r}, expected one number")
     return pts.parse_numbers(" ".join(cells), where, form)

@@ -5,7 +5,8 @@ import hashlib
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
-from dsat_jax.text_files import decode
+from dsat_jax.errors import UserError
+from dsat_jax.files.text_files import decode
 from tfds_builders import BuildError
 from tfds_builders.landmark_folder.options import Options
 from tfds_builders.raw_files import stays_inside
@@ -98,7 +99,7 @@ def _entries(path: pathlib.Path) -> list[str]:
         raise BuildError(f"{path}: there is no such list of pictures")
     try:
         lines = decode(path.read_bytes()).splitlines()
-    except ValueError as error:
+    except UserError as error:
         raise BuildError(f"{path}, {error}") from error
     entries = [pathlib.PurePosixPath(line.strip()).as_posix() for line in lines if line.strip()]
     if not entries:

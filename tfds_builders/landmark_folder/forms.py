@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dsat_jax.text_files import parse_json
-from tfds_builders import BuildError, faces, pts
+from dsat_jax.errors import UserError
+from dsat_jax.files.text_files import parse_json
+from dsat_jax.records import VISIBLE, DamagedRecord
+from tfds_builders import BuildError, pts
 from tfds_builders.landmark_folder import coco_form, csv_form, json_form
 from tfds_builders.landmark_folder.annotation import Annotation, Face, refuse
 from tfds_builders.raw_files import read_file
@@ -27,7 +29,7 @@ def beside(root: pathlib.Path, picture: str, file: str) -> Iterator[Annotation]:
         return
     try:
         content = _read_json(root, file)
-    except faces.DamagedRecord as damage:
+    except DamagedRecord as damage:
         yield Annotation(picture, file, functools.partial(refuse, str(damage)))
         return
     yield from json_form.annotations(picture, content, file)
@@ -51,7 +53,7 @@ def in_one_file(root: pathlib.Path, file: str) -> Iterator[Annotation]:
         return
     try:
         content = parse_json(path.read_bytes())
-    except ValueError as error:
+    except UserError as error:
         raise BuildError(f"{path}: {error}") from error
     if not isinstance(content, dict):
         found = reprlib.repr(content)
@@ -66,12 +68,12 @@ def in_one_file(root: pathlib.Path, file: str) -> Iterator[Annotation]:
 
 def _read_pts(root: pathlib.Path, file: str) -> Face:
     landmarks = pts.parse_pts(read_file(root, file), file)
-    return Face(landmarks, np.full(len(landmarks), faces.VISIBLE, np.uint8))
+    return Face(landmarks, np.full(len(landmarks), VISIBLE, np.uint8))
 
 
 def _read_json(root: pathlib.Path, file: str) -> object:
     data = read_file(root, file)
     try:
         return parse_json(data)
-    except ValueError as error:
-        raise faces.DamagedRecord(f"{file}: {error}") from error
+    except UserError as error:
+        raise DamagedRecord(f"{file}: {error}") from error

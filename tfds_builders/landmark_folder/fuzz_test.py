@@ -10,7 +10,8 @@ import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 
-from tfds_builders import BuildError, faces
+from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE, DamagedRecord
+from tfds_builders import BuildError
 from tfds_builders.landmark_folder import division, folder, forms
 from tfds_builders.landmark_folder.annotation import Face
 from tfds_builders.landmark_folder.options import Options, read_options
@@ -45,7 +46,7 @@ def read(path: pathlib.Path) -> list[Face | str]:
     for annotation in forms.in_one_file(path.parent, path.name):
         try:
             found.append(annotation.read())
-        except faces.DamagedRecord as damage:
+        except DamagedRecord as damage:
             found.append(str(damage))
     return found
 
@@ -83,7 +84,7 @@ def test_coco_is_read_as_it_stands_or_refused(face: tuple[list, list | None], tm
     fits = fits and set(keypoints[2::3]) <= {0, 1, 2} and (bbox is None or are_numbers(bbox, 4))
     expected = None
     if fits:
-        seen = [{0: faces.UNKNOWN, 1: faces.OCCLUDED, 2: faces.VISIBLE}[v] for v in keypoints[2::3]]
+        seen = [{0: UNKNOWN, 1: OCCLUDED, 2: VISIBLE}[v] for v in keypoints[2::3]]
         box = bbox and [bbox[0], bbox[1], bbox[0] + bbox[2], bbox[1] + bbox[3]]
         expected = Face([*zip(keypoints[::3], keypoints[1::3], strict=True)], seen, box)
     check(read(path), expected)

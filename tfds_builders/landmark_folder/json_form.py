@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tfds_builders import faces
+from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE, DamagedRecord
 from tfds_builders.landmark_folder.annotation import Annotation, Face
 
 
@@ -35,7 +35,7 @@ def numbers_of(values: object, shape: tuple[int, ...], where: str) -> np.ndarray
     """
     if not _fits(values, shape):
         expected = f"{' x '.join(map(str, shape))} finite numbers"
-        raise faces.DamagedRecord(f"{where}: found {reprlib.repr(values)}, expected {expected}")
+        raise DamagedRecord(f"{where}: found {reprlib.repr(values)}, expected {expected}")
     return np.array(values, np.float64).reshape(shape)
 
 
@@ -55,16 +55,16 @@ def _read(value: object, where: str) -> Face:
     fields = value if isinstance(value, Mapping) else {"landmarks": value}
     points = fields.get("landmarks")
     if not isinstance(points, list) or not points:
-        raise faces.DamagedRecord(f"{where}: found no landmarks, expected [[x, y], ...]")
+        raise DamagedRecord(f"{where}: found no landmarks, expected [[x, y], ...]")
     known = [_is_known(point) for point in points]
     positions = [point if there else [0, 0] for point, there in zip(points, known, strict=True)]
     landmarks = numbers_of(positions, (len(points), 2), f"{where}: landmarks")
-    visibility = np.where(known, faces.VISIBLE, faces.UNKNOWN).astype(np.uint8)
+    visibility = np.where(known, VISIBLE, UNKNOWN).astype(np.uint8)
     if fields.get("visibility") is not None:
         given = numbers_of(fields["visibility"], (len(points),), f"{where}: visibility")
-        if not np.isin(given, (faces.UNKNOWN, faces.VISIBLE, faces.OCCLUDED)).all():
-            raise faces.DamagedRecord(f"{where}: visibility has values other than 0, 1 and 2")
-        visibility = np.where(known, given, faces.UNKNOWN).astype(np.uint8)
+        if not np.isin(given, (UNKNOWN, VISIBLE, OCCLUDED)).all():
+            raise DamagedRecord(f"{where}: visibility has values other than 0, 1 and 2")
+        visibility = np.where(known, given, UNKNOWN).astype(np.uint8)
     box = None if fields.get("box") is None else numbers_of(fields["box"], (4,), f"{where}: box")
     return Face(landmarks, visibility, box)
 

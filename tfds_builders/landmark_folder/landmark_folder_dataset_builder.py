@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
+from dsat_jax.records import DamagedRecord
 from dsat_jax.schemes import SCHEMES, Scheme
 from tfds_builders import BuildError, face_builder, faces
 from tfds_builders.landmark_folder import division, folder, forms
@@ -166,7 +167,7 @@ def _scheme_of(root: pathlib.Path, found: Sequence[Annotation]) -> Scheme:
     for annotation in found:
         try:
             count = len(annotation.read().landmarks)
-        except faces.DamagedRecord:
+        except DamagedRecord:
             continue
         if count not in by_count:
             raise BuildError(
@@ -183,12 +184,12 @@ def _read(root: pathlib.Path, first_pixel: int, scheme: Scheme, sample: Sample) 
     """The arguments of `faces.make_record` for one face."""
     face = sample.annotation.read()
     if sample.picture is None:
-        raise faces.DamagedRecord(
+        raise DamagedRecord(
             f"{sample.annotation.source}: the picture is {sample.annotation.picture!r}, expected a path below the "
             "folder"
         )
     if len(face.landmarks) != scheme.num_points:
-        raise faces.DamagedRecord(
+        raise DamagedRecord(
             f"{sample.annotation.source}: {len(face.landmarks)} points, {scheme.name} has {scheme.num_points}"
         )
     return {

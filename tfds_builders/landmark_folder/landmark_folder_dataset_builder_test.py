@@ -10,9 +10,11 @@ import pytest
 import tensorflow_datasets as tfds
 
 import tfds_builders
-from dsat_jax import landmark_files, schemes
-from dsat_jax.landmarks import Face
-from tfds_builders import BuildError, build, face_builder, faces
+from dsat_jax import schemes
+from dsat_jax.inference import result_files
+from dsat_jax.inference.landmarks import Face
+from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE
+from tfds_builders import BuildError, build, face_builder
 from tfds_builders.landmark_folder import division, example_points
 from tfds_builders.landmark_folder.example_points import (
     BOX,
@@ -63,7 +65,7 @@ def test_every_form_gives_the_same_records(root: pathlib.Path, form: Callable[[p
     for (picture, _), record in records.items():
         expected = points_of(picture).astype(np.float32)
         np.testing.assert_array_equal(record["landmarks"], expected)
-        np.testing.assert_array_equal(record["visibility"], np.full(5, faces.VISIBLE))
+        np.testing.assert_array_equal(record["visibility"], np.full(5, VISIBLE))
         of_points = [*expected.min(axis=0), *expected.max(axis=0)]
         np.testing.assert_array_equal(record["box"], BOX if has_box else of_points)
         assert record["image"] == (root / picture).read_bytes()
@@ -123,7 +125,7 @@ def test_visibility_of_coco(root: pathlib.Path):
     content["annotations"].append({"id": 9, "image_id": 11, "bbox": [1, 2, 3, 4]})  # a thing without points
     write(root, "coco.json", content)
     ((_, record),) = read(built(root)).items()
-    np.testing.assert_array_equal(record["visibility"], [faces.OCCLUDED, faces.UNKNOWN, 1, 1, 1])
+    np.testing.assert_array_equal(record["visibility"], [OCCLUDED, UNKNOWN, 1, 1, 1])
     np.testing.assert_array_equal(record["landmarks"][1], [0, 0])
 
 
@@ -185,7 +187,7 @@ def write_real_predictions(root: pathlib.Path) -> None:
         ]
         image = drawing.draw_face(7, 0, PICTURES.index(picture)).image
         file = (root / picture).with_suffix(".json")
-        landmark_files.write_results(root / picture, file.with_suffix(""), image, found, scheme)
+        result_files.write_results(root / picture, file.with_suffix(""), image, found, scheme)
         content = json.loads(file.read_text())
         content["faces"][0]["landmarks"] = points_of(picture).tolist()
         file.write_text(json.dumps(content))

@@ -4,9 +4,10 @@ import dataclasses
 import pathlib
 import reprlib
 
-from dsat_jax.picture_files import read_bytes
+from dsat_jax.errors import UserError
+from dsat_jax.files.image_files import read_bytes
+from dsat_jax.files.text_files import parse_json
 from dsat_jax.schemes import Scheme, read_scheme
-from dsat_jax.text_files import parse_json
 from tfds_builders import BuildError
 from tfds_builders.raw_files import stays_inside
 
@@ -44,7 +45,7 @@ def read_options(root: pathlib.Path) -> Options:
         return Options()
     try:
         values = parse_json(read_bytes(root / FILE))
-    except ValueError as error:
+    except UserError as error:
         raise BuildError(f"{root / FILE}: {error}") from error
     known = [field.name for field in dataclasses.fields(Options)]
     if not isinstance(values, dict) or not set(values) <= set(known):
@@ -62,7 +63,7 @@ def read_options(root: pathlib.Path) -> Options:
 def _scheme(value: object, where: str) -> Scheme:
     try:
         return read_scheme(value, where)
-    except ValueError as error:
+    except UserError as error:
         raise BuildError(str(error)) from error
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
+from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE
 from tfds_builders import BuildError, face_builder, faces, pts
 from tfds_builders.raw_files import PICTURE_SUFFIXES, list_files, read_file
 
@@ -147,7 +148,7 @@ def decode_signs(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     negative = numbers < 0
     unknown = (numbers == -1).all(axis=1) | (negative[:, 0] != negative[:, 1])
-    visibility = np.where(unknown, faces.UNKNOWN, np.where(negative[:, 0], faces.OCCLUDED, faces.VISIBLE))
+    visibility = np.where(unknown, UNKNOWN, np.where(negative[:, 0], OCCLUDED, VISIBLE))
     return np.abs(numbers), visibility.astype(np.uint8)
 
 

@@ -10,8 +10,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 from dsat_jax import geometry
-from tfds_builders import BuildError, build, face_builder, faces
-from tfds_builders.merl_rav import merl_rav_dataset_builder as merl_rav
+from dsat_jax.records import UNKNOWN
+from tfds_builders import BuildError, build, face_builder
+from tfds_builders.merl_rav import merl_rav_dataset_builder
 from tfds_builders.synthetic_faces import drawing
 
 # Split, group and stem of each file of landmarks; the picture of each, below aflw/flickr.
@@ -98,7 +99,7 @@ def test_original_keeps_files_numbers_and_visibility_bit_by_bit(built, raw: path
         np.testing.assert_array_equal(record["landmarks"], expected)
         visibility = np.array([1] * 3 + [2] * 17 + [0] * 11 + [1, 2] + [1] * 35)
         np.testing.assert_array_equal(record["visibility"], visibility)
-        known = expected[visibility != faces.UNKNOWN]
+        known = expected[visibility != UNKNOWN]
         np.testing.assert_array_equal(record["box"], [*known.min(axis=0), *known.max(axis=0)])
         np.testing.assert_array_equal(record["to_original"], geometry.IDENTITY)
         assert record["attributes"] == {name: name == group for name in GROUPS}
@@ -107,15 +108,18 @@ def test_original_keeps_files_numbers_and_visibility_bit_by_bit(built, raw: path
 def test_faces_are_cut_out_and_map_back(built):
     for (split, _, stem), picture in LABELS.items():
         record = read(built["faces"], split)[key_of(stem, picture)]
-        known = record["visibility"] != faces.UNKNOWN
+        known = record["visibility"] != UNKNOWN
         back = geometry.transform_points(record["to_original"], record["landmarks"])
         np.testing.assert_allclose(back[known], np.abs(numbers_of(stem))[known], atol=1e-3)
         np.testing.assert_array_equal(record["landmarks"][~known], 0)
 
 
 def test_the_official_counts_are_those_of_the_paper():
-    assert [sum(counts) for counts in zip(*merl_rav.OFFICIAL.values(), strict=True)] == [15_449, 3_865]
-    assert sum(map(sum, merl_rav.OFFICIAL.values())) == 19_314
+    assert [sum(counts) for counts in zip(*merl_rav_dataset_builder.OFFICIAL.values(), strict=True)] == [
+        15_449,
+        3_865,
+    ]
+    assert sum(map(sum, merl_rav_dataset_builder.OFFICIAL.values())) == 19_314
 
 
 def test_says_where_a_copy_differs_from_the_official_set(built):
@@ -199,7 +203,7 @@ def test_signs_that_differ_leave_the_landmark_unknown(copy: pathlib.Path, tmp_pa
     (copy / file).write_text(label_text(numbers))
     builder, _ = build.build("merl_rav", copy, tmp_path / "built")
     record = read(builder, "test")["aflw/flickr/3/image60001.png", 1]
-    assert record["visibility"][40] == faces.UNKNOWN
+    assert record["visibility"][40] == UNKNOWN
     assert f"{file}: landmark 40 is -3.5 100, signs that differ: taken as unknown." in builder.log.notes
 
 

@@ -4,14 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tfds_builders.synthetic_faces.template import (
-    BROW_LEFT,
-    BROW_RIGHT,
-    EYE_LEFT,
-    EYE_RIGHT,
-    LIPS,
-    Features,
-)
+from tfds_builders.synthetic_faces.template import BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGHT, LIPS, Features
 
 
 @dataclasses.dataclass(frozen=True)

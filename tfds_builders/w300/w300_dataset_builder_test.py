@@ -8,7 +8,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from dsat_jax import geometry
-from tfds_builders import BuildError, build, face_builder, faces
+from dsat_jax.records import VISIBLE, decode_picture
+from tfds_builders import BuildError, build, face_builder
 
 RAW = pathlib.Path(__file__).parent / "dummy_data"
 UNDECODABLE = "that do not decode as an image, expected JPEG, PNG, BMP, WebP or TIFF"
@@ -76,11 +77,11 @@ def test_original_keeps_files_and_landmarks_bit_by_bit(built):
 def test_faces_are_cut_out_and_map_back(built):
     for split in NAMES:
         for name, record in read(built["faces"], split).items():
-            height, width = faces.decode_picture(record["image"], name).shape[:2]
+            height, width = decode_picture(record["image"], name).shape[:2]
             assert max(height, width) <= 384
             back = geometry.transform_points(record["to_original"], record["landmarks"])
             np.testing.assert_allclose(back, raw_landmarks(name), atol=1e-3)
-            np.testing.assert_array_equal(record["visibility"], np.full(68, faces.VISIBLE))
+            np.testing.assert_array_equal(record["visibility"], np.full(68, VISIBLE))
             assert record["face"] == 0
     large = read(built["faces"], "train")["afw/1_1.jpg"]
     assert large["to_original"][0, 0] > 1.5  # 800 x 1000 px, most of it within reach of the face
@@ -196,7 +197,7 @@ def test_records_do_not_depend_on_the_order_of_the_folder(copy: pathlib.Path, bu
 def test_pictures_show_their_landmarks(built):
     """Each landmark is drawn as a dot of (200, 0, 0) on skin of (220, 180, 150): the cut moved both."""
     record = read(built["faces"], "train")["afw/1_1.jpg"]
-    image = faces.decode_picture(record["image"], "afw/1_1.jpg").astype(np.float32)
+    image = decode_picture(record["image"], "afw/1_1.jpg").astype(np.float32)
     redness = image[..., 0] - image[..., 1:].mean(axis=-1)
     x, y = np.round(record["landmarks"]).astype(int).T
     skin = 220 - (180 + 150) / 2

@@ -6,8 +6,10 @@ import jax.numpy as jnp
 import pytest
 
 from configs import wflw
-from dsat_jax import datasets, evaluate, mesh as meshes
-from dsat_jax.landmarks import Landmarks
+from dsat_jax.data import datasets
+from dsat_jax.evaluation import evaluate
+from dsat_jax.inference.landmarks import Landmarks
+from dsat_jax.runtime import sharding
 from tfds_builders import build
 from tfds_builders.wflw.conftest import keep_only_short_lists
 
@@ -28,7 +30,7 @@ def rows(raw: pathlib.Path, folder: pathlib.Path) -> dict[str, int]:
         {},
         config,
         datasets.test_splits(config, config.data.test),
-        meshes.make_mesh(),
+        sharding.make_mesh(),
         folder,
     )
     return {name: row["faces"] for name, row in summaries.items()}

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from dsat_jax import schemes
-from tfds_builders import faces
+from dsat_jax.records import DamagedRecord
 from tfds_builders.wflw import lines
 
 SCHEME = schemes.WFLW_98
@@ -109,7 +109,7 @@ def list_faces(root: pathlib.Path, face_lists: Mapping[str, FaceList]) -> dict[s
 def _read_line(face_list: FaceList, number: int, text: str) -> Sample:
     try:
         annotation = lines.parse_line(text, f"{face_list.file}, line {number}", face_list.layout)
-    except faces.DamagedRecord as damage:
+    except DamagedRecord as damage:
         return Sample(None, damage=str(damage))
     return Sample(annotation, attributes=frozenset(name for name, truth in annotation.flags.items() if truth))
 

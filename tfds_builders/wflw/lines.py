@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfds_builders import faces
+from dsat_jax.records import DamagedRecord
 from tfds_builders.raw_files import stays_inside
 
 # `float` would also take `1_0`, `nan` and digits of other scripts.
@@ -69,7 +69,7 @@ def parse_line(text: str, where: str, layout: Layout) -> Annotation:
     """
     fields = text.split()
     if len(fields) != layout.num_fields:
-        raise faces.DamagedRecord(f"{where}: found {len(fields)} fields, expected {layout.num_fields}")
+        raise DamagedRecord(f"{where}: found {len(fields)} fields, expected {layout.num_fields}")
     first_flag = layout.num_fields - 1 - len(layout.flags)
     numbers = np.array(
         [_parse_number(field, i, where) for i, field in enumerate(fields[:first_flag], start=1)], np.float64
@@ -97,7 +97,7 @@ def read_lines(path: pathlib.Path) -> Iterator[tuple[int, str]]:
 def _parse_number(field: str, position: int, where: str) -> float:
     number = float(field) if _NUMBER.fullmatch(field) else np.nan
     if not abs(number) <= FARTHEST:  # NaN is not
-        raise faces.DamagedRecord(
+        raise DamagedRecord(
             f"{where}: field {position} is {field[:40]!r}, expected a number of at most {FARTHEST:.0f} px"
         )
     return number
@@ -105,13 +105,13 @@ def _parse_number(field: str, position: int, where: str) -> float:
 
 def _parse_flag(field: str, name: str, where: str) -> bool:
     if field not in ("0", "1"):
-        raise faces.DamagedRecord(f"{where}: {name} is {field[:40]!r}, expected 0 or 1")
+        raise DamagedRecord(f"{where}: {name} is {field[:40]!r}, expected 0 or 1")
     return field == "1"
 
 
 def _parse_picture(field: str, where: str) -> str:
     if not stays_inside(field):
-        raise faces.DamagedRecord(
+        raise DamagedRecord(
             f"{where}: the picture is {field[:80]!r}, expected a path below the folder of the pictures"
         )
     return str(pathlib.PurePosixPath(field))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from tfds_builders import faces
+from dsat_jax.records import DamagedRecord
 from tfds_builders.wflw import lines
 from tfds_builders.wflw.face_lists import FULL_LAYOUT, SHORT_LAYOUT
 
@@ -63,7 +63,7 @@ def test_reads_a_line_of_landmarks_alone():
     ],
 )
 def test_says_what_is_wrong_with_a_line(change: tuple[str, str], message: str):
-    with pytest.raises(faces.DamagedRecord) as error:
+    with pytest.raises(DamagedRecord) as error:
         lines.parse_line(LINE.replace(*change, 1), "a.txt, line 7", SMALL)
     assert str(error.value).startswith(f"a.txt, line 7: {message}")
 
@@ -109,7 +109,7 @@ def parse_or_refuse(text: str, layout: lines.Layout) -> lines.Annotation | None:
     """The annotation; None after the one documented error, whose message must be one line with the place."""
     try:
         return lines.parse_line(text, "list.txt, line 3", layout)
-    except faces.DamagedRecord as damage:
+    except DamagedRecord as damage:
         message = str(damage)
     assert message.startswith("list.txt, line 3: ")
     assert len(message.splitlines()) == 1

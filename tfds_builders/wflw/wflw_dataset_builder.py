@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow_datasets as tfds
 
+from dsat_jax.records import DamagedRecord
 from tfds_builders import BuildError, face_builder, faces
 from tfds_builders.raw_files import read_file
 from tfds_builders.wflw import face_lists
@@ -122,7 +123,7 @@ or, instead of the latter, as many as there are of
 def _read(root: pathlib.Path, sample: Sample) -> dict[str, object]:
     """The arguments of `faces.make_record` for one face."""
     if sample.annotation is None:
-        raise faces.DamagedRecord(sample.damage)
+        raise DamagedRecord(sample.damage)
     return {
         "picture": read_file(root, sample.picture),
         "landmarks": sample.annotation.landmarks,

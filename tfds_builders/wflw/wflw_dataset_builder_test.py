@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dsat_jax import geometry
-from tfds_builders import BuildError, build, face_builder, faces
+from dsat_jax.records import VISIBLE, decode_picture
+from tfds_builders import BuildError, build, face_builder
 from tfds_builders.synthetic_faces.drawing import draw_face
 from tfds_builders.wflw import face_lists
 from tfds_builders.wflw.conftest import (
@@ -57,7 +58,7 @@ def test_original_keeps_files_landmarks_and_boxes_bit_by_bit(built, raw: pathlib
         np.testing.assert_array_equal(record["landmarks"].ravel(), np.array(fields[:196], np.float32))
         np.testing.assert_array_equal(record["box"], np.array(fields[196:200], np.float32))
         np.testing.assert_array_equal(record["to_original"], geometry.IDENTITY)
-        np.testing.assert_array_equal(record["visibility"], np.full(98, faces.VISIBLE))
+        np.testing.assert_array_equal(record["visibility"], np.full(98, VISIBLE))
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -74,7 +75,7 @@ def test_a_face_is_cut_from_its_own_half_of_the_picture(built):
     name = "WFLW_images/2--Riot/2_Riot_d_1_4.jpg"
     for face in (0, 1):
         record = read(built["faces"], "test")[name, face]
-        image = faces.decode_picture(record["image"], name).astype(int)
+        image = decode_picture(record["image"], name).astype(int)
         x, y = record["to_original"][:, 2].astype(int)
         drawn = np.concatenate([draw_face(5, 0, 4 + half).image for half in (0, 1)], axis=1)
         height, width = image.shape[:2]

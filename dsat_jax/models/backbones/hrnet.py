@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from dsat_jax.errors import UserError
 from dsat_jax.models.backbones.blocks import STRIDE, ConvNorm
 from dsat_jax.models.backbones.resnet import Bottleneck
 
@@ -117,7 +118,7 @@ class HRNet(nn.Module):
           ValueError: if a side of the images is not a multiple of 32, since the branches then do not fit.
         """
         if any(side % STRIDE for side in images.shape[1:3]):
-            raise ValueError(f"HRNet needs sides that are multiples of {STRIDE}, not {images.shape[1:3]}")
+            raise UserError(f"HRNet needs sides that are multiples of {STRIDE}, not {images.shape[1:3]}")
         common = {"frozen": self.frozen, "dtype": self.dtype}
         x = ConvNorm(STEM_CHANNELS, 3, 2, **common, name="stem_1")(images, train)
         x = ConvNorm(STEM_CHANNELS, 3, 2, **common, name="stem_2")(x, train)

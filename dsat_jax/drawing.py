@@ -1,0 +1,133 @@
+"""Pictures of what a run does: landmarks on crops, and cumulative error curves; and of the schemes."""
+
+import itertools
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+
+from dsat_jax import geometry
+from dsat_jax.schemes import SCHEMES, Scheme
+
+SAMPLES_FILE = "samples.png"
+TRUTH = (80, 255, 80)  # RGB
+PREDICTED = (255, 60, 60)
+_SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
+_TILE = 256
+_COLUMNS = 6
+LEFT, MIDLINE, RIGHT = (80, 255, 80), (255, 255, 255), (255, 60, 60)
+
+
+def draw_landmarks(
+    image: np.ndarray, points: np.ndarray, scheme: Scheme, colour: Sequence[int], thickness: int = 1
+) -> None:
+    """Draws the scheme's lines and a dot for each landmark onto a picture, in place.
+
+    Args:
+      image: uint8 [height, width, 3] RGB.
+      points: [points, 2], pixels of `image`; one that is not finite is left out.
+      scheme: of the landmarks.
+      colour: RGB.
+      thickness: of the lines in pixels; a dot's radius is 1 more.
+    """
+    known = np.isfinite(points).all(axis=-1)
+    fixed = _fixed(np.where(known[:, None], points, 0))
+    for line in scheme.lines:
+        segments = [fixed[list(ends)] for ends in itertools.pairwise(line) if known[list(ends)].all()]
+        cv2.polylines(image, segments, False, colour, thickness, cv2.LINE_AA, _SHIFT)
+    _draw_dots(image, fixed[known], [colour] * int(known.sum()), thickness)
+
+
+def draw_line(image: np.ndarray, points: np.ndarray, colour: Sequence[int]) -> None:
+    """Draws a polyline and its vertices [points, 2], pixels of a uint8 RGB picture, in place."""
+    fixed = _fixed(points)
+    cv2.polylines(image, [fixed.reshape(-1, 1, 2)], False, colour, 1, cv2.LINE_AA, _SHIFT)
+    _draw_dots(image, fixed, [colour] * len(fixed), 1)
+
+
+def _fixed(points: np.ndarray) -> np.ndarray:
+    """Points [points, 2] as int32 with `_SHIFT` fractional bits, for OpenCV."""
+    return np.round(np.clip(points, -10_000, 10_000) * (1 << _SHIFT)).astype(np.int32)
+
+
+def _draw_dots(
+    image: np.ndarray, fixed: np.ndarray, colours: Sequence[Sequence[int]], thickness: int
+) -> None:
+    """Draws dots of given colours at int32 [points, 2], pixels with `_SHIFT` fractional bits."""
+    radius = int((thickness + 0.5) * (1 << _SHIFT))
+    for (x, y), colour in zip(fixed.tolist(), colours, strict=True):
+        cv2.circle(image, (x, y), radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+def draw_schemes(
+    image: np.ndarray, landmarks: Mapping[str, np.ndarray], path: pathlib.Path, side: int = 400
+) -> None:
+    """Writes a picture of a face in several schemes side by side, and below each its mirror image.
+
+    Landmarks of the left half of the face are green, of the right half red. The mirror image takes colours and lines by
+    index from its own, mirrored landmarks: a wrong mirror table shows as a wrong colour or a tangled line.
+
+    Args:
+      image: uint8 [size, size, 3] RGB.
+      landmarks: [points, 2] in pixels of `image`, by name of the scheme.
+      path: of the picture.
+      side: of one face in pixels.
+    """
+    size = image.shape[1]
+    resized = geometry.resize_matrix(side / size)
+    columns = []
+    for name, points in landmarks.items():
+        scheme = SCHEMES[name]
+        mirrored = geometry.mirror_points(points, size, scheme.mirror_permutation)
+        to_partner = np.sign(points[scheme.mirror_permutation, 0] - points[:, 0]).astype(int)
+        colours = [(MIDLINE, LEFT, RIGHT)[direction] for direction in to_partner]
+        tiles = []
+        for picture, shown in ((image, points), (image[:, ::-1], mirrored)):
+            tile = (cv2.resize(picture, (side, side)) * 0.6).astype(np.uint8)
+            shown = geometry.transform_points(resized, shown)
+            draw_landmarks(tile, shown, scheme, MIDLINE)
+            _draw_dots(tile, _fixed(shown), colours, thickness=2)
+            tiles.append(tile)
+        cv2.putText(tiles[0], name, (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, MIDLINE, 1, cv2.LINE_AA)
+        columns.append(np.concatenate(tiles))
+    write_image(path, np.concatenate(columns, axis=1))
+
+
+def sample_grid(sample: Mapping[str, np.ndarray], scheme: Scheme, rows: int = 3) -> np.ndarray:
+    """Crops with their labels (green) and predictions (red), as one picture.
+
+    Args:
+      sample: image uint8 [faces, size, size, 3]; points and predicted [faces, points, 2], input pixels.
+      scheme: of the landmarks.
+      rows: of the grid, at most.
+
+    Returns:
+      uint8 [height, width, 3] RGB.
+    """
+    count = min(len(sample["image"]), rows * _COLUMNS)
+    tiles = []
+    for i in range(count):
+        scale = _TILE / sample["image"].shape[1]
+        tile = cv2.resize(sample["image"][i], (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
+        for name, colour in (("points", TRUTH), ("predicted", PREDICTED)):
+            draw_landmarks(tile, (sample[name][i] + 0.5) * scale - 0.5, scheme, colour)
+        tiles.append(tile)
+    columns = min(count, _COLUMNS)
+    tiles += [np.zeros_like(tiles[0])] * (-count % columns)
+    return np.concatenate([np.concatenate(tiles[i : i + columns], 1) for i in range(0, len(tiles), columns)])
+
+
+def draw_samples(sample: Mapping[str, np.ndarray], scheme: Scheme, path: pathlib.Path) -> None:
+    """Writes `sample_grid` as a picture file."""
+    write_image(path, sample_grid(sample, scheme))
+
+
+def write_image(path: pathlib.Path, image: np.ndarray) -> None:
+    """Writes uint8 RGB [height, width, 3] in the format of the path's suffix.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+    if not cv2.imwrite(str(path), image[..., ::-1]):
+        raise OSError(f"{path} could not be written")

@@ -1,0 +1,43 @@
+"""Cumulative error distributions as a picture."""
+
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from dsat_jax import metrics
+
+
+def draw_error_curves(
+    face_nme: Mapping[str, np.ndarray], threshold: float, normaliser: str, path: pathlib.Path
+) -> None:
+    """Writes a picture of the cumulative error distribution of each split.
+
+    Args:
+      face_nme: [faces] per split, shares of the normaliser.
+      threshold: where the curves end.
+      normaliser: named on the axis.
+      path: of the picture.
+    """
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    draw_curves(axes, face_nme, threshold, normaliser)
+    axes.set_ylabel("faces with at most this error, %")
+    figure.savefig(path, dpi=120)
+
+
+def draw_curves(axes: Axes, face_nme: Mapping[str, np.ndarray], threshold: float, normaliser: str) -> None:
+    """Draws cumulative error distributions; for the arguments see `draw_error_curves`."""
+    for name, values in face_nme.items():
+        errors, share = metrics.cumulative_errors(values, threshold)
+        area = metrics.summary(values, threshold)["auc"]
+        # Matplotlib takes $ for the beginning of a formula, and a leading _ for a curve without a name.
+        label = f" {name} (AUC {area:.1f} %)".replace("$", r"\$")
+        axes.step(100 * errors, 100 * share, where="post", label=label)
+    axes.set(xlim=(0, 100 * threshold), ylim=(0, 100), xlabel=f"NME ({normaliser}), %")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right").set_in_layout(False)  # long names shall not squeeze the curves

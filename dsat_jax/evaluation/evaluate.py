@@ -1,0 +1,212 @@
+"""Evaluation: every face of a split once, errors in original pixels, tables, files and the CED picture."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from dsat_jax import drawing, schemes
+from dsat_jax.data import datasets
+from dsat_jax.data.batches import evaluation_batches
+from dsat_jax.evaluation import error_curves, gate_analysis, report
+from dsat_jax.evaluation.report.evaluation import Evaluation, picture_names
+from dsat_jax.evaluation.split_result import SplitResult, measure, summarise, table
+from dsat_jax.files import atomic_files
+from dsat_jax.inference import trained_network
+from dsat_jax.inference.forward import Forward, jit_forward
+from dsat_jax.runtime import sharding, watchdog
+from dsat_jax.weights import zoo
+
+METRICS_FILE = "metrics.json"
+CED_FILE = "ced.png"
+
+
+def evaluate_split(
+    forward: Forward,
+    variables: Mapping[str, Any],
+    config: ConfigDict,
+    source: Sequence[Mapping[str, np.ndarray]],
+    mesh: Mesh,
+) -> SplitResult:
+    """Predicts every face of a split and measures its error in the original picture.
+
+    Args:
+      forward: from `make_evaluation_step`.
+      variables: of the model.
+      config: the run's configuration.
+      source: records from `datasets.read_split`.
+      mesh: from `meshes.make_mesh`.
+    """
+    batches, seconds, sample = [], [], {}
+    started = time.monotonic()
+    batch_size = sharding.spread(config.evaluate.batch_size)
+    waiting = evaluation_batches(config, source, batch_size, jax.process_index(), jax.process_count())
+    for batch in watchdog.reported_each(waiting, config.train.stall_seconds, "images to evaluate"):
+        given = time.monotonic()
+        images = sharding.place_batch({"image": batch["image"]}, mesh)["image"]
+        found = jax.device_get(forward(variables, images))
+        seconds.append(time.monotonic() - given)
+        sample = sample or {
+            "image": batch["image"][batch["mask"]],
+            "points": np.where(batch["weights"][..., None] > 0, batch["points"], np.nan)[batch["mask"]],
+            "predicted": found.points[: len(batch["mask"])][batch["mask"]],
+        }
+        del batch["image"]
+        outputs = {"predicted": found.points, "confidence": found.confidence, "gates": found.gates}
+        batches.append(jax.tree.map(sharding.gather_rows, batch) | outputs)
+    rows = jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
+    order = np.argsort(rows["record"], kind="stable")
+    order = order[rows["mask"][order]]
+    rows = jax.tree.map(lambda value: value[order], rows)
+    seconds_per_face = float(np.median(seconds[1:])) / batch_size if seconds[1:] else math.nan
+    return measure(rows, config, sample, seconds_per_face, time.monotonic() - started)
+
+
+def evaluate_splits(
+    forward: Forward,
+    variables: Mapping[str, Any],
+    config: ConfigDict,
+    splits: Sequence[str],
+    mesh: Mesh,
+    workdir: pathlib.Path,
+) -> dict[str, dict[str, float]]:
+    """Evaluates splits, prints the table, and writes report.html, faces.csv, metrics.json, ced.png and samples.png.
+
+    Args:
+      forward: from `make_evaluation_step`.
+      variables: of the model.
+      config: the run's configuration.
+      splits: TFDS splits.
+      mesh: from `meshes.make_mesh`.
+      workdir: folder of the files.
+
+    Returns:
+      The summaries by subset.
+
+    Raises:
+      ValueError: if the dataset lacks one of the splits.
+    """
+    results, sources, summaries = {}, {}, {}
+    for split in splits:
+        sources[split] = datasets.read_split(config, split)
+        result = evaluate_split(forward, variables, config, sources[split], mesh)
+        ordered = {name: result.attributes[name] for name in datasets.attribute_names(config)}
+        results[split] = dataclasses.replace(result, attributes=ordered)
+        summaries |= summarise(split, results[split], config.evaluate.threshold)
+    if jax.process_index() == 0:
+        print(table(summaries, config))
+        names = {split: picture_names(sources[split], results[split].record) for split in splits}
+        parameters = sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", {})))
+        measured = Evaluation(config, results, sources, summaries, names, parameters, _device(mesh))
+        _write_files(measured, workdir)
+        print(f"report: {workdir / report.REPORT_FILE}")
+    return summaries
+
+
+def _device(mesh: Mesh) -> str:
+    """What the evaluation runs on, in words."""
+    devices = mesh.devices.ravel()
+    kinds = ", ".join(sorted({device.device_kind for device in devices}))
+    if devices[0].platform == "cpu":
+        kinds = f"CPU with {os.cpu_count()} cores"
+    return f"{len(devices)} x {kinds}" if len(devices) > 1 else kinds
+
+
+def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
+    config = evaluation.config
+    workdir.mkdir(parents=True, exist_ok=True)
+    analysis = report.write(evaluation, workdir)
+    contents = {
+        "dataset": config.data.dataset,
+        "scheme": schemes.find(config.data.scheme).name,
+        "normaliser": config.evaluate.normaliser,
+        "threshold": config.evaluate.threshold,
+        "subsets": evaluation.summaries,
+    }
+    if analysis:
+        contents["gate"] = gate_analysis.as_json(analysis)
+    text = json.dumps(_finite(contents), indent=2, allow_nan=False)
+    atomic_files.write_text(workdir / METRICS_FILE, f"{text}\n")
+    error_curves.draw_error_curves(
+        {split: result.nme for split, result in evaluation.results.items()},
+        config.evaluate.threshold,
+        evaluation.normaliser,
+        workdir / CED_FILE,
+    )
+    first = next(iter(evaluation.results.values())).sample
+    drawing.draw_samples(first, evaluation.scheme, workdir / drawing.SAMPLES_FILE)
+
+
+def _finite(value: Any) -> Any:
+    """None, JSON's null, for every number that JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def evaluate_run(
+    workdir: pathlib.Path, dataset: str | None = None, splits: Sequence[str] = ()
+) -> dict[str, dict[str, float]]:
+    """The story of `--mode=evaluate`: a trained network on its own test splits, or on others.
+
+    A run's own test splits are reported in its folder, others in evaluations/<dataset and splits> below it; those of
+    a file of weights in evaluations/<file>/<dataset and splits> of the current folder, where a file that is not shipped
+    has the start of its SHA-256 behind its name. On a dataset with another landmark scheme its labels are converted to
+    the network's, or the network's landmarks to the dataset's, whichever `schemes.CONVERSIONS` can.
+
+    Args:
+      workdir: the run's folder, or a file of weights.
+      dataset: another dataset; None for the run's own.
+      splits: TFDS splits; empty for the run's test splits, or the other dataset's.
+
+    Returns:
+      The summaries by subset.
+
+    Raises:
+      FileNotFoundError: if the folder holds no run or no checkpoint, or the dataset has not been built.
+      ValueError: if the landmarks of the run and of the dataset cannot be compared.
+    """
+    config = trained_network.read_config(workdir)
+    if dataset or splits:
+        config.data.dataset = dataset or config.data.dataset
+    out = _results_folder(workdir, config.data.dataset, splits, own=not (dataset or splits))
+    labels, found = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
+    common = found if schemes.can_convert(labels, found) else labels
+    schemes.conversion_indices(found, common)  # refuses what cannot be converted, before the weights are read
+    network = trained_network.load(workdir)
+    forward = jit_forward(network.model, config, network.mesh, common)
+    if common != found:
+        logging.warning("landmarks of %s are converted to %s", found.name, common.name)
+        config.data.scheme = schemes.as_text(common)
+    splits = splits or datasets.test_splits(config, () if dataset else config.data.test)
+    logging.info("evaluating %s on %s", workdir, config.data.dataset)
+    return evaluate_splits(forward, network.variables, config, splits, network.mesh, out)
+
+
+def _results_folder(network: pathlib.Path, dataset: str, splits: Sequence[str], own: bool) -> pathlib.Path:
+    """Where the results of a run or a file of weights go; `own` if they are of the run's own test splits."""
+    if own and not network.is_file():
+        return network
+    folder = (
+        pathlib.Path("evaluations") / _file_name(network) if network.is_file() else network / "evaluations"
+    )
+    # No two choices of splits share a folder: a split's name has neither + nor /, and a dataset's no point.
+    return folder / "+".join([dataset.replace("/", "."), *splits])
+
+
+def _file_name(weights: pathlib.Path) -> str:
+    """A name for a file of weights, which no other has: files of one name may lie in several folders."""
+    if weights.parent == zoo.FOLDER:
+        return weights.stem
+    return f"{weights.stem}-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}"

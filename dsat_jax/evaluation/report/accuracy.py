@@ -1,0 +1,74 @@
+"""The first sections of a report: the table of subsets and the cumulative error curves."""
+
+import html
+
+import numpy as np
+
+from dsat_jax import metrics
+from dsat_jax.evaluation import split_result
+from dsat_jax.evaluation.report import charts
+from dsat_jax.evaluation.report.evaluation import Evaluation
+from dsat_jax.evaluation.report.page import Section, number, table
+
+_MOST_LINES = 7  # colours of the page's style
+_VERTICES = 240
+
+
+def section(evaluation: Evaluation) -> Section:
+    """NME, FR and AUC of every subset, the same to copy, and the error curves."""
+    config = evaluation.config
+    heading = ["subset", "faces", *split_result.figure_names(config)]
+    rows = [
+        [name, str(row["faces"]), *(number(row[figure]) for figure in split_result.FIGURES)]
+        for name, row in evaluation.summaries.items()
+    ]
+    caption = (
+        f"NME: mean error of a face's landmarks, normalised by the {evaluation.normaliser_in_words}, in pixels of the "
+        f"original pictures. FR: share of faces above {100 * config.evaluate.threshold:g} %. AUC: area under the curve "
+        "up to there. All in %."
+    )
+    copied = html.escape(split_result.tab_separated(evaluation.summaries, config))
+    body = (
+        f'<div class="columns"><div>{table(heading, rows, caption, "subsets-table")}'
+        '<button type="button" data-copy="subsets-tsv">Copy tab-separated</button>'
+        f'<details><summary>the same, tab-separated</summary><pre id="subsets-tsv">{copied}</pre></details></div>'
+        f"<figure>{_curves(evaluation)}</figure></div>"
+    )
+    return Section("accuracy", "Accuracy", body)
+
+
+def _curves(evaluation: Evaluation) -> str:
+    """The cumulative error distribution of each split, or of the subsets of a single one."""
+    threshold = evaluation.config.evaluate.threshold
+    curves = {split: result.nme for split, result in evaluation.results.items()}
+    if len(curves) == 1:
+        ((split, result),) = evaluation.results.items()
+        curves |= {
+            f"{split}/{name}": result.nme[chosen] for name, chosen in split_result.subsets(result).items()
+        }
+    shown = list(curves.items())[:_MOST_LINES]
+    chart = charts.Chart(
+        charts.Axis(f"NME ({evaluation.normaliser}), %", 0, 100 * threshold),
+        charts.Axis("faces with at most this error, %", 0, 100),
+        "Cumulative error distribution",
+    )
+    names = []
+    for series, (name, nme) in reversed(list(enumerate(shown))):  # the first one on top
+        names.insert(0, f"{name}: AUC {number(metrics.summary(nme, threshold)['auc'], 1)} %")
+        chart.line(*_steps(nme, threshold), series, names[0])
+    left_out = len(curves) - len(shown)
+    return (
+        f"{chart.svg()}{charts.legend(names)}"
+        f"{f'<figcaption>{left_out} further subsets: see the table.</figcaption>' if left_out else ''}"
+    )
+
+
+def _steps(nme: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of the cumulative error distribution in percent, at most a few hundred of them."""
+    if np.isnan(nme).all():
+        return np.zeros(0), np.zeros(0)
+    errors, share = metrics.cumulative_errors(nme, threshold)
+    if len(errors) > _VERTICES:
+        kept = np.linspace(0, len(errors) - 1, _VERTICES).round().astype(int)
+        errors, share = errors[kept], share[kept]
+    return 100 * np.repeat(errors, 2)[1:], 100 * np.repeat(share, 2)[:-1]

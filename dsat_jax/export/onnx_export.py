@@ -1,0 +1,191 @@
+"""Export to ONNX, for runtimes without JAX. The converter is jax2onnx, an optional dependency.
+
+It is given a traced network, and not the network's code, as it replaces Flax's layers by its own and does not know
+all of their options. Operations that it cannot convert, or only to slow ones, are put in other words. Tried with
+jax2onnx 0.17.1.
+"""
+
+import importlib.util
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.export
+import jax.extend.core
+import jax.numpy as jnp
+from jax import lax
+
+from dsat_jax.errors import UserError
+from dsat_jax.export.network import as_network
+from dsat_jax.inference.export_archive import Settings
+from dsat_jax.inference.forward import Forward
+from dsat_jax.weights.names import by_name
+
+OPSET = 21
+MOST_BYTES = 2**31 - 1  # of a file of Protocol Buffers
+
+Values = Sequence[Any]  # arrays, traced or not
+
+
+def check_installed() -> None:
+    """Raises ValueError if the converter is missing."""
+    if importlib.util.find_spec("jax2onnx") is None:
+        raise UserError("ONNX needs the converter jax2onnx, which is not installed: pip install jax2onnx")
+
+
+def convert(forward: Forward, variables: Mapping[str, Any], settings: Settings) -> bytes:
+    """A forward pass as an ONNX model.
+
+    Its input `images`, uint8 [batch, size, size, 3], and its outputs `points`, `confidence` and `gates`, as far as
+    the network has them, are those of `make_forward`; any number of faces is a batch. The settings are its metadata.
+
+    Args:
+      forward: from `make_forward`.
+      variables: of the model, on the host.
+      settings: what the model shall tell of its crop and scheme.
+
+    Raises:
+      ValueError: if jax2onnx is not installed, or the model is too large for one file.
+    """
+    check_installed()
+    import jax2onnx
+
+    logging.getLogger("onnx_ir").setLevel(
+        logging.ERROR
+    )  # else a line for each shape that has no type of its own
+    (batch,) = jax.export.symbolic_shape("batch")
+    images = jax.ShapeDtypeStruct((batch, settings.size, settings.size, 3), jnp.uint8)
+    weights, network = by_name(variables), as_network(forward, variables)
+    traced, results = jax.make_jaxpr(lambda images: network(weights, images), return_shape=True)(images)
+    model = jax2onnx.to_onnx(
+        lambda images: tuple(_evaluate(traced.jaxpr, traced.consts, [images])),
+        [images],
+        model_name="dsat_jax",
+        opset=OPSET,
+        input_names=["images"],
+        output_names=sorted(results),  # as JAX orders them
+    )
+    for name, value in settings.described().items():
+        model.metadata_props.add(key=name, value=str(value))
+    if model.ByteSize() > MOST_BYTES:
+        raise UserError(f"the model has {model.ByteSize()} bytes, ONNX has at most {MOST_BYTES} in a file")
+    return model.SerializeToString()
+
+
+def _evaluate(jaxpr: jax.extend.core.Jaxpr, constants: Values, arguments: Values) -> list[Any]:
+    """Computes a traced function, with the operations of `_REWRITTEN` in other words."""
+    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
+    for equation in jaxpr.eqns:
+        inputs = [
+            variable.val if isinstance(variable, jax.extend.core.Literal) else values[variable]
+            for variable in equation.invars
+        ]
+        rewritten = _REWRITTEN.get(equation.primitive.name)
+        outputs = None if rewritten is None else rewritten(inputs, equation.params)
+        if outputs is None:
+            outputs = equation.primitive.bind(*inputs, **equation.params)
+            outputs = outputs if equation.primitive.multiple_results else [outputs]
+        values.update(zip(equation.outvars, outputs, strict=True))
+    return [values[variable] for variable in jaxpr.outvars]
+
+
+def _called(jaxpr: jax.extend.core.ClosedJaxpr, inputs: Values) -> list[Any]:
+    return _evaluate(jaxpr.jaxpr, jaxpr.consts, inputs)
+
+
+def _platform_index(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
+    """The branch that is for no platform in particular."""
+    del inputs
+    return [parameters["platforms"].index(None)]
+
+
+def _cond(inputs: Values, parameters: Mapping[str, Any]) -> list[Any] | None:
+    """The branch of a platform; None for a condition that depends on the input."""
+    index, *others = inputs
+    return _called(parameters["branches"][index], others) if isinstance(index, int) else None
+
+
+def _scan(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
+    """The loop written out, as over the hourglasses: in a loop's body jax2onnx wants every length as a number."""
+    body, count, carried = parameters["jaxpr"], parameters["num_consts"], parameters["num_carry"]
+    if parameters["reverse"] or len(body.out_avals) > carried:
+        raise ValueError(
+            "no part of these networks is a loop backwards, or one that keeps what each turn finds"
+        )
+    constants, carry, sequences = inputs[:count], inputs[count : count + carried], inputs[count + carried :]
+    for i in range(parameters["length"]):
+        turn = [lax.index_in_dim(sequence, i, keepdims=False) for sequence in sequences]
+        carry = _called(body, [*constants, *carry, *turn])
+    return list(carry)
+
+
+def _pad(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
+    """Joins an array to the margins around it: jax2onnx wants every length of what it pads as a number."""
+    array, value = inputs
+    for axis, (low, high, between) in enumerate(parameters["padding_config"]):
+        if low < 0 or high < 0 or between:
+            raise ValueError(f"no part of these networks pads by {(low, high, between)}")
+        shape = array.shape
+        margins = [lax.full((*shape[:axis], width, *shape[axis + 1 :]), value) for width in (low, high)]
+        array = lax.concatenate([margins[0], array, margins[1]], axis) if low or high else array
+    return [array]
+
+
+def _dot_general(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
+    """A product of matrices, batch axes first, which ONNX runtimes have a fast kernel for; jax2onnx makes an Einsum."""
+    left, right = inputs
+    (left_sums, right_sums), (left_batch, right_batch) = parameters["dimension_numbers"]
+    left_rest = [axis for axis in range(left.ndim) if axis not in (*left_sums, *left_batch)]
+    right_rest = [axis for axis in range(right.ndim) if axis not in (*right_sums, *right_batch)]
+
+    def lengths(array: Any, axes: Sequence[int]) -> list[int]:
+        return [array.shape[axis] for axis in axes]
+
+    batch, rows, columns = lengths(left, left_batch), lengths(left, left_rest), lengths(right, right_rest)
+    summed = math.prod(lengths(left, left_sums))
+    left = lax.transpose(left, (*left_batch, *left_rest, *left_sums))
+    right = lax.transpose(right, (*right_batch, *right_sums, *right_rest))
+    count = len(batch)
+    product = lax.dot_general(
+        lax.reshape(left, (*batch, math.prod(rows), summed)),
+        lax.reshape(right, (*batch, summed, math.prod(columns))),
+        (((count + 1,), (count,)), (tuple(range(count)),) * 2),
+        parameters["precision"],
+        parameters["preferred_element_type"],
+    )
+    return [lax.reshape(product, (*batch, *rows, *columns))]
+
+
+def _rem(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
+    """What a division leaves, computed from its result: jax2onnx wants every length as a number."""
+    del parameters
+    number, divisor = inputs
+    if not jnp.issubdtype(number.dtype, jnp.integer):
+        raise ValueError(f"no part of these networks takes the remainder of {number.dtype}")
+    return [number - lax.div(number, divisor) * divisor]
+
+
+def _split(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
+    """Takes the parts from an axis of their own: jax2onnx wants their lengths, those of a batch, as numbers."""
+    (array,), axis, sizes = inputs, parameters["axis"], parameters["sizes"]
+    if len(set(sizes)) > 1:
+        raise ValueError(f"no part of these networks splits into parts of {sizes}")
+    shape = (*array.shape[:axis], len(sizes), sizes[0], *array.shape[axis + 1 :])
+    parts = lax.reshape(array, shape)
+    return [lax.index_in_dim(parts, i, axis, keepdims=False) for i in range(len(sizes))]
+
+
+_REWRITTEN: dict[str, Callable[[Values, Mapping[str, Any]], list[Any] | None]] = {
+    "jit": lambda inputs, parameters: _called(parameters["jaxpr"], inputs),
+    "custom_jvp_call": lambda inputs, parameters: _called(parameters["call_jaxpr"], inputs),
+    "custom_vjp_call": lambda inputs, parameters: _called(parameters["call_jaxpr"], inputs),
+    "platform_index": _platform_index,
+    "cond": _cond,
+    "dot_general": _dot_general,
+    "pad": _pad,
+    "rem": _rem,
+    "scan": _scan,
+    "split": _split,
+}

@@ -1,0 +1,202 @@
+"""Where a model looks: pictures of LOTR's attention, and of DSAT's heatmaps and boundary maps, over a face."""
+
+import functools
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from dsat_jax import decode, drawing, geometry, preprocess, schemes
+from dsat_jax.config import choose
+from dsat_jax.inference.trained_network import TrainedNetwork
+from dsat_jax.models.lotr import LOTR, attention_maps
+from dsat_jax.schemes import BOUNDARY_NAMES, Scheme
+from dsat_jax.warp import warp
+
+_LARGE = 392  # sides of the tiles
+_SMALL = 168
+_COLUMNS = 7  # of small tiles; three large ones are as wide
+_TEXT = (255, 255, 255)
+_OPACITY = 0.75  # of the largest value
+
+
+class Explainer:
+    """Draws where a trained model looks, at a face as it is: without the average over its mirror image.
+
+    Args:
+      network: to look into.
+
+    Attributes:
+      kind: what the pictures show, for their names: 'attention' or 'heatmaps'.
+    """
+
+    def __init__(self, network: TrainedNetwork):
+        model, config = network.model, network.config
+        self._scheme = schemes.find(config.data.scheme)
+        self._size, self._enlarge = config.input.size, config.input.enlarge
+        self.kind = "attention" if isinstance(model, LOTR) else "heatmaps"
+        maps = _attention if isinstance(model, LOTR) else _heatmaps
+        self._maps = jax.jit(functools.partial(maps, model, config, self._scheme))
+        self._variables = network.variables
+
+    def __call__(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """The picture of a face.
+
+        Above: the crop that the network sees with the landmarks it finds, and the maps of all landmarks (and of all
+        boundaries) over it. Below: the maps of each part of the face.
+
+        Args:
+          image: uint8 [height, width, 3] RGB.
+          box: [4] x_min, y_min, x_max, y_max around the face's landmarks, picture pixels.
+
+        Returns:
+          uint8 [height, width, 3] RGB.
+
+        Raises:
+          ValueError: if the box has no area.
+        """
+        crop = warp(image, geometry.crop_matrix(box, self._size, self._enlarge), self._size)
+        points, overviews, parts = jax.device_get(self._maps(self._variables, crop[None]))
+        large = [_tile(crop, _LARGE, "landmarks", points=points, lines=self._scheme.lines)]
+        large += [_tile(crop, _LARGE, name, values) for name, values in overviews.items()]
+        small = [
+            _tile(crop, _SMALL, name, parts[i], points, [line])
+            for i, (name, line) in enumerate(_parts(self._scheme).items())
+        ]
+        rows = [large[i : i + 3] for i in range(0, len(large), 3)]
+        rows += [small[i : i + _COLUMNS] for i in range(0, len(small), _COLUMNS)]
+        width = _COLUMNS * _SMALL
+        return np.concatenate([_filled(np.concatenate(row, axis=1), width) for row in rows])
+
+
+def write(
+    explainer: Explainer, image: np.ndarray, boxes: Sequence[np.ndarray], stem: pathlib.Path
+) -> list[pathlib.Path]:
+    """Writes a picture for each face: NAME_attention.png or NAME_heatmaps.png, NAME.face1_heatmaps.png ...
+
+    Args:
+      explainer: of the run.
+      image: uint8 [height, width, 3] RGB.
+      boxes: [4] of each face, around its landmarks, picture pixels.
+      stem: the pictures' path up to NAME.
+
+    Returns:
+      The paths.
+
+    Raises:
+      OSError: if a picture cannot be written.
+      ValueError: if a box has no area.
+    """
+    paths = []
+    for i, box in enumerate(boxes):
+        face = f".face{i}" if i else ""
+        paths.append(stem.with_name(f"{stem.name}{face}_{explainer.kind}.png"))
+        drawing.write_image(paths[-1], explainer(image, box))
+    return paths
+
+
+def _parts(scheme: Scheme) -> dict[str, tuple[int, ...]]:
+    """The parts of a face by name, each as the indices of its landmarks: its boundaries, or the lines drawn."""
+    if len(scheme.boundaries) == len(BOUNDARY_NAMES):
+        return dict(zip(BOUNDARY_NAMES, scheme.boundaries, strict=True))
+    if scheme.boundaries:
+        return {f"boundary {i + 1}": boundary for i, boundary in enumerate(scheme.boundaries)}
+    if scheme.lines:
+        return {f"line {i + 1}": line for i, line in enumerate(scheme.lines)}
+    return {f"landmark {i}": (i,) for i in range(scheme.num_points)}
+
+
+# What a model shows of a batch of one crop: points [points, 2] in input pixels; maps [height, width] of the whole face
+# by name; and maps [parts, height, width].
+Maps = tuple[jax.Array, dict[str, jax.Array], jax.Array]
+
+
+def _normalised(config: ConfigDict, images: jax.Array) -> jax.Array:
+    return preprocess.normalise(preprocess.to_unit_range(images), config.input.mean, config.input.std)
+
+
+def _heatmaps(
+    model: nn.Module, config: ConfigDict, scheme: Scheme, variables: Mapping[str, Any], images: jax.Array
+) -> Maps:
+    """Of a model with heatmaps: the largest value over landmarks, over boundaries, and each boundary's map."""
+    maps = model.apply(variables, _normalised(config, images), train=False).heatmaps
+    decoder = choose(decode.DECODERS, config.evaluate.decoder, "decoder")
+    stride = images.shape[1] / maps.shape[1]
+    points = decode.to_input_pixels(decoder(maps[..., : scheme.num_points]), stride)[0]
+    landmarks = jnp.moveaxis(maps[0, ..., : scheme.num_points], -1, 0)  # [points, height, width]
+    boundaries = jnp.moveaxis(maps[0, ..., scheme.num_points :], -1, 0)
+    overviews = {"all landmarks": landmarks.max(axis=0)}
+    if len(boundaries):
+        return points, overviews | {"boundaries": boundaries.max(axis=0)}, boundaries
+    parts = [landmarks[jnp.array(line)].max(axis=0) for line in _parts(scheme).values()]
+    return points, overviews, jnp.stack(parts)
+
+
+def _attention(
+    model: LOTR, config: ConfigDict, scheme: Scheme, variables: Mapping[str, Any], images: jax.Array
+) -> Maps:
+    """Of a LOTR: the attention of the last decoder layer, averaged over heads, of all queries and of each part's."""
+    prepared = _normalised(config, images)
+    points = model.apply(variables, prepared, train=False).points[0]
+    attention = attention_maps(model, variables, prepared)[0].mean(axis=0)  # [points, height, width]
+    # Each query's map relative to its own peak, else a few concentrated ones hide all others.
+    peaks = (attention / attention.max(axis=(1, 2), keepdims=True)).max(axis=0)
+    overviews = {"attention, mean": attention.mean(axis=0), "attention, peaks": peaks}
+    parts = [attention[jnp.array(line)].mean(axis=0) for line in _parts(scheme).values()]
+    return points, overviews, jnp.stack(parts)
+
+
+def _tile(
+    crop: np.ndarray,
+    side: int,
+    name: str,
+    values: np.ndarray | None = None,
+    points: np.ndarray | None = None,
+    lines: Sequence[Sequence[int]] = (),
+) -> np.ndarray:
+    """A crop, a map over it, landmarks of some lines, and the name with the map's largest value.
+
+    Args:
+      crop: uint8 [size, size, 3].
+      side: of the tile.
+      name: written into it.
+      values: [height, width]; shown in the colours from 0 to their largest.
+      points: [points, 2], pixels of the crop.
+      lines: indices of the landmarks to draw.
+    """
+    tile = cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC)
+    if values is not None:
+        tile = _overlaid(tile, values.astype(np.float32))
+        name = f"{name} {float(values.max()):.2g}"
+    if points is not None:
+        placed = geometry.transform_points(geometry.resize_matrix(side / crop.shape[1]), points)
+        for line in lines:
+            drawing.draw_line(tile, placed[list(line)], _TEXT if values is not None else drawing.PREDICTED)
+    size = 0.5 if side == _LARGE else 0.36
+    place = (8, side - 10)
+    for colour, thickness in (((0, 0, 0), 3), (_TEXT, 1)):
+        cv2.putText(tile, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)
+    return tile
+
+
+def _overlaid(tile: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """A map [height, width] over a tile, from grey and dark where it is 0 to bright colours at its largest value."""
+    side = tile.shape[0]
+    # As in `geometry.resize_matrix`: pixel centres at (x + 0.5) scale - 0.5, which is what OpenCV does.
+    shown = cv2.resize(np.maximum(values, 0), (side, side), interpolation=cv2.INTER_LINEAR)
+    shown = shown / max(float(shown.max()), 1e-9)
+    colours = cv2.applyColorMap((255 * shown).round().astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    grey = cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY)[..., None] * 0.6
+    opacity = _OPACITY * np.sqrt(shown)[..., None]
+    return np.ascontiguousarray((grey * (1 - opacity) + colours * opacity).astype(np.uint8))
+
+
+def _filled(row: np.ndarray, width: int) -> np.ndarray:
+    """A row of tiles, black up to a width."""
+    return np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)))

@@ -1,0 +1,112 @@
+"""One face crop to landmarks: the forward pass that evaluation, prediction and export share."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from dsat_jax import decode, geometry, preprocess, schemes
+from dsat_jax.config import choose
+from dsat_jax.inference.landmarks import Landmarks
+from dsat_jax.models.prediction import Prediction
+from dsat_jax.runtime import sharding
+from dsat_jax.schemes import Scheme, conversion_indices
+
+Forward = Callable[[Mapping[str, Any], jax.Array], Landmarks]
+
+
+def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forward:
+    """The function from uint8 crops to landmarks, ready for jit.
+
+    With `config.evaluate.mirror` the prediction is averaged with that of the mirrored crops: their heatmaps (landmark
+    and boundary channels swapped), or their points where the model has no heatmaps, or where they are read by
+    soft_argmax. A network that was trained on those points is free in the form of its heatmaps, and those of a face
+    and of its mirror image differ more than their means.
+
+    Args:
+      model: as made by `models.build`.
+      config: the run's configuration.
+      scheme: of the landmarks.
+
+    Returns:
+      A function of variables and images (uint8 [batch, size, size, 3]).
+    """
+    decoder = choose(decode.DECODERS, config.evaluate.decoder, "decoder")
+
+    def forward(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:
+        inputs = preprocess.normalise(preprocess.to_unit_range(images), config.input.mean, config.input.std)
+        if config.evaluate.mirror:
+            both = model.apply(variables, jnp.concatenate([inputs, inputs[:, :, ::-1]]), train=False)
+            prediction = _average_mirrored(both, config.input.size, scheme)
+        else:
+            prediction = model.apply(variables, inputs, train=False)
+        if prediction.heatmaps is None:
+            return Landmarks(prediction.points, None, prediction.gates)
+        heatmaps = prediction.heatmaps[..., : scheme.num_points]
+        points = prediction.points  # of soft_argmax
+        if decoder is not decode.soft_argmax:
+            points = decode.to_input_pixels(decoder(heatmaps), config.input.size / heatmaps.shape[1])
+        return Landmarks(points, decode.peak_values(heatmaps), prediction.gates)
+
+    return forward
+
+
+def in_scheme(forward: Forward, source: Scheme, target: Scheme) -> Forward:
+    """A forward pass whose landmarks are converted to another scheme.
+
+    Args:
+      forward: from `make_forward`.
+      source: scheme of its landmarks.
+      target: scheme to convert them to.
+
+    Raises:
+      ValueError: if the source cannot be converted to the target.
+    """
+    indices = conversion_indices(source, target)
+
+    def converted(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:
+        found = forward(variables, images)
+        confidence = None if found.confidence is None else found.confidence[:, indices]
+        return found._replace(points=found.points[:, indices], confidence=confidence)
+
+    return converted
+
+
+def jit_forward(model: nn.Module, config: ConfigDict, mesh: Mesh, target: Scheme | None = None) -> Forward:
+    """The jitted forward pass on a mesh, its results replicated so that every process has those of all faces.
+
+    Args:
+      model: module from `models.build_for`.
+      config: the run's configuration.
+      mesh: mesh from `sharding.make_mesh`.
+      target: scheme to which the landmarks are converted; None leaves them in the run's own.
+
+    Raises:
+      ValueError: if the landmarks cannot be converted.
+    """
+    scheme = schemes.find(config.data.scheme)
+    forward = make_forward(model, config, scheme)
+    if target is not None:
+        forward = in_scheme(forward, scheme, target)
+    return jax.jit(
+        lambda variables, images: forward(sharding.gathered(variables, mesh), images),
+        in_shardings=(None, sharding.split_batch(mesh)),  # the variables come as they are placed
+        out_shardings=sharding.replicated(mesh),
+    )
+
+
+def _average_mirrored(both: Prediction, size: int, scheme: Scheme) -> Prediction:
+    """Averages the first half of a batch with its second half, which is the mirrored first."""
+    points, mirrored_points = jnp.split(both.points, 2)
+    unmirrored = geometry.mirror_points(mirrored_points, size, scheme.mirror_permutation)
+    heatmaps = both.heatmaps
+    if heatmaps is not None:
+        heatmaps, mirrored = jnp.split(heatmaps, 2)
+        permutation = scheme.channel_mirror_permutation[: heatmaps.shape[-1]]
+        heatmaps = (heatmaps + mirrored[:, :, ::-1][..., permutation]) / 2
+    gates = None if both.gates is None else jnp.split(both.gates, 2)[0]
+    return Prediction(points=(points + unmirrored) / 2, heatmaps=heatmaps, gates=gates)

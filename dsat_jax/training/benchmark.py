@@ -1,0 +1,288 @@
+"""The story of `--mode=benchmark`: how fast a configuration is on this machine, as a share of what the machine can do.
+
+benchmarks/README.md explains every figure.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import functools
+import json
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.experimental.compilation_cache import compilation_cache
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from dsat_jax import models, schemes
+from dsat_jax.data import datasets, decoded_records
+from dsat_jax.data.batches import Sample, training_batches
+from dsat_jax.files import atomic_files
+from dsat_jax.runtime import sharding
+from dsat_jax.runtime.flops import product_operations
+from dsat_jax.training import objective, optimizer, state
+from dsat_jax.training.training_step import DEVICE_FIELDS, make_training_step
+
+_LEAST_SECONDS = 3.0  # of each measurement, and
+_LEAST_ROUNDS = 5
+_MATRIX_SIDES = {"cpu": 2048}
+_MATRIX_SIDE = 8192  # of all other platforms
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """What was measured of one thing.
+
+    Attributes:
+      name: what.
+      seconds: of one round, the median.
+      images: in a round; 0 where there are none.
+      flops: of the products in a round, two for each multiply-add; None where nothing is computed on the device.
+      share: of the machine's rate of matrix products of the same type; None as `flops`.
+    """
+
+    name: str
+    seconds: float
+    images: int = 0
+    flops: float | None = None
+    share: float | None = None
+
+
+def benchmark(config: ConfigDict, out: pathlib.Path) -> dict[str, Any]:
+    """Measures a configuration on all devices of this process, prints a table, and writes it as JSON.
+
+    The network runs at batches of one and of `config.evaluate.batch_size`, the training step at
+    `config.train.batch_size`.
+
+    Args:
+      config: the configuration; nothing is trained and no run is touched.
+      out: the JSON file.
+
+    Returns:
+      What the file holds.
+
+    Raises:
+      ValueError: if the dataset has not been built, or is to be kept in memory and does not fit.
+    """
+    config = datasets.with_scheme(config)
+    mesh, model = sharding.make_mesh(config.mesh.model), models.build_for(config)
+    source = datasets.read_split(config, config.data.train)
+    if config.train.keep_decoded:
+        print(decoded_records.planned_memory(source))
+    rates = {name: matrix_product_rate(dtype) for name, dtype in models.DTYPES.items()}
+    rate = rates[config.model.dtype] * jax.device_count()
+    with _cache_of_its_own():
+        forward = _forward_figures(model, config, mesh, rate)
+        training, memory = _training_figures(model, config, mesh, rate, source)
+    figures = [*forward, *training, *_input_figures(config, source)]
+    found = {
+        "configuration": config.name,
+        "machine": machine(),
+        "matrix_products_gflops": {name: value / 1e9 for name, value in rates.items()},
+        "memory_gib": memory,
+        "figures": [dataclasses.asdict(figure) for figure in figures],
+    }
+    print(_table(found, figures))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    atomic_files.write_text(out, json.dumps(found, indent=2) + "\n")
+    return found
+
+
+def matrix_product_rate(dtype: jnp.dtype) -> float:
+    """Operations per second of a large matrix product on the first device, two for each multiply-add."""
+    side = _MATRIX_SIDES.get(jax.default_backend(), _MATRIX_SIDE)
+    left, right = (jax.random.normal(jax.random.key(i), (side, side), dtype) for i in range(2))
+    product = jax.jit(jnp.matmul)
+    return 2 * side**3 / median_seconds(lambda: product(left, right))
+
+
+def median_seconds(work: Callable[[], Any]) -> float:
+    """Seconds that work takes, its results waited for: the median of some rounds after one that does not count."""
+    jax.block_until_ready(work())
+    rounds: list[float] = []
+    while len(rounds) < _LEAST_ROUNDS or sum(rounds) < _LEAST_SECONDS:
+        started = time.perf_counter()
+        jax.block_until_ready(work())
+        rounds.append(time.perf_counter() - started)
+    return statistics.median(rounds)
+
+
+@contextlib.contextmanager
+def _cache_of_its_own() -> Iterator[None]:
+    """Keeps compiled programs in a new place, so that the first compilation of each is one."""
+    before = jax.config.jax_compilation_cache_dir
+    with tempfile.TemporaryDirectory() as folder:
+        _use_cache(folder)
+        try:
+            yield
+        finally:
+            _use_cache(before)
+
+
+def _use_cache(folder: str | None) -> None:
+    jax.config.update("jax_compilation_cache_dir", folder)
+    compilation_cache.reset_cache()
+    jax.clear_caches()
+
+
+def _compile(
+    name: str, make: Callable[[], Any], arguments: Sequence[Any]
+) -> tuple[jax.stages.Compiled, list[Figure]]:
+    """A jitted function compiled for arguments, and how long that took, cold and from the cache."""
+    figures = []
+    for way in ("cold", "cached"):
+        jax.clear_caches()
+        started = time.perf_counter()
+        compiled = make().lower(*arguments).compile()
+        figures.append(Figure(f"compile {name}, {way}", time.perf_counter() - started))
+    return compiled, figures
+
+
+def _forward_operations(model: nn.Module, variables: Any, images: Any) -> int:
+    return product_operations(functools.partial(model.apply, train=False), variables, images)
+
+
+def _computing(name: str, work: Callable[[], Any], images: int, flops: float, rate: float) -> Figure:
+    seconds = median_seconds(work)
+    return Figure(name, seconds, images, flops, flops / seconds / rate)
+
+
+def _forward_figures(model: nn.Module, config: ConfigDict, mesh: Mesh, rate: float) -> list[Figure]:
+    """The network alone, as it is: without the average over the mirror image."""
+    transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
+    variables = state.create_on(mesh, model, transform, config.input.size, config.seed).ema
+    figures = []
+    for batch_size in dict.fromkeys((1, config.evaluate.batch_size)):
+        shape = (sharding.spread(batch_size), config.input.size, config.input.size, 3)
+        images = jax.device_put(np.zeros(shape, np.float32), sharding.split_batch(mesh))
+        name = f"forward of {shape[0]}"
+        compiled, compilation = _compile(
+            name, lambda: jax.jit(functools.partial(model.apply, train=False)), (variables, images)
+        )
+        flops = _forward_operations(model, variables, images)
+        run = functools.partial(compiled, variables, images)
+        figures += [*compilation, _computing(name, run, shape[0], flops, rate)]
+    return figures
+
+
+def _training_figures(
+    model: nn.Module, config: ConfigDict, mesh: Mesh, rate: float, source: Sequence[Any]
+) -> tuple[list[Figure], dict[str, float]]:
+    """The training step alone and with the reader, and what memory it takes, in GiB."""
+    transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
+    current = state.create_on(mesh, model, transform, config.input.size, config.seed)
+    with _batches(config, source) as batches:
+
+        def next_batch() -> dict[str, jax.Array]:
+            batch = next(batches)
+            return sharding.place_batch({name: batch[name] for name in DEVICE_FIELDS}, mesh)
+
+        placed, count = next_batch(), config.train.batch_size
+        step, figures = _compile(
+            f"training step of {count}",
+            lambda: make_training_step(model, transform, config, mesh),
+            (current, placed),
+        )
+        # Three times the forward pass, as everybody counts; what is computed anew to save memory does not count.
+        images = jax.ShapeDtypeStruct(placed["image"].shape, jnp.float32)
+        flops = 3 * _forward_operations(model, current.ema, images)
+
+        def take(batch: dict[str, jax.Array]) -> Any:
+            nonlocal current
+            current, scalars = step(current, batch)
+            return scalars
+
+        figures.append(_computing(f"training step of {count}", lambda: take(placed), count, flops, rate))
+        figures.append(
+            _computing(f"reader and step of {count}", lambda: take(next_batch()), count, flops, rate)
+        )
+    if config.loss.heatmap > 0:
+        predicted = jax.eval_shape(functools.partial(model.apply, train=False), current.ema, images)
+        figures += _target_figures(config, predicted.heatmaps)
+    return figures, _memory(step)
+
+
+def _memory(step: jax.stages.Compiled) -> dict[str, float]:
+    """GiB: of the training step on each device by XLA's analysis, and the most that this process has held."""
+    analysed = step.memory_analysis()
+    return {
+        "state_and_batch": analysed.argument_size_in_bytes / 2**30,
+        "beside_them": analysed.temp_size_in_bytes / 2**30,
+        "host_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+
+
+def _target_figures(config: ConfigDict, heatmaps: jax.ShapeDtypeStruct) -> list[Figure]:
+    """The drawing of a batch's target maps to arrays; inside the training step it is part of the loss."""
+    scheme, count = schemes.find(config.data.scheme), heatmaps.shape[0]
+    points = np.full((count, scheme.num_points, 2), config.input.size / 2, np.float32)
+    draw = jax.jit(lambda points: objective.heatmap_targets(heatmaps, points, config, scheme))
+    return [Figure(f"targets of {count}", median_seconds(lambda: draw(points)), count)]
+
+
+def _input_figures(config: ConfigDict, source: Sequence[Any]) -> list[Figure]:
+    """The reader alone: from records to batches on the host."""
+    count = config.train.batch_size
+    with _batches(config, source) as batches:
+        first = next(batches)
+        seconds = median_seconds(lambda: next(batches)["image"])
+    sent = sum(first[name].nbytes for name in DEVICE_FIELDS) / count
+    return [Figure(f"reader, {sent / 1e3:.1f} kB per image to the device", seconds, count)]
+
+
+@contextlib.contextmanager
+def _batches(config: ConfigDict, source: Sequence[Any]) -> Iterator[Iterator[Sample]]:
+    """The reader's batches; where it keeps decoded records, those after the first epoch."""
+    with contextlib.closing(training_batches(config, source, 0)) as batches:
+        if config.train.keep_decoded:
+            for _ in range(-(-len(source) // config.train.batch_size)):
+                next(batches)
+        yield batches
+
+
+def machine() -> dict[str, Any]:
+    """What measures: device, number of devices, cores, processor, version of JAX, and the date in UTC."""
+    device = jax.devices()[0]
+    return {
+        "device": device.device_kind,
+        "devices": jax.device_count(),
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": platform.processor() or platform.machine(),
+        "jax": jax.__version__,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def _table(found: Mapping[str, Any], figures: Sequence[Figure]) -> str:
+    """The figures as lines of text."""
+    machine, memory = found["machine"], found["memory_gib"]
+    rates = ", ".join(f"{name} {rate:.0f}" for name, rate in found["matrix_products_gflops"].items())
+    lines = [
+        f"{found['configuration']} on {machine['devices']} x {machine['device']}, {machine['cores']} cores, jax "
+        f"{machine['jax']}",
+        f"matrix products, GFLOP/s: {rates}",
+        f"training step, GiB: {memory['state_and_batch']:.2f} state and batch, {memory['beside_them']:.2f} beside them",
+        f"host memory, GiB: at most {memory['host_peak']:.2f}",
+        f"{'':44} {'ms':>10} {'images/s':>9} {'GFLOP':>8} {'GFLOP/s':>8} {'share':>6}",
+    ]
+    for figure in figures:
+        line = f"{figure.name:44} {1000 * figure.seconds:10.1f}"
+        if figure.images:
+            line += f" {figure.images / figure.seconds:9.1f}"
+        if figure.flops and figure.share:
+            giga = figure.flops / 1e9
+            line += f" {giga:8.1f} {giga / figure.seconds:8.1f} {100 * figure.share:5.1f}%"
+        lines.append(line)
+    return "\n".join(lines)

@@ -1,0 +1,186 @@
+"""Training: the loop around the step, from a folder's newest checkpoint to the last step."""
+
+import collections
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from flax import linen as nn
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from dsat_jax import drawing, metrics, models, schemes
+from dsat_jax.checkpoints.manager import Checkpoints
+from dsat_jax.data import datasets, decoded_records
+from dsat_jax.data.batches import Sample, training_batches
+from dsat_jax.evaluation import evaluate
+from dsat_jax.inference.forward import jit_forward
+from dsat_jax.runtime import processes, sharding, watchdog
+from dsat_jax.training import initial_state, optimizer, run_folder, state
+from dsat_jax.training.meter import Meter, TrainingDivergedError
+from dsat_jax.training.recorder import Recorder
+from dsat_jax.training.training_step import DEVICE_FIELDS, TrainingStep, make_training_step
+
+_IN_FLIGHT = 2  # steps
+
+
+def train(
+    config: ConfigDict, workdir: pathlib.Path, should_stop: Callable[[int], bool] = lambda step: False
+) -> state.TrainState | None:
+    """Trains a run to its last step, or goes on with it from its newest checkpoint.
+
+    Args:
+      config: the run's configuration.
+      workdir: the run's folder.
+      should_stop: asked before every step, in every process; True in one of them saves and stops all after the same
+        step, `_IN_FLIGHT` steps later.
+
+    Returns:
+      The state at the last step; None if it was stopped.
+
+    Raises:
+      ValueError: if the folder holds a run of another configuration, or only damaged checkpoints, or the training
+        pictures are to be kept in memory and do not fit.
+      OSError: if another process trains in the folder, or something cannot be written to it.
+      TrainingDivergedError: if a loss, a gradient or the validation's NME is no longer finite.
+    """
+    config = datasets.with_scheme(config)
+    mesh = sharding.make_mesh(config.mesh.model)
+    sharding.check_batch_size("config.train.batch_size", config.train.batch_size, config.train.accumulate)
+    datasets.test_splits(config, config.data.test)  # now, not after hours of training
+    sources = [datasets.read_split(config, split) for split in (config.data.train, config.data.validation)]
+    keeping = decoded_records.planned_memory(sources[0]) if config.train.keep_decoded else None
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(run_folder.claimed(workdir, config))
+        saved = opened.enter_context(contextlib.closing(Checkpoints(workdir)))
+        model = models.build_for(config)
+        transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
+        current = _newest_state(saved, config, model, transform, mesh)
+        start = int(current.step)
+        recorder = Recorder(workdir, start, config.train.steps, active=jax.process_index() == 0)
+        opened.enter_context(contextlib.closing(recorder))
+        recorder.message(_opening(config, workdir, current, *map(len, sources)))
+        if keeping:
+            recorder.message(keeping)
+        batches = training_batches(config, sources[0], start, jax.process_index(), jax.process_count())
+        opened.enter_context(contextlib.closing(batches))
+        # Before anything is closed, which would wait for the others.
+        opened.enter_context(processes.lost_processes_named())
+        run = _Run(
+            config=config,
+            mesh=mesh,
+            batches=batches,
+            training_step=make_training_step(model, transform, config, mesh),
+            validate=_make_validation(model, config, sources[1], mesh, recorder, workdir),
+            saved=saved,
+            recorder=recorder,
+        )
+        return run.go_on(current, start, should_stop)
+
+
+@dataclasses.dataclass
+class _Run:
+    """A run in training, with everything that its loop uses."""
+
+    config: ConfigDict
+    mesh: Mesh
+    batches: Iterator[Sample]
+    training_step: TrainingStep
+    validate: Callable[[int, Mapping[str, Any]], float]
+    saved: Checkpoints
+    recorder: Recorder
+
+    def go_on(
+        self, current: state.TrainState, start: int, should_stop: Callable[[int], bool]
+    ) -> state.TrainState | None:
+        """Takes all steps after `start`; returns the last state, or None if it was stopped."""
+        train, any_process = self.config.train, sharding.make_any_process(self.mesh)
+        meter = Meter(self.recorder, train.batch_size)
+        asked: collections.deque[jax.Array] = collections.deque()
+        for step in range(start + 1, train.steps + 1):
+            asked.append(any_process(should_stop(step)))
+            batch = self._next_batch(step)
+            placed = sharding.place_batch({name: batch[name] for name in DEVICE_FIELDS}, self.mesh)
+            current, scalars = self.training_step(current, placed)
+            meter.add(scalars, batch["record"])
+            # The device works on the last few steps while the host prepares the next; it gets no farther behind.
+            stop = len(asked) > _IN_FLIGHT and bool(asked.popleft())
+            last = step == train.steps
+            if step % train.log_every == 0 or last or stop:
+                meter.end_interval(step)
+                self.saved.check()
+            evaluates = step % train.evaluate_every == 0 or last
+            if evaluates or stop or step % train.save_every == 0:
+                meter.pause(step)
+                self.saved.save(current, self.validate(step, current.ema) if evaluates else None)
+                meter.resume()
+            if stop or (last and any(map(bool, asked))):
+                self.recorder.message(f"stopped at step {step}; the same command goes on from there")
+                return None
+        return current
+
+    def _next_batch(self, step: int) -> Sample:
+        with watchdog.reported(self.config.train.stall_seconds, f"the training images of step {step}"):
+            return next(self.batches)
+
+
+def _newest_state(
+    saved: Checkpoints,
+    config: ConfigDict,
+    model: nn.Module,
+    transform: optax.GradientTransformation,
+    mesh: Mesh,
+) -> state.TrainState:
+    """The state of the newest checkpoint, or that at step 0 where there is none."""
+    newest = saved.newest_step()
+    if newest is None:
+        return initial_state.begin(config, model, transform, mesh)
+    return saved.restore(newest, state.template(mesh, model, transform, config.input.size))
+
+
+def _opening(
+    config: ConfigDict, workdir: pathlib.Path, current: state.TrainState, training: int, validation: int
+) -> str:
+    """What a run says before its first step."""
+    devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+    step = int(current.step)
+    return "\n".join(
+        [
+            state.parameter_table(current.params),
+            f"{config.data.dataset}: {training} training and {validation} validation faces; {devices}; {workdir}",
+            f"going on from step {step}" if step else f"starting from {initial_state.described(config)}",
+        ]
+    )
+
+
+def _make_validation(
+    model: nn.Module,
+    config: ConfigDict,
+    source: Sequence[Mapping[str, np.ndarray]],
+    mesh: Mesh,
+    recorder: Recorder,
+    workdir: pathlib.Path,
+) -> Callable[[int, Mapping[str, Any]], float]:
+    """The function that evaluates the variables of a step on validation; it returns the NME in percent."""
+    forward = jit_forward(model, config, mesh)
+    normaliser = metrics.normaliser_name(config.evaluate.normaliser, schemes.find(config.data.scheme))
+
+    def validate(step: int, variables: Mapping[str, Any]) -> float:
+        result = evaluate.evaluate_split(forward, variables, config, source, mesh)
+        nme = metrics.summary(result.nme, config.evaluate.threshold)["nme"]
+        if not np.isfinite(nme):
+            raise TrainingDivergedError(f"the validation NME of step {step} is {nme}; it was not saved")
+        recorder.scalars(step, {"validation_nme": nme})
+        recorder.message(f"step {step}: validation NME {nme:.2f} % ({normaliser})")
+        if jax.process_index() == 0:  # whose rows of the first batch are faces, not filling
+            grid = drawing.sample_grid(result.sample, schemes.find(config.data.scheme))
+            recorder.image(step, "validation", grid)
+            drawing.write_image(workdir / drawing.SAMPLES_FILE, grid)
+        return nme
+
+    return validate

@@ -1,0 +1,125 @@
+"""Means of a run's scalars between two log lines, and the watch over its loss."""
+
+import time
+
+import jax
+import numpy as np
+from absl import logging
+
+from dsat_jax.errors import UserError
+from dsat_jax.training.recorder import Recorder
+
+Scalars = dict[str, jax.Array]
+_MOST_SKIPPED = 20  # steps in a row; a network that has left all finite numbers does not come back
+
+
+class TrainingDivergedError(UserError):
+    """A loss or a gradient is no longer a finite number; the state that led there is in no checkpoint."""
+
+
+class Meter:
+    """Collects the scalars of every step and reports their means, one interval late, so that the device never waits.
+
+    Args:
+      recorder: where the means go.
+      batch_size: images of a step.
+    """
+
+    def __init__(self, recorder: Recorder, batch_size: int):
+        self._recorder = recorder
+        self._batch_size = batch_size
+        self._checked = 0  # the last step that was
+        self._skipped = 0  # steps in a row, up to that one
+        self._current: list[tuple[Scalars, np.ndarray]] = []
+        self._ended: tuple[int, list[tuple[Scalars, np.ndarray]], float] | None = None
+        self._seconds = 0.0  # of the current interval, up to its last pause
+        self._since = time.monotonic()
+
+    def add(self, scalars: Scalars, records: np.ndarray) -> None:
+        """Takes what is known of a step.
+
+        Args:
+          scalars: loss, gradient_norm, learning_rate, pixel_error, damaged, skipped and any others.
+          records: int [rows], which records this process has put into the batch.
+        """
+        self._current.append((scalars, records))
+
+    def end_interval(self, step: int) -> None:
+        """Reports the interval before, and keeps the one that ends at `step` for the next call."""
+        self._report()
+        now = time.monotonic()
+        self._ended = (step, self._current, self._seconds + now - self._since)
+        self._current, self._seconds, self._since = [], 0.0, now
+
+    def pause(self, step: int) -> None:
+        """Waits for the device, reports and checks all steps so far, and stops the clock.
+
+        Args:
+          step: the last one taken.
+
+        Raises:
+          TrainingDivergedError: if a loss or a gradient is not finite.
+        """
+        self._report()
+        self._check(step, jax.device_get(self._current))
+        self._seconds += time.monotonic() - self._since
+
+    def resume(self) -> None:
+        """Starts the clock again."""
+        self._since = time.monotonic()
+
+    def _report(self) -> None:
+        if self._ended is None:
+            return
+        step, interval, seconds = self._ended
+        self._ended = None
+        fetched = jax.device_get(interval)
+        self._check(step, fetched)
+        values = jax.tree.map(lambda *scalars: np.array(scalars), *(scalars for scalars, _ in fetched))
+        taken = values.pop("skipped") == 0
+        damaged = values.pop("damaged").sum()
+        if damaged:
+            logging.warning("%d damaged training images skipped up to step %d", damaged, step)
+        means = {name: float(value[taken].mean()) for name, value in values.items() if taken.any()}
+        rate = len(interval) * self._batch_size / seconds
+        counts = {"damaged": float(damaged), "skipped_steps": float((~taken).sum())}
+        memory = _device_memory()
+        self._recorder.scalars(step, {**means, **counts, **memory, "images_per_second": rate})
+        shown = {"images/s": f"{rate:.0f}"}
+        if memory:
+            shown["GiB"] = f"{memory['device_gib']:.1f}"
+        if means:
+            shown = {"loss": f"{means['loss']:.4g}", "px": f"{means['pixel_error']:.2f}", **shown}
+        self._recorder.progress(step, shown)
+
+    def _check(self, last_step: int, fetched: list[tuple[dict[str, np.ndarray], np.ndarray]]) -> None:
+        """Looks at steps that it has not seen before.
+
+        Raises:
+          TrainingDivergedError: at the first one that is not finite, or at the last of too many that were left out.
+        """
+        for step, (scalars, records) in enumerate(fetched, last_step + 1 - len(fetched)):
+            if step <= self._checked:
+                continue
+            self._checked = step
+            wrong = [name for name in ("loss", "gradient_norm") if not np.isfinite(scalars[name])]
+            self._skipped = self._skipped + 1 if wrong else 0
+            if not wrong:
+                continue
+            what = (
+                f"the {wrong[0].replace('_', ' ')} of step {step} is {scalars[wrong[0]]} (learning rate "
+                f"{scalars['learning_rate']:.3g}, records {', '.join(map(str, records))})"
+            )
+            if not scalars["skipped"]:
+                raise TrainingDivergedError(f"{what}; it was not saved")
+            if self._skipped == _MOST_SKIPPED:
+                raise TrainingDivergedError(
+                    f"{what}, like the {_MOST_SKIPPED - 1} steps before: all were left out"
+                )
+            logging.warning("%s: left out", what)
+
+
+def _device_memory() -> dict[str, float]:
+    """The most memory that the first device has held so far, in GiB; nothing where the platform does not tell."""
+    known = jax.local_devices()[0].memory_stats()  # None on CPUs
+    return {"device_gib": known["peak_bytes_in_use"] / 2**30} if known else {}

@@ -1,0 +1,95 @@
+"""The learning-rate schedule and the optimiser that a configuration names."""
+
+import jax
+import optax
+from ml_collections import ConfigDict
+
+from dsat_jax.config import choose
+from dsat_jax.errors import UserError
+
+
+def _cosine(config: ConfigDict, steps: int) -> optax.Schedule:
+    return optax.cosine_decay_schedule(config.learning_rate, max(steps - config.warmup_steps, 1))
+
+
+def _step(config: ConfigDict, steps: int) -> optax.Schedule:
+    # The warm-up, where there is one, comes first and is part of the run.
+    changes = [max(round(share * steps) - config.warmup_steps, 0) for share in config.step_at]
+    factors = {step: config.step_factor ** changes.count(step) for step in changes}
+    return optax.piecewise_constant_schedule(config.learning_rate, factors)
+
+
+def _constant(config: ConfigDict, steps: int) -> optax.Schedule:
+    del steps
+    return optax.constant_schedule(config.learning_rate)
+
+
+SCHEDULES = {"cosine": _cosine, "step": _step, "constant": _constant}
+
+
+def _adam(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
+    return optax.adam(schedule, b1=config.b1, b2=config.b2)
+
+
+def _adamw(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
+    return optax.adamw(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_decaying)
+
+
+def _lamb(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
+    # Its trust ratio is an array's: where an array stacks hourglasses, heads or scales, it is that of all of them.
+    return optax.lamb(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_decaying)
+
+
+def _decaying(params: optax.Params) -> optax.Params:
+    """Marks what decays: all but biases and the scales of normalisations, which may be stacked to matrices."""
+    return jax.tree.map_with_path(lambda path, _: path[-1].key not in ("bias", "scale"), params)
+
+
+OPTIMIZERS = {"adam": _adam, "adamw": _adamw, "lamb": _lamb}
+
+
+def make_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
+    """The learning rate of each step: a linear warm-up from 0, then `config.schedule`.
+
+    Args:
+      config: `config.optimizer`.
+      steps: of the whole run.
+
+    Returns:
+      A function of the step.
+    """
+    schedule = choose(SCHEDULES, config.schedule, "schedule")(config, steps)
+    if config.warmup_steps == 0:
+        return schedule
+    warmup = optax.linear_schedule(0.0, config.learning_rate, config.warmup_steps)
+    return optax.join_schedules([warmup, schedule], [config.warmup_steps])
+
+
+def make_optimizer(config: ConfigDict, steps: int) -> optax.GradientTransformation:
+    """The optimiser of a run.
+
+    It clips the global gradient where `config.clip_norm` is positive, and trains the backbone at its own learning
+    rate where `config.backbone_factor` is not 1.
+
+    Args:
+      config: `config.optimizer`.
+      steps: of the whole run.
+    """
+    parts = [choose(OPTIMIZERS, config.name, "optimizer")(config, make_schedule(config, steps))]
+    if config.clip_norm > 0:
+        parts.insert(0, optax.clip_by_global_norm(config.clip_norm))
+    if config.backbone_factor != 1:
+        # Every optimiser's last act is to multiply by the learning rate, weight decay included.
+        parts.append(optax.masked(optax.scale(config.backbone_factor), _backbone))
+    return optax.chain(*parts)
+
+
+def _backbone(params: optax.Params) -> optax.Params:
+    """Marks the parameters of the backbone.
+
+    Raises:
+      ValueError: if there is none.
+    """
+    if "backbone" not in params:
+        raise UserError("config.optimizer.backbone_factor is not 1, but the model has no backbone")
+    return jax.tree.map_with_path(lambda path, _: path[0].key == "backbone", params)

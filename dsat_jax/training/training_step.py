@@ -1,0 +1,184 @@
+"""One step of training: a pure function of a state and a batch, jitted over the mesh."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from dsat_jax import preprocess, schemes
+from dsat_jax.config import choose
+from dsat_jax.runtime import sharding
+from dsat_jax.training import augment, objective, optimizer, state
+
+Batch = Mapping[str, jax.Array]
+TrainingStep = Callable[[state.TrainState, Batch], tuple[state.TrainState, dict[str, jax.Array]]]
+
+DEVICE_FIELDS = ("image", "points", "weights", "damaged")
+
+
+class Gradients(NamedTuple):
+    """What a batch says of the parameters.
+
+    Attributes:
+      gradients: of the loss, like the parameters.
+      batch_stats: the running statistics after the batch.
+      scalars: float32, means over the batch.
+    """
+
+    gradients: Any
+    batch_stats: Any
+    scalars: dict[str, jax.Array]
+
+
+# Of the parameters, the running statistics, a batch whose images are ready for the model, and a random key.
+GradientFunction = Callable[[Any, Any, Batch, jax.Array], Gradients]
+
+
+def make_training_step(
+    model: nn.Module, transform: optax.GradientTransformation, config: ConfigDict, mesh: Mesh
+) -> TrainingStep:
+    """The jitted training step.
+
+    Args:
+      model: as made by `models.build_for`.
+      transform: the optimiser.
+      config: the run's configuration.
+      mesh: from `meshes.make_mesh`.
+
+    Returns:
+      A function of a state, which it consumes, and a batch with `DEVICE_FIELDS`; it returns the next state and
+      float32 scalars: loss and its parts, pixel_error (mean distance in input pixels), gradient_norm,
+      learning_rate, damaged (number of faces), skipped (1 where the step changed nothing) and gate_openness where the
+      model has a gate.
+
+    Raises:
+      ValueError: if `config.train.not_finite` is unknown.
+    """
+    guard = choose(GUARDS, config.train.not_finite, "config.train.not_finite")
+    schedule = optimizer.make_schedule(config.optimizer, config.train.steps)
+    gradients_of = _accumulated(_make_gradients(model, config), config.train.accumulate)
+
+    placed = sharding.shardings_of(state.template(mesh, model, transform, config.input.size))
+
+    def step(old: state.TrainState, batch: Batch) -> tuple[state.TrainState, dict[str, jax.Array]]:
+        augment_key, model_key = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), old.step))
+        images = augment.augment(augment_key, preprocess.to_unit_range(batch["image"]), config.augment)
+        images = preprocess.normalise(images, config.input.mean, config.input.std)
+        whole = sharding.gathered((old.params, old.batch_stats), mesh)
+        gradients, batch_stats, scalars = gradients_of(*whole, {**batch, "image": images}, model_key)
+        gradients = jax.lax.with_sharding_constraint(gradients, placed.params)
+        updates, opt_state = transform.update(gradients, old.opt_state, old.params)
+        params = optax.apply_updates(old.params, updates)
+        averaged = state.update_ema(
+            old.ema, {"params": params, "batch_stats": batch_stats}, config.optimizer.ema, old.step
+        )
+        new = state.TrainState(old.step + 1, params, batch_stats, opt_state, averaged)
+        scalars |= {
+            "gradient_norm": _norm(gradients),
+            "learning_rate": jnp.asarray(schedule(old.step), jnp.float32),
+            "damaged": batch["damaged"].sum().astype(jnp.float32),
+        }
+        new, scalars["skipped"] = guard(old, new, scalars)
+        return new, scalars
+
+    return jax.jit(
+        step,
+        donate_argnums=0,
+        in_shardings=(placed, sharding.split_batch(mesh)),
+        out_shardings=(placed, sharding.replicated(mesh)),
+    )
+
+
+def _keep_all(
+    old: state.TrainState, new: state.TrainState, scalars: Mapping[str, jax.Array]
+) -> tuple[state.TrainState, jax.Array]:
+    """Takes every step; the loop stops before one that is not finite is saved."""
+    del old, scalars
+    return new, jnp.zeros(())
+
+
+def _skip_not_finite(
+    old: state.TrainState, new: state.TrainState, scalars: Mapping[str, jax.Array]
+) -> tuple[state.TrainState, jax.Array]:
+    """Keeps the old state, but for the count of steps, where the loss or the gradient is not finite."""
+    finite = jnp.isfinite(scalars["loss"]) & jnp.isfinite(scalars["gradient_norm"])
+    chosen = jax.tree.map(lambda after, before: jnp.where(finite, after, before), new, old)
+    return chosen.replace(step=new.step), 1.0 - finite.astype(jnp.float32)
+
+
+# What happens to a step whose loss or gradient is not finite: the state, and 1 where the step was left out.
+GUARDS = {"stop": _keep_all, "skip": _skip_not_finite}
+
+
+def _make_gradients(model: nn.Module, config: ConfigDict) -> GradientFunction:
+    """The function from a batch to the gradients of its loss."""
+    scheme = schemes.find(config.data.scheme)
+
+    def loss_of(params: Any, batch_stats: Any, batch: Batch, key: jax.Array) -> Any:
+        dropout_key, gate_key = jax.random.split(key)
+        prediction, updated = model.apply(
+            {"params": params, "batch_stats": batch_stats},
+            batch["image"],
+            train=True,
+            rngs={"dropout": dropout_key, "gate": gate_key},
+            mutable=["batch_stats"],
+        )
+        loss, parts = objective.total_loss(prediction, batch["points"], batch["weights"], config, scheme)
+        scalars = {
+            "loss": loss,
+            **{f"loss_{name}": part for name, part in parts.items()},
+            "pixel_error": _pixel_error(prediction.points, batch["points"], batch["weights"]),
+        }
+        if prediction.gates is not None:
+            scalars["gate_openness"] = prediction.gates.mean()
+        return loss, (updated["batch_stats"], scalars)
+
+    def gradients_of(params: Any, batch_stats: Any, batch: Batch, key: jax.Array) -> Gradients:
+        compute = jax.value_and_grad(loss_of, has_aux=True)
+        (_, (batch_stats, scalars)), gradients = compute(params, batch_stats, batch, key)
+        return Gradients(gradients, batch_stats, scalars)
+
+    return gradients_of
+
+
+def _accumulated(gradients_of: GradientFunction, parts: int) -> GradientFunction:
+    """The mean gradients and scalars over parts of a batch, which are taken one after the other.
+
+    BatchNorm sees one part at a time, and each part has coins of its own.
+    """
+    if parts == 1:
+        return gradients_of
+
+    def divide(rows: jax.Array) -> jax.Array:
+        """[batch, ...] -> [parts, batch / parts, ...]; every part has rows of every device, so that none moves."""
+        return jnp.moveaxis(rows.reshape(-1, parts, *rows.shape[1:]), 1, 0)
+
+    def mean_over_parts(params: Any, batch_stats: Any, batch: Batch, key: jax.Array) -> Gradients:
+        def take(carry: tuple[Any, Any], part: tuple[Batch, jax.Array]) -> Any:
+            batch_stats, summed = carry
+            gradients, batch_stats, scalars = gradients_of(params, batch_stats, *part)
+            return (batch_stats, jax.tree.map(jnp.add, summed, gradients)), scalars
+
+        start = batch_stats, jax.tree.map(jnp.zeros_like, params)
+        divided = jax.tree.map(divide, dict(batch)), jax.random.split(key, parts)
+        (batch_stats, summed), scalars = jax.lax.scan(take, start, divided)
+        gradients = jax.tree.map(lambda total: total / parts, summed)
+        return Gradients(gradients, batch_stats, jax.tree.map(lambda values: values.mean(axis=0), scalars))
+
+    return mean_over_parts
+
+
+def _norm(tree: Any) -> jax.Array:
+    """The Euclidean norm of all leaves. As products: their squares would be an array that Adam's could share."""
+    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
+
+
+def _pixel_error(predicted: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Array:
+    """Mean distance over the known landmarks of a batch, input pixels."""
+    distance = jnp.linalg.norm(jax.lax.stop_gradient(predicted) - labels, axis=-1)
+    return (distance * weights).sum() / jnp.maximum(weights.sum(), 1.0)

@@ -1,0 +1,13 @@
+"""The arrays of a model by name, the form in which files keep them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def by_name(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of a model by name: `{"params/backbone/conv/kernel": ..., ...}`."""
+    leaves = jax.tree_util.tree_leaves_with_path(variables)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}

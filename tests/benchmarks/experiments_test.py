@@ -1,0 +1,51 @@
+"""The table of experiments: every row is a configuration that can be trained, and results are found where they lie."""
+
+import ast
+import json
+
+import pytest
+from ml_collections import ConfigDict
+
+from benchmarks import experiments
+from configs import w300
+from dsat_jax.config import check_config, differences
+
+
+def configured(row: str) -> ConfigDict:
+    """The configuration that the command line makes of a row."""
+    config = w300.get_config("small")
+    fields = experiments.overrides(row)
+    tuples = {name: ast.literal_eval(value) for name, value in fields.items() if str(value).startswith("(")}
+    config.update_from_flattened_dict(fields | tuples)
+    return config
+
+
+@pytest.mark.parametrize("row", experiments.ROWS)
+def test_every_row_changes_fields_that_exist_to_values_that_fit(row):
+    base, config = configured("base"), configured(row)
+    check_config(config, row)
+    changed = differences(base, config)
+    assert all(any(line.startswith(f"{name}: ") for line in changed) for name in experiments.ROWS[row])
+
+
+def test_no_row_reads_a_test_split():
+    for row in experiments.ROWS:
+        fields = experiments.overrides(row)
+        assert fields["data.test"] == f"('{fields['data.validation']}',)"
+        assert fields["data.train"] == "train[:90%]"
+
+
+def test_folders_differ_and_the_table_has_the_mean_of_the_seeds(tmp_path):
+    folders = {experiments.folder(tmp_path, row, 0) for row in experiments.ROWS}
+    assert len(folders) == len(experiments.ROWS)
+    for seed, nme in ((9, 5.0), (10, 6.0)):
+        folder = experiments.folder(tmp_path, "no gate, no DSS", seed)
+        folder.mkdir()
+        (folder / "metrics.json").write_text(json.dumps({"subsets": {experiments.VALIDATION: {"nme": nme}}}))
+    experiments.folder(tmp_path, "no gate", 0).mkdir()  # begun, not evaluated
+    lines = experiments.table(tmp_path).splitlines()
+    assert len(lines) == 3
+    changes = "`model.gate=none`, `model.transformer_layers=0`"
+    assert lines[2].startswith(
+        f"| no gate, no DSS | {changes} | 5.00 (9), 6.00 (10) | 5.50 | 0.08 M | 0.16 |"
+    )

@@ -1,0 +1,99 @@
+"""Records that stay in memory: the same batches as without, read once, refused where they do not fit."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from dsat_jax.config import default
+from dsat_jax.data import datasets, decoded_records
+from dsat_jax.data.batches import training_batches
+from dsat_jax.data.decoded_records import DecodedRecords, KeptRecords
+from dsat_jax.records import DamagedRecord
+
+TWO_EPOCHS = 16  # batches
+
+
+@pytest.fixture
+def config(tiny_dataset):
+    config = default()
+    config.data.update(dataset="synthetic_faces/tiny", data_dir=tiny_dataset, scheme="wflw_98")
+    config.train.batch_size = 8
+    return config
+
+
+@pytest.fixture
+def source(config):
+    return datasets.read_split(config, "train")
+
+
+class CountedRecords(list):
+    """Records that remember how often each was read."""
+
+    def __init__(self, records):
+        super().__init__(records)
+        self.readings = [0] * len(self)
+
+    def __getitem__(self, index):
+        self.readings[index] += 1
+        return super().__getitem__(index)
+
+
+def two_epochs(config, source):
+    batches = training_batches(config, source, 0)
+    taken = list(itertools.islice(batches, TWO_EPOCHS))
+    batches.close()
+    return taken
+
+
+@pytest.mark.parametrize("threads", [0, 4])
+def test_two_epochs_are_the_same_with_records_kept_or_not(config, source, threads):
+    config.train.reader_threads = threads
+    decoded_anew = two_epochs(config, source)
+    config.train.keep_decoded = True
+    for kept, anew in zip(two_epochs(config, source), decoded_anew, strict=True):
+        assert set(kept) == set(anew)
+        for name, array in anew.items():
+            assert kept[name].dtype == array.dtype
+            np.testing.assert_array_equal(kept[name], array)
+
+
+@pytest.mark.parametrize(("keep", "readings"), [(False, 2), (True, 1)])
+def test_kept_records_are_read_in_the_first_epoch_only(config, source, keep, readings):
+    config.train.update(keep_decoded=keep, reader_threads=0)
+    counted = CountedRecords(source)
+    two_epochs(config, counted)
+    assert counted.readings == [readings] * 64
+
+
+def test_a_damaged_record_stays_damaged(source):
+    records = KeptRecords(DecodedRecords([dict(source[0]) | {"image": source[0]["image"][:200]}]))
+    for _ in range(2):
+        with pytest.raises(DamagedRecord, match=r"record 0 \(train/\d+\)"):
+            records[0]
+
+
+def test_a_kept_picture_cannot_be_changed(source):
+    picture = KeptRecords(DecodedRecords(source))[3]["image"]
+    with pytest.raises(ValueError, match="read-only"):
+        picture[0, 0] = 0
+
+
+def test_the_memory_is_told_before_anything_is_decoded(source):
+    records = [dict(source[0]) | {"image": encode(size)} for size in ((40, 50), (20, 30))]
+    records.append(records[0] | {"image": b"damaged"})
+    kilobytes = (40 * 50 * 3 + 20 * 30 * 3) / 3 / 1000
+    assert f"3 records x {kilobytes:.0f} kB = 0.00 GiB of " in decoded_records.planned_memory(records)
+
+
+def encode(size):
+    return cv2.imencode(".png", np.zeros((*size, 3), np.uint8))[1].tobytes()
+
+
+def test_a_kept_split_takes_what_was_told(config, source):
+    kept = KeptRecords(DecodedRecords(source))
+    needed = sum(record["image"].nbytes for record in kept)
+    assert f"64 records x {needed / 64 / 1000:.0f} kB = {needed / 2**30:.2f} GiB of " in (
+        decoded_records.planned_memory(source)
+    )

@@ -1,0 +1,144 @@
+"""Runs side by side: the table by hand, the bootstrap against what is known of it, and what cannot be compared."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from dsat_jax.evaluation import comparison
+
+
+def evaluated(folder, faces, dataset="w300", normaliser="inter_ocular", scheme="w300_68"):
+    """An evaluation's files; faces are (split, record, NME in %)."""
+    folder.mkdir(parents=True)
+    measured = {
+        "dataset": dataset,
+        "scheme": scheme,
+        "normaliser": normaliser,
+        "threshold": 0.08,
+        "subsets": {},
+    }
+    (folder / "metrics.json").write_text(json.dumps(measured))
+    head = f"split,record,name,nme_{normaliser}_percent,pose,open_channels\n"
+    rows = "".join(f'{split},{record},"a, {record}.jpg",{nme},1,\n' for split, record, nme in faces)
+    (folder / "faces.csv").write_text(head + rows)
+    return folder
+
+
+FIRST = [("common", 0, 4.0), ("common", 1, 6.0), ("common", 2, ""), ("challenging", 0, 10.0)]
+# the same faces in another order
+SECOND = [("common", 1, 5.0), ("common", 0, 3.0), ("common", 2, ""), ("challenging", 0, 10.5)]
+
+
+def test_the_table_worked_out_by_hand(tmp_path, capsys):
+    first, second = evaluated(tmp_path / "one", FIRST), evaluated(tmp_path / "two", SECOND)
+    rows = comparison.compare_runs([first, second], tmp_path / "out")
+    figures = [(row.split, row.run, row.faces, row.nme, row.fr, row.auc) for row in rows]
+    assert figures == [
+        ("common", "one", 2, pytest.approx(5.0), 0.0, pytest.approx(100 * (0.5 + 0.25) / 2)),
+        ("common", "two", 2, pytest.approx(4.0), 0.0, pytest.approx(100 * (0.625 + 0.375) / 2)),
+        ("challenging", "one", 1, pytest.approx(10.0), 100.0, 0.0),
+        ("challenging", "two", 1, pytest.approx(10.5), 100.0, 0.0),
+    ]
+    assert np.isnan([rows[0].difference, rows[2].difference]).all()
+    assert (rows[1].difference, rows[1].low, rows[1].high) == pytest.approx((-1.0, -1.0, -1.0))
+    lines = (tmp_path / "out/comparison.tsv").read_text().splitlines()
+    assert lines[0].split("\t")[2:4] == ["faces", "NME (inter-ocular) %"]
+    two = ["common", "two", "2", "4.00", "0.00", "50.00", "-1.000", "-1.000 to -1.000"]
+    assert lines[2].split("\t") == two
+    assert "FR@8 %" in capsys.readouterr().out
+    assert cv2.imread(str(tmp_path / "out/comparison.png")).shape[:2] == (540, 1200)  # a panel for each split
+
+
+def test_the_interval_is_that_of_the_normal_distribution_for_many_faces():
+    differences = np.random.default_rng(0).normal(0.3, 2.0, 2000)
+    low, high = comparison.bootstrap_interval(differences)
+    error = 1.96 * differences.std() / np.sqrt(2000)
+    assert low == pytest.approx(differences.mean() - error, abs=0.04 * error)
+    assert high == pytest.approx(differences.mean() + error, abs=0.04 * error)
+    assert comparison.bootstrap_interval(differences) == (low, high)
+    assert comparison.bootstrap_interval(differences, seed=1) != (low, high)
+
+
+def test_two_faces_draw_three_means(monkeypatch):
+    """Means 0, 1 and 2 with chances 1/4, 1/2 and 1/4: both ends are reached; chunks of one draw change nothing."""
+    assert comparison.bootstrap_interval(np.array([0.0, 2.0])) == (0.0, 2.0)
+    monkeypatch.setattr(comparison, "_AT_ONCE", 7)
+    assert comparison.bootstrap_interval(np.array([0.0, 2.0])) == (0.0, 2.0)
+
+
+def test_what_is_not_finite_has_no_interval(tmp_path):
+    assert np.isnan(comparison.bootstrap_interval(np.array([]))).all()
+    failed = [("common", 0, "inf"), ("common", 1, 5.0), ("common", 2, ""), ("challenging", 0, 10.5)]
+    runs = [evaluated(tmp_path / "one", FIRST), evaluated(tmp_path / "two", failed)]
+    row = comparison.compare_runs(runs, tmp_path / "out")[1]
+    assert row.nme == np.inf
+    assert np.isnan([row.difference, row.low, row.high]).all()
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path):
+    runs = [evaluated(tmp_path / name / "w300", FIRST) for name in ("a", "b")]
+    rows = comparison.compare_runs(runs, tmp_path / "out")
+    assert [row.run for row in rows[:2]] == ["a/w300", "b/w300"]
+
+
+@pytest.mark.parametrize(
+    ("faces", "more", "message"),
+    [
+        (FIRST, {"dataset": "wflw"}, "dataset w300 and wflw"),
+        (FIRST, {"normaliser": "box_size"}, "normaliser inter_ocular and box_size"),
+        (FIRST, {"scheme": "aflw_19"}, "scheme w300_68 and aflw_19"),
+        (FIRST[:3], {}, "splits common, challenging and common"),
+        ([*FIRST, ("common", 7, 1.0)], {}, r"record 7 \(a, 7.jpg\) of common is not in both"),
+    ],
+)
+def test_runs_on_other_data_are_refused(tmp_path, faces, more, message):
+    first = evaluated(tmp_path / "one", FIRST)
+    second = evaluated(tmp_path / "two", faces, **more)
+    with pytest.raises(ValueError, match=rf"one and .*two cannot be compared: {message}"):
+        comparison.compare_runs([first, second], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 0: no column split"),
+        ("split,record,name\n", "no column nme_inter_ocular_percent"),
+        ("split,record,name,nme_inter_ocular_percent\n", "holds no face"),
+        ("split,record,name,nme_inter_ocular_percent\na,b,c,1\n", "line 2: invalid literal"),
+        ("split,record,name,nme_inter_ocular_percent\na,1,c,x\n", "line 2: could not convert"),
+        ("split,record,name,nme_inter_ocular_percent\na\n", r"line 2: int\(\) argument"),
+        ("split,record,name,nme_inter_ocular_percent\na,1,c\n", "line 2: too few cells"),
+        ("split,record,name,nme_inter_ocular_percent\na,1,c,2\na,1,c,2\n", "record 1 of a for the second"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, text, message):
+    folder = evaluated(tmp_path / "one", FIRST)
+    (folder / "faces.csv").write_text(text)
+    with pytest.raises(ValueError, match=rf"faces\.csv.*{message}"):
+        comparison.read_errors(folder)
+
+
+def test_folders_without_an_evaluation_are_refused(tmp_path):
+    folder = evaluated(tmp_path / "one", FIRST)
+    for runs in ([folder], [folder, tmp_path / "two/../one"]):
+        with pytest.raises(ValueError, match="at least two runs, each named once"):
+            comparison.compare_runs(runs, tmp_path / "out")
+    (folder / "faces.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"one holds no faces\.csv: run --mode=evaluate"):
+        comparison.read_errors(folder)
+    (folder / "faces.csv").touch()
+    for text in ("[]", "{}", '{"dataset": "a", "scheme": "b", "normaliser": "c", "threshold": "d"}'):
+        (folder / "metrics.json").write_text(text)
+        with pytest.raises(ValueError, match=r"metrics\.json does not tell dataset"):
+            comparison.read_errors(folder)
+
+
+def test_names_with_any_character_are_read_back(tmp_path):
+    folder = evaluated(tmp_path / "one", FIRST)
+    text = (folder / "faces.csv").read_text()
+    (folder / "faces.csv").write_text(text.replace("a, 0.jpg", "a\u2028b\x0c.jpg"))
+    names = [name for _, name in comparison.read_errors(folder).nme["common"]]
+    assert "a\u2028b\x0c.jpg" in names

@@ -1,0 +1,100 @@
+"""ONNX: the same landmarks from another runtime, and a clear word where the converter is missing."""
+
+import functools
+import importlib.util
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from made_runs import RUNS, SIZE, begin_run, random_like, tiny_config
+from ml_collections import ConfigDict
+
+from dsat_jax import decode, models, schemes
+from dsat_jax.export import exporter, onnx_export
+from dsat_jax.inference.export_archive import Settings
+from dsat_jax.inference.forward import make_forward
+from dsat_jax.inference.landmarks import Landmarks
+from dsat_jax.models.lotr import LOTR
+from dsat_jax.schemes import AFLW_19
+
+MISSING = [name for name in ("jax2onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
+needs_onnx = pytest.mark.skipif(
+    bool(MISSING), reason=f"ONNX is optional, and not installed: {', '.join(MISSING)}"
+)
+
+
+@needs_onnx
+@pytest.mark.filterwarnings("ignore")  # of the converter and the runtime
+@pytest.mark.parametrize("name", ["learned", "released", "lotr-m"])
+def test_another_runtime_finds_the_same(name):
+    """Points and confidence to 1e-4, for batches of any size."""
+    import onnxruntime
+
+    config: ConfigDict = tiny_config(name)
+    config.evaluate.decoder = (
+        "soft_argmax"  # the fit of log_quadratic means something on peaks alone, see below
+    )
+    model, scheme = models.build_for(config), schemes.find(config.data.scheme)
+    crops = np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3)).astype(np.uint8)
+    init = functools.partial(model.init, train=False)
+    variables = random_like(jax.eval_shape(init, jax.random.key(0), jnp.zeros(crops.shape)))
+    forward = make_forward(model, config, scheme)
+    settings = Settings(SIZE, 0.125, scheme, jax.__version__)
+    session = onnxruntime.InferenceSession(
+        onnx_export.convert(forward, variables, settings), providers=["CPUExecutionProvider"]
+    )
+    expected = jax.jit(forward)(variables, crops)
+    names = [output.name for output in session.get_outputs()]
+    assert names == (["points"] if isinstance(model, LOTR) else ["confidence", "gates", "points"])
+    for count in (3, 1):
+        found = session.run(names, {"images": crops[:count]})
+        for output, values in zip(names, found, strict=True):
+            np.testing.assert_allclose(values, getattr(expected, output)[:count], rtol=1e-4, atol=1e-4)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert (metadata["size"], metadata["enlarge"], metadata["scheme"]) == (str(SIZE), "0.125", scheme.name)
+
+
+@needs_onnx
+@pytest.mark.filterwarnings("ignore")
+def test_another_runtime_fits_peaks_to_a_fraction_of_a_pixel():
+    """The decoder log_quadratic, on Gaussians that the brightness of a picture shifts."""
+    import onnxruntime
+
+    centres = np.random.default_rng(0).uniform(6, 20, (AFLW_19.num_points, 2)).astype(np.float32)
+
+    def forward(variables: Mapping, images: jax.Array) -> Landmarks:
+        shift = images.astype(jnp.float32).mean(axis=(1, 2, 3)) / 100
+        x, y = jnp.moveaxis(variables["centres"] + shift[:, None, None], -1, 0)[:, :, None, None]
+        rows, columns = jnp.arange(SIZE)[:, None, None], jnp.arange(SIZE)[:, None]
+        heatmaps = jnp.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 8)
+        return Landmarks(decode.log_quadratic(heatmaps), None, None)
+
+    settings = Settings(SIZE, 0.125, AFLW_19, jax.__version__)
+    session = onnxruntime.InferenceSession(
+        onnx_export.convert(forward, {"centres": centres}, settings), providers=["CPUExecutionProvider"]
+    )
+    brightness = np.array([0, 70, 200], np.uint8)
+    images = np.broadcast_to(brightness[:, None, None, None], (3, SIZE, SIZE, 3))
+    (found,) = session.run(["points"], {"images": np.ascontiguousarray(images)})
+    np.testing.assert_allclose(found, centres + brightness[:, None, None] / 100, atol=1e-3)
+    np.testing.assert_allclose(found, forward({"centres": centres}, jnp.asarray(images)).points, atol=1e-4)
+
+
+@needs_onnx
+@pytest.mark.filterwarnings("ignore")
+def test_a_name_that_ends_in_onnx_asks_for_it(tmp_path):
+    import onnx
+
+    begin_run(tmp_path, tiny_config("learned"))
+    exporter.export_run(tmp_path, tmp_path / "run.onnx")
+    onnx.checker.check_model(str(tmp_path / "run.onnx"))
+
+
+@pytest.mark.skipif("jax2onnx" not in MISSING, reason="the converter is installed")
+def test_without_the_converter_its_name_is_said(tmp_path):
+    begin_run(tmp_path, tiny_config(next(iter(RUNS))))
+    with pytest.raises(ValueError, match="which is not installed: pip install jax2onnx"):
+        exporter.export_run(tmp_path, tmp_path / "run.onnx")
+    assert not (tmp_path / "run.onnx").exists()

@@ -1,0 +1,80 @@
+"""Pictures of where models look."""
+
+import functools
+
+import cv2
+import jax
+import numpy as np
+import pytest
+
+from configs import synthetic
+from dsat_jax import models, schemes
+from dsat_jax.config import default_lotr
+from dsat_jax.inference import explain
+from dsat_jax.inference.trained_network import TrainedNetwork
+from dsat_jax.runtime import sharding
+
+BOX = np.array([30.0, 20.0, 90.0, 100.0])
+
+
+def made_explainer(model: str, scheme: str) -> explain.Explainer:
+    config = synthetic.get_config()
+    config.data.scheme = scheme
+    config.input.size = 32
+    if model == "dsat":
+        config.model.update(width=8, stacks=1, transformer_layers=1, heads=2)
+    else:
+        config.model = default_lotr()
+        config.model.update(dim=8, heads=2, feed_forward=8, head_width=8, encoder_layers=1, upsamplings=1)
+    module = models.build_for(config)
+    begin = jax.jit(functools.partial(module.init, train=False))
+    variables = begin(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))
+    return explain.Explainer(TrainedNetwork(config, module, variables, sharding.make_mesh()))
+
+
+@pytest.mark.parametrize(
+    ("model", "scheme", "kind", "rows"),
+    [("dsat", "wflw_98", "heatmaps", 2), ("lotr", "w300_68", "attention", 2)],
+)
+def test_a_picture_for_each_face(tmp_path, model, scheme, kind, rows):
+    explainer = made_explainer(model, scheme)
+    image = np.random.default_rng(0).integers(0, 255, (120, 110, 3), np.uint8)
+    written = explain.write(explainer, image, [BOX, BOX + 5], tmp_path / "photo.1")
+    assert [path.name for path in written] == [f"photo.1_{kind}.png", f"photo.1.face1_{kind}.png"]
+    sheet = cv2.imread(str(written[0]))
+    assert sheet.shape == (392 + rows * 168, 3 * 392, 3)
+    crop = sheet[:392, :392]
+    assert np.ptp(crop.astype(int), axis=-1).max() > 50  # in colour; the maps lie over grey
+
+
+def test_parts_of_a_scheme_without_boundaries_are_its_lines():
+    scheme = schemes.AFLW_19
+    assert len(explain._parts(schemes.W300_68)) == 13
+    parts = explain._parts(scheme)
+    assert list(parts.values()) == list(scheme.boundaries or scheme.lines)
+
+
+def test_the_map_lies_over_the_crop():
+    """A peak in the right upper quarter of the map is bright there, and nowhere else."""
+    values = np.zeros((8, 8), np.float32)
+    values[1, 6] = 3.0
+    tile = explain._overlaid(np.zeros((64, 64, 3), np.uint8), values)
+    y, x = np.unravel_index(tile.sum(axis=-1).argmax(), (64, 64))
+    # Pixel (6, 1) of 8 covers pixels 48..55, 8..15 of 64.
+    assert 48 <= x < 56
+    assert 8 <= y < 16
+    assert tile[32:].max() <= 12
+    assert tile[:, :32].max() <= 12
+
+
+@pytest.mark.parametrize(
+    ("told", "names"),
+    [
+        ({}, ["landmark 0", "landmark 1", "landmark 2"]),
+        ({"lines": [[0, 1, 2]]}, ["line 1"]),
+        ({"boundaries": [[0, 1], [2]]}, ["boundary 1", "boundary 2"]),
+    ],
+)
+def test_schemes_of_the_user_have_parts(told, names):
+    description = {"name": "three", "num_points": 3, "mirror_pairs": [[0, 1]], "normaliser_points": [0, 1]}
+    assert list(explain._parts(schemes.read_scheme(description | told, "here"))) == names

@@ -1,0 +1,41 @@
+"""The benchmark: what it prints is what it has measured, and nothing of it stays behind."""
+
+import json
+import time
+
+import jax
+import pytest
+
+from configs import synthetic
+from dsat_jax.training import benchmark
+
+
+def test_the_median_of_rounds_leaves_the_first_out():
+    waits = iter([0.2, *[0.01] * 400])
+    assert benchmark.median_seconds(lambda: time.sleep(next(waits))) == pytest.approx(0.01, rel=0.3)
+
+
+def test_a_configuration_is_measured(tiny_dataset, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(benchmark, "_LEAST_SECONDS", 0.0)
+    config = synthetic.get_config()
+    config.data.update(dataset="synthetic_faces/tiny", data_dir=tiny_dataset)
+    config.input.size = 32
+    config.model.update(width=8, heads=2, stacks=0)
+    config.train.batch_size = config.evaluate.batch_size = 4
+    config.train.keep_decoded = True
+    cache = jax.config.jax_compilation_cache_dir
+    benchmark.benchmark(config, tmp_path / "new" / "benchmark.json")
+    found = json.loads((tmp_path / "new" / "benchmark.json").read_text())
+    figures = {figure["name"]: figure for figure in found["figures"]}
+    assert figures["forward of 4"]["flops"] == 4 * figures["forward of 1"]["flops"]
+    step = figures["training step of 4"]
+    assert step["flops"] == 3 * figures["forward of 4"]["flops"]  # forward, and twice that backward
+    assert figures["targets of 4"]["images"] == 4
+    rate = 1e9 * found["matrix_products_gflops"]["float32"]
+    assert step["share"] == pytest.approx(step["flops"] / step["seconds"] / rate)
+    sent = 32 * 32 * 3 + 98 * (8 + 4) + 1
+    assert f"reader, {sent / 1000:.1f} kB per image to the device" in figures
+    printed = capsys.readouterr().out
+    assert "training step of 4" in printed
+    assert "decoded pictures are kept in memory: 61 records x " in printed  # 95 % of 64
+    assert jax.config.jax_compilation_cache_dir == cache

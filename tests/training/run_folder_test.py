@@ -1,0 +1,75 @@
+"""A run's folder while it trains."""
+
+import pathlib
+
+import pytest
+
+from dsat_jax.checkpoints import manager
+from dsat_jax.config import CHANGEABLE_FIELDS, default, load_config
+from dsat_jax.training import run_folder
+
+
+def checkpoint_in(workdir: pathlib.Path) -> None:
+    (workdir / manager.FOLDER / "10").mkdir(parents=True)
+
+
+def test_a_folder_is_claimed_by_the_configuration_of_its_first_checkpoint(tmp_path):
+    config, other = default(), default()
+    other.train.batch_size = 48
+    for claiming in (config, other):  # nothing was trained yet: the last one counts
+        with run_folder.claimed(tmp_path, claiming):
+            pass
+    checkpoint_in(tmp_path)
+    with (
+        pytest.raises(ValueError, match=r"another configuration \(train\.batch_size: 48 there, 32 here\)"),
+        run_folder.claimed(tmp_path, config),
+    ):
+        pass
+    other.data.data_dir = "elsewhere"
+    other.train.not_finite = "skip"
+    with run_folder.claimed(tmp_path, other):
+        found = load_config(tmp_path)
+        assert (found.data.data_dir, found.train.not_finite) == ("elsewhere", "skip")
+
+
+def test_a_folder_says_what_it_holds_and_keeps_what_was_noted_there(tmp_path):
+    config = default()
+    with run_folder.claimed(tmp_path, config):
+        readme = tmp_path / run_folder.README_FILE
+        assert readme.read_text().startswith("A run of dsat_jax: dsat on w300, 100000 steps.")
+        assert f"--mode=predict --workdir={tmp_path} --images=" in readme.read_text()
+    checkpoint_in(tmp_path)
+    readme.write_text("the one with the long warm-up")
+    with run_folder.claimed(tmp_path, config):
+        assert readme.read_text() == "the one with the long warm-up"
+
+
+def test_damaged_checkpoints_hold_a_folder_too(tmp_path):
+    config, other = default(), default()
+    other.seed = 1
+    with run_folder.claimed(tmp_path, config):
+        (tmp_path / manager.FOLDER / "10.damaged").mkdir(parents=True)
+    with (
+        pytest.raises(ValueError, match=r"another configuration \(seed"),
+        run_folder.claimed(tmp_path, other),
+    ):
+        pass
+
+
+def test_one_run_at_a_time(tmp_path):
+    config = default()
+    with (
+        run_folder.claimed(tmp_path, config),
+        pytest.raises(OSError, match="another process trains this run"),
+        run_folder.claimed(tmp_path, config),
+    ):
+        pass
+    with run_folder.claimed(tmp_path, config):
+        pass
+
+
+def test_every_field_that_may_change_exists():
+    fields = default().to_dict()
+    for name in CHANGEABLE_FIELDS:
+        section, field = name.split(".")
+        assert field in fields[section]
