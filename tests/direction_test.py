@@ -55,8 +55,15 @@ MODULES = modules(
 
 
 def imported(path: pathlib.Path) -> Iterator[str]:
-    """The project's own modules that a module imports, wherever in its text."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """The project's own modules that a module imports, wherever in its text but for type annotations alone."""
+    tree = ast.parse(path.read_text())
+    annotations = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING")
+        for node in ast.walk(block)
+    }
+    for node in (node for node in ast.walk(tree) if node not in annotations):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
         elif isinstance(node, ast.ImportFrom) and node.module:

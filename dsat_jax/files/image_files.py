@@ -121,8 +121,8 @@ def _read_header(data: bytes) -> tuple[str, ImageFile.ImageFile]:
     raise _undecodable(data)
 
 
-def _undecodable(data: bytes) -> ValueError:
+def _undecodable(data: bytes) -> UserError:
     *formats, last = _HEADERS
-    return ValueError(
+    return UserError(
         f"{len(data)} bytes that do not decode as an image, expected {', '.join(formats)} or {last}"
     )

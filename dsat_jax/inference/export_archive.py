@@ -139,7 +139,7 @@ def _read(archive: zipfile.ZipFile) -> Export:
     weights = [name for name in names if name.startswith(_WEIGHTS)]
     return Export(
         Settings(
-            size=_number(settings, "size", int, *RANGES["input.size"]),
+            size=_number(settings, "size", int, 1, RANGES["input.size"][1]),
             enlarge=float(_number(settings, "enlarge", (int, float), *RANGES["input.enlarge"])),
             scheme=schemes.find(_text(settings, "scheme")),
             jax_version=_text(settings, "jax"),

@@ -1,4 +1,8 @@
-"""Models by name: the one place that turns a config into a module."""
+"""Networks as linen modules, and the one place that turns a configuration into a module.
+
+In: normalised images, float32 [batch, size, size, 3]. Out: a `Prediction` with points in input pixels, heatmaps, gates.
+To add a model, write its module, its defaults in `config/defaults.py` and its builder here.
+"""
 
 from collections.abc import Callable
 from typing import Any

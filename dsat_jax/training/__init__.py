@@ -1,1 +1,4 @@
-"""TODO."""
+"""Training: the loop around one jitted step, from a run folder's newest checkpoint to the last step.
+
+In: a configuration and a run folder. Out: checkpoints, `metrics.jsonl`, TensorBoard events and the trained state.
+"""

@@ -8,6 +8,8 @@ import pathlib
 import cv2
 import numpy as np
 
+from dsat_jax.errors import UserError
+
 _LONGEST_SIDE = 320  # larger pictures are searched at this size: YuNet finds faces of about 10 to 300 px
 _SCORE = 0.7
 # From YuNet's five points to the box around the landmarks. The centre and the size are mean and root mean square spread
@@ -67,8 +69,8 @@ class YuNetDetector:
         factor = np.array([width / size[0], height / size[1]] * 2)
         return ((boxes + 0.5) * factor - 0.5)[np.argsort(boxes[:, 0])]
 
-    def _refused(self, found: str) -> ValueError:
-        return ValueError(f"{self._path}: {found}, expected the .onnx file of YuNet, from the OpenCV Zoo")
+    def _refused(self, found: str) -> UserError:
+        return UserError(f"{self._path}: {found}, expected the .onnx file of YuNet, from the OpenCV Zoo")
 
 
 def landmark_boxes(detections: np.ndarray) -> np.ndarray:
