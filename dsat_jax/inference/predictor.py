@@ -1,4 +1,4 @@
-"""Landmarks of the faces in a picture, in three lines.
+"""Landmarks of the faces in an image, in three lines.
 
 from dsat_jax.errors import UserError
 from dsat_jax import Predictor
@@ -31,23 +31,25 @@ from dsat_jax.weights import zoo
 if TYPE_CHECKING:
     from dsat_jax.inference.trained_network import TrainedNetwork
 
-Picture = str | os.PathLike | np.ndarray
+Image = str | os.PathLike | np.ndarray
 CropForward = Callable[[np.ndarray], Landmarks]
 FindFaces = Callable[[np.ndarray], np.ndarray]
 
 FACES_AT_ONCE = 8
-_BYTES_AT_ONCE = 2**28  # of pictures that wait for a batch of faces to be full
+LOOKS = 2  # the default number of runs of the network on each face
+_BYTES_AT_ONCE = 2**28  # of images that wait until their faces fill a batch
 
 
 class Predictor:
-    """A trained network as a function from pictures to faces.
+    """A trained network as a function from images to faces.
 
-    The network sees each face twice: in the given box, then in the box around the landmarks that it found there, which
-    is how it was trained where the dataset has no boxes of its own. So a sloppy box does little harm.
+    By default the network runs twice on each face: in the given box, and in the box around the landmarks of the first
+    run. Boxes around landmarks are what it was trained on where the dataset has none of its own, so that an imprecise
+    box costs little accuracy. `looks=1` leaves the refinement out.
 
     Attributes:
-      scheme: of the landmarks.
-      enlarge: margin of the network's crop around a face box, as a share of the box.
+      scheme: scheme of the landmarks.
+      enlarge: margin of the crop around a face box, as a share of the box.
     """
 
     def __init__(
@@ -59,16 +61,17 @@ class Predictor:
         batch_size: int = FACES_AT_ONCE,
         find_faces: FindFaces | None = None,
     ):
-        """Takes what a network is made of; see `from_run` for one that was trained here.
+        """Builds a predictor from a forward pass; see `from_run` for one from a run folder.
 
         Args:
-          forward: from crops, uint8 [batch_size, size, size, 3], to `Landmarks` in their pixels.
-          scheme: of the landmarks.
-          size: side of the network's input.
+          forward: function from crops, uint8 [batch_size, size, size, 3], to `Landmarks` in input pixels.
+          scheme: scheme of the landmarks.
+          size: side of the network's input in pixels.
           enlarge: margin of the crop around a face box, as a share of the box.
-          batch_size: crops that the network takes at once; fewer faces are filled up with black ones, so that one
-            compiled shape serves any picture.
-          find_faces: from a picture, uint8 [height, width, 3] RGB, to boxes [faces, 4]; None for the bundled cascade.
+          batch_size: number of crops in each call of `forward`; missing faces are filled up with black crops, so that
+            one compiled shape serves any image.
+          find_faces: function from an image, uint8 [height, width, 3] RGB, to boxes [faces, 4]; None for OpenCV's
+            bundled cascade.
         """
         self.scheme = scheme
         self.enlarge = enlarge
@@ -77,17 +80,18 @@ class Predictor:
         self._batch_size = batch_size
         self._find_faces = find_faces
 
+    # `load_exported` needs neither Flax nor the networks: what these need is imported when they are called.
     @classmethod
     def from_run(cls, workdir: str | os.PathLike, find_faces: FindFaces | None = None) -> "Predictor":
         """The best checkpoint of a run.
 
         Args:
-          workdir: the run's folder, or a file of weights that `--mode=export` wrote.
+          workdir: run folder, or a weights file written by `--mode=export`.
           find_faces: see `__init__`.
 
         Raises:
           FileNotFoundError: if the folder holds no run or no checkpoint.
-          ValueError: if all checkpoints, or the file, are damaged or of another version.
+          UserError: if all checkpoints, or the file, are damaged or of another version.
         """
         from dsat_jax.inference import trained_network
 
@@ -95,7 +99,7 @@ class Predictor:
 
     @classmethod
     def from_network(cls, network: "TrainedNetwork", find_faces: FindFaces | None = None) -> "Predictor":
-        """A network from `trained.load`; for the other argument see `__init__`."""
+        """A network from `trained_network.load`; for the other argument see `__init__`."""
         from dsat_jax import schemes
         from dsat_jax.inference.forward import jit_forward
         from dsat_jax.runtime import sharding
@@ -113,69 +117,76 @@ class Predictor:
 
     @classmethod
     def pretrained(cls, name: str = zoo.DEFAULT, find_faces: FindFaces | None = None) -> "Predictor":
-        """One of the networks that are shipped.
+        """A shipped network.
 
         Args:
-          name: a key of `pretrained.PRETRAINED`.
+          name: key of `zoo.PRETRAINED`.
           find_faces: see `__init__`.
 
         Raises:
-          ValueError: if there is none of that name, or its file is damaged.
+          UserError: if no shipped network has that name, or its file is damaged.
           OSError: if its file is missing.
         """
         return cls.from_run(zoo.weights(name), find_faces)
 
-    def __call__(self, picture: Picture, boxes: np.ndarray | None = None) -> list[Face]:
-        """The faces of a picture.
+    def __call__(self, image: Image, boxes: np.ndarray | None = None, looks: int = LOOKS) -> list[Face]:
+        """The faces of an image.
 
         Args:
-          picture: a file, or an array uint8 [height, width, 3] RGB (not OpenCV's BGR), [height, width] grey, or
+          image: file, or array uint8 [height, width, 3] RGB (not OpenCV's BGR), [height, width] grey, or
             [height, width, 4] RGBA.
-          boxes: [faces, 4] x_min, y_min, x_max, y_max around where the landmarks are expected, picture pixels; None
-            looks for faces.
+          boxes: [faces, 4] x_min, y_min, x_max, y_max around the expected landmarks, pixels of the image; None runs
+            the face detector.
+          looks: number of times that the network runs on each face, 1 or 2; see the class.
 
         Raises:
           OSError: if there is no such file.
-          ValueError: if the file is not a picture, the array not of that form, or a box has no area or lies outside
-            the picture.
+          UserError: if the file is not an image, the array has another shape or type, a box has no area or lies
+            outside the image, or `looks` is neither 1 nor 2.
         """
-        return next(self.predict_many([picture], None if boxes is None else [boxes]))
+        return next(self.predict_many([image], None if boxes is None else [boxes], looks))
 
     def predict_many(
-        self, pictures: Iterable[Picture], boxes: Iterable[np.ndarray | None] | None = None
+        self, images: Iterable[Image], boxes: Iterable[np.ndarray | None] | None = None, looks: int = LOOKS
     ) -> Iterator[list[Face]]:
-        """The faces of each of many pictures, in their order; the network takes faces of several pictures at once.
+        """The faces of each of many images, in their order; one batch holds faces of several images.
 
         Args:
-          pictures: as in `__call__`; read as they are needed, a few ahead.
-          boxes: for each picture as in `__call__`; None looks for faces in all of them.
+          images: see `__call__`; read as they are needed, a few ahead.
+          boxes: boxes of each image as in `__call__`; None runs the face detector on every image.
+          looks: see `__call__`.
 
         Raises:
-          OSError, ValueError: as `__call__`, after the faces of all pictures before.
+          OSError, UserError: see `__call__`; raised after the faces of all images before.
         """
-        if isinstance(pictures, str | os.PathLike) or (
-            isinstance(pictures, np.ndarray) and pictures.ndim < 4
-        ):
-            raise UserError("predict_many takes many pictures, found one: call the predictor itself")
-        given = itertools.repeat(None) if boxes is None else boxes
-        yield from self.predict_pairs(self._prepared(pictures, given, strict=boxes is not None))
+        if isinstance(images, str | os.PathLike) or (isinstance(images, np.ndarray) and images.ndim < 4):
+            raise UserError("predict_many takes many images, found one: call the predictor itself")
+        boxes_of_images = itertools.repeat(None) if boxes is None else boxes
+        yield from self.predict_pairs(
+            self._prepared(images, boxes_of_images, strict=boxes is not None), looks
+        )
 
-    def predict_pairs(self, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[Face]]:
-        """The faces of each of many pictures whose boxes are known; see `predict_many`.
+    def predict_pairs(
+        self, pairs: Iterable[tuple[np.ndarray, np.ndarray]], looks: int = LOOKS
+    ) -> Iterator[list[Face]]:
+        """The faces of each of many images whose boxes are known; see `predict_many`.
 
         Args:
-          pairs: pixels uint8 [height, width, 3] RGB and boxes [faces, 4] of each picture.
+          pairs: pixels uint8 [height, width, 3] RGB and boxes [faces, 4] of each image.
+          looks: see `__call__`.
 
         Raises:
-          ValueError: if a box has no area.
+          UserError: if a box has no area, or `looks` is neither 1 nor 2.
         """
+        if looks not in (1, 2):
+            raise UserError(f"looks is {looks!r}, expected 1 or 2")
         for group in self._groups(pairs):
-            yield from self._predict(group)
+            yield from self._predict(group, looks)
 
     def _groups(
         self, pairs: Iterable[tuple[np.ndarray, np.ndarray]]
     ) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
-        """Pictures whose faces fill a batch; those before one that cannot be read come before the error."""
+        """Groups of images whose faces fill a batch; those before an unreadable image come before its error."""
         waiting: list[tuple[np.ndarray, np.ndarray]] = []
         try:
             for image, boxes in pairs:
@@ -191,28 +202,36 @@ class Predictor:
         yield waiting
 
     def _prepared(
-        self, pictures: Iterable[Picture], boxes: Iterable[np.ndarray | None], strict: bool
+        self, images: Iterable[Image], boxes: Iterable[np.ndarray | None], strict: bool
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for picture, given in zip(pictures, boxes, strict=strict):
-            is_file = isinstance(picture, str | os.PathLike)
-            image = read_picture(pathlib.Path(picture)) if is_file else _as_rgb(np.asarray(picture))
-            yield image, self.find_faces(image) if given is None else _as_boxes(given, image)
+        for source, boxes_of_image in zip(images, boxes, strict=strict):
+            is_file = isinstance(source, str | os.PathLike)
+            image = read_image(pathlib.Path(source)) if is_file else _as_rgb(np.asarray(source))
+            yield (
+                image,
+                self.find_faces(image) if boxes_of_image is None else _as_boxes(boxes_of_image, image),
+            )
 
     def find_faces(self, image: np.ndarray) -> np.ndarray:
-        """Boxes float64 [faces, 4] of the faces in a picture, uint8 [height, width, 3] RGB, left to right."""
+        """Boxes float64 [faces, 4] of the faces in an image, uint8 [height, width, 3] RGB, left to right."""
         if self._find_faces is None:
             self._find_faces = FaceDetector()
         return self._find_faces(image)
 
-    def _predict(self, pictures: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[Face]]:
-        """The faces of each picture, from its pixels and the boxes [faces, 4]."""
-        images = [image for image, boxes in pictures for _ in boxes]
-        given = [box for _, boxes in pictures for box in boxes]
-        first = self._predict_faces(images, given)
-        second = self._predict_faces(images, [box_again(face) for face in first])
-        faces = (dataclasses.replace(face, box=box) for box, face in zip(given, second, strict=True))
-        for _, boxes in pictures:
-            yield list(itertools.islice(faces, len(boxes)))
+    def _predict(self, group: Sequence[tuple[np.ndarray, np.ndarray]], looks: int) -> Iterator[list[Face]]:
+        """The faces of each image of a group, from its pixels and the boxes [faces, 4]."""
+        images = [image for image, boxes in group for _ in boxes]
+        first_boxes = [box for _, boxes in group for box in boxes]
+        faces = self._predict_faces(images, first_boxes)
+        if looks == 2:
+            refined = self._predict_faces(images, [refined_box(face) for face in faces])
+            faces = [
+                dataclasses.replace(face, box=np.asarray(box, np.float64))
+                for box, face in zip(first_boxes, refined, strict=True)
+            ]
+        remaining = iter(faces)
+        for _, boxes in group:
+            yield list(itertools.islice(remaining, len(boxes)))
 
     def _predict_faces(self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> list[Face]:
         faces = []
@@ -226,53 +245,53 @@ class Predictor:
         crops = np.zeros((self._batch_size, self._size, self._size, 3), np.uint8)
         for row, (image, matrix) in enumerate(zip(images, matrices, strict=True)):
             crops[row] = warp(image, matrix, self._size)
-        found = jax.device_get(self._forward(crops))
+        landmarks = jax.device_get(self._forward(crops))
         return [
             Face(
                 box=np.asarray(box, np.float64),
                 landmarks=geometry.transform_points(
-                    geometry.invert(matrix), found.points[row].astype(np.float64)
+                    geometry.invert(matrix), landmarks.points[row].astype(np.float64)
                 ),
-                confidence=None if found.confidence is None else found.confidence[row],
-                open_channels=None if found.gates is None else found.gates[row] > 0,
+                confidence=None if landmarks.confidence is None else landmarks.confidence[row],
+                open_channels=None if landmarks.gates is None else landmarks.gates[row] > 0,
             )
             for row, (box, matrix) in enumerate(zip(boxes, matrices, strict=True))
         ]
 
 
-def read_picture(path: pathlib.Path) -> np.ndarray:
-    """A picture as viewers show it (its EXIF orientation applied), uint8 [height, width, 3] RGB.
+def read_image(path: pathlib.Path) -> np.ndarray:
+    """An image as viewers show it (its EXIF orientation applied), uint8 [height, width, 3] RGB.
 
     Raises:
       OSError: if there is no such file, or it cannot be read.
-      ValueError: see `picture_files.read_bytes` and `picture_files.decode`.
+      UserError: see `image_files.read_bytes` and `image_files.decode`.
     """
     try:
         return image_files.decode(image_files.read_bytes(path), upright=True)
     except UserError as error:
-        raise UserError(f"{path} is not a picture that can be read: {error}") from error
+        raise UserError(f"{path} is not an image that can be read: {error}") from error
 
 
 def _as_rgb(array: np.ndarray) -> np.ndarray:
-    """A picture uint8 [height, width, 3] of an array that may be grey, or have an opacity, which is left out."""
+    """An image uint8 [height, width, 3] from an array that may be grey or have an opacity, which is dropped."""
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise UserError(
-            f"found an array {array.dtype}{list(array.shape)}, expected a picture uint8 [height, width, 3] RGB"
+            f"found an array {array.dtype}{list(array.shape)}, expected an image uint8 [height, width, 3] RGB"
         )
     return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2) if channels == 1 else array[..., :3]
 
 
-def _as_boxes(given: np.ndarray, image: np.ndarray) -> np.ndarray:
-    boxes = np.asarray(given, np.float64)
+def _as_boxes(array: np.ndarray, image: np.ndarray) -> np.ndarray:
+    boxes = np.asarray(array, np.float64)
     if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
-        raise UserError(f"found boxes of the shape {list(boxes.shape)}, expected [faces, 4]")
+        raise UserError(f"found boxes of shape {list(boxes.shape)}, expected [faces, 4]")
     boxes = boxes.reshape(-1, 4)
     face_boxes.check_inside(boxes, image, "boxes")
     return boxes
 
 
-def box_again(face: Face) -> np.ndarray:
-    """The box [4] around a face's landmarks, or the face's own box where they have collapsed to a line."""
+def refined_box(face: Face) -> np.ndarray:
+    """The box [4] around a face's landmarks; the face's own box if they have collapsed to a line."""
     box = geometry.box_of_points(face.landmarks)
     return box if (box[2:] - box[:2] > 1).all() else face.box

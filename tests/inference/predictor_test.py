@@ -78,15 +78,26 @@ def test_landmarks_are_in_the_pixels_of_the_picture(predictor):
     np.testing.assert_array_equal(face.open_channels, [True, False, False, False])
 
 
-def test_the_second_look_is_at_the_landmarks_of_the_first(predictor, network):
+def test_the_second_look_is_at_the_landmarks_of_the_first(network):
     seen = []
-    network_call = network.__call__
-    predictor._forward = lambda crops: seen.append(crops) or network_call(crops)
-    predictor(picture((100, 80)), [sloppy_box(100, 80)])
+    recording = Predictor(lambda crops: seen.append(crops) or network(crops), SCHEME, SIZE, enlarge=0.25)
+    recording(picture((100, 80)), [sloppy_box(100, 80)])
     first, second = (np.argwhere(crops[0].max(axis=-1) > 100) for crops in seen)
     assert np.ptp(first, axis=0).max() < 45  # of 64: in the sloppy box the face is small
     # In its own box, enlarged by a quarter on each side, it is two thirds as large as the crop.
     assert np.ptp(second, axis=0).max() == pytest.approx(SIZE * 31 / (31 * 1.5), abs=3)
+
+
+def test_one_look_runs_the_network_once_in_the_given_box(predictor, network):
+    (once,) = predictor(picture((100, 80)), [sloppy_box(100, 80)], looks=1)
+    assert len(network.shapes) == 1
+    (twice,) = predictor(picture((100, 80)), [sloppy_box(100, 80)], looks=2)
+    assert len(network.shapes) == 3
+    np.testing.assert_array_equal(once.box, twice.box)
+    # The crop of the sloppy box samples the image more coarsely: a pixel of it is more than one of the image.
+    assert np.abs(once.landmarks - truth(100, 80)).max() < 3
+    with pytest.raises(ValueError, match="looks is 3, expected 1 or 2"):
+        predictor(picture((100, 80)), [sloppy_box(100, 80)], looks=3)
 
 
 def test_faces_of_many_pictures_come_in_order_whatever_their_number(predictor, network):
@@ -122,11 +133,13 @@ def test_pictures_are_read_as_they_are_needed(predictor):
     assert len(read) == FACES_AT_ONCE
 
 
-def test_files_are_pictures_too_and_without_boxes_faces_are_looked_for(predictor, tmp_path):
+def test_files_are_images_too_and_without_boxes_the_detector_runs(predictor, network, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), picture((100, 80))[..., ::-1])
     assert predictor(tmp_path / "a.png") == []
-    predictor._find_faces = lambda image: np.array([geometry.box_of_points(truth(100, 80))])
-    (face,) = predictor(str(tmp_path / "a.png"))
+    detecting = Predictor(
+        network, SCHEME, SIZE, 0.25, find_faces=lambda image: np.array([geometry.box_of_points(truth(100, 80))])
+    )
+    (face,) = detecting(str(tmp_path / "a.png"))
     np.testing.assert_allclose(face.landmarks, truth(100, 80), atol=0.7)
 
 
@@ -149,7 +162,7 @@ def test_what_cannot_be_predicted_is_refused(predictor, tmp_path):
 )
 def test_arrays_of_another_form_are_refused(predictor, array, found):
     for boxes in (None, [[2, 2, 18, 18]]):
-        with pytest.raises(ValueError, match=rf"found an array {found}, expected a picture uint8"):
+        with pytest.raises(ValueError, match=rf"found an array {found}, expected an image uint8"):
             predictor(array, boxes)
 
 
@@ -183,7 +196,7 @@ def test_pictures_before_one_that_cannot_be_read_are_not_lost(predictor, tmp_pat
     found = predictor.predict_many(pictures, [[sloppy_box(100, 80)], [sloppy_box(20, 20)], None])
     for corner in ((100, 80), (20, 20)):
         np.testing.assert_allclose(next(found)[0].landmarks, truth(*corner), atol=0.7)
-    with pytest.raises(ValueError, match=r"fake\.jpg is not a picture"):
+    with pytest.raises(ValueError, match=r"fake\.jpg is not an image"):
         next(found)
 
 
@@ -191,7 +204,7 @@ def test_what_is_not_many_pictures_and_boxes_elsewhere_are_refused(predictor):
     for one in ("photo.jpg", picture()):
         with pytest.raises(ValueError, match="found one: call the predictor itself"):
             next(predictor.predict_many(one))
-    with pytest.raises(ValueError, match=r"found boxes of the shape \[1, 5\], expected \[faces, 4\]"):
+    with pytest.raises(ValueError, match=r"found boxes of shape \[1, 5\], expected \[faces, 4\]"):
         predictor(picture(), [[5, 5, 9, 9, 1]])
     with pytest.raises(ValueError, match="lies outside the picture of 300 x 200 px"):
         predictor(picture(), [[8300, 6900, 9900, 9900]])

@@ -1,0 +1,67 @@
+"""What an installation has: its requirements, and what inference imports of them."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+import dsat_jax
+
+ROOT = pathlib.Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# Training, evaluation and dataset building need these; inference does not.
+NOT_FOR_INFERENCE = (
+    "tensorflow_datasets",
+    "grain",
+    "matplotlib",
+    "optax",
+    "orbax",
+    "tensorboardX",
+    "scipy",
+    "h5py",
+)
+
+
+def requirements(lines: list[str]) -> set[str]:
+    """Requirements without comments, and without references to other extras and files."""
+    stripped = (line.partition("#")[0].replace(" ", "") for line in lines)
+    return {line for line in stripped if line and not line.startswith(("-r", "dsat_jax["))}
+
+
+def test_requirements_for_a_clone_are_those_of_inference_building_and_training():
+    extras = PROJECT["optional-dependencies"]
+    whole = requirements((ROOT / "requirements.txt").read_text().splitlines())
+    assert whole == requirements([*PROJECT["dependencies"], *extras["build"], *extras["train"]])
+    development = requirements((ROOT / "requirements-dev.txt").read_text().splitlines())
+    assert development == requirements(extras["dev"])
+
+
+def test_the_version_is_readable():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", dsat_jax.__version__)
+
+
+def imported_by(program: str) -> set[str]:
+    """The top-level packages that a program has imported at its end, in a fresh process."""
+    listing = 'import sys; print("modules", *{name.partition(".")[0] for name in sys.modules})'
+    finished = subprocess.run(
+        [sys.executable, "-c", f"{program}\n{listing}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(finished.stdout.split("modules ")[-1].split())
+
+
+def test_inference_imports_no_training_code():
+    loaded = imported_by("from dsat_jax import Predictor; Predictor.pretrained()")
+    assert {"jax", "flax", "cv2"} <= loaded
+    assert loaded.isdisjoint(NOT_FOR_INFERENCE), loaded & set(NOT_FOR_INFERENCE)
+
+
+def test_the_package_alone_imports_nothing_heavy():
+    assert imported_by("import dsat_jax").isdisjoint({*NOT_FOR_INFERENCE, "jax", "flax", "numpy", "cv2"})
+
+
+def test_every_configuration_is_found_by_its_name():
+    from dsat_jax.command_line import parsing
+
+    for file in (ROOT / "configs").glob("*.py"):
+        assert parsing.with_config_paths([f"--config={file.stem}:small"]) == [f"--config={file}:small"]
