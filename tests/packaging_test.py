@@ -65,3 +65,14 @@ def test_every_configuration_is_found_by_its_name():
 
     for file in (ROOT / "configs").glob("*.py"):
         assert parsing.with_config_paths([f"--config={file.stem}:small"]) == [f"--config={file}:small"]
+
+
+def test_training_without_its_packages_names_what_to_install():
+    block = "import sys; sys.modules['tensorflow_datasets'] = None; sys.argv = ['dsat-jax', '--config=synthetic']"
+    program = f"{block}; from dsat_jax.command_line.main import run; run()"
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 1
+    assert finished.stderr.count("\n") == 1
+    assert "--mode=train needs tensorflow_datasets, which is not installed: pip install" in finished.stderr

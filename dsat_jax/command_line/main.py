@@ -87,6 +87,24 @@ MODES_OF_FLAGS = {
 }
 
 
+# Packages of the extra `train`; inference does without them.
+TRAINING_PACKAGES = frozenset(
+    (
+        "array_record",
+        "etils",
+        "grain",
+        "h5py",
+        "matplotlib",
+        "optax",
+        "orbax",
+        "psutil",
+        "scipy",
+        "tensorboardX",
+        "tensorflow_datasets",
+    )
+)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs the mode that the flags name; returns the exit code."""
     if not flags.FLAGS["verbosity"].present:
@@ -109,6 +127,13 @@ def main(arguments: Sequence[str]) -> int:
         if logging.level_debug():
             raise
         return processes.leave(parsing.refuse(str(error)))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in TRAINING_PACKAGES:
+            raise
+        message = (
+            f"--mode={_MODE.value} needs {error.name}, which is not installed: pip install 'dsat_jax[train]'"
+        )
+        return processes.leave(parsing.refuse(message))
 
 
 def _choose_device() -> None:
