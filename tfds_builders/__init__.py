@@ -12,25 +12,26 @@ if typing.TYPE_CHECKING:
 
 
 class BuildError(UserError):
-    """A dataset cannot be built as asked; the message tells the user what to mend."""
+    """A dataset that cannot be built as requested; the message states what to correct."""
 
 
 def builder_names() -> list[str]:
-    """The datasets that have a builder: each folder NAME here that holds NAME_dataset_builder.py."""
+    """The datasets that have a builder: each folder NAME of this package with a NAME_dataset_builder.py."""
     files = pathlib.Path(__file__).parent.glob("*/*_dataset_builder.py")
     return sorted(file.parent.name for file in files if file.stem == f"{file.parent.name}_dataset_builder")
 
 
 def make_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_builder.FaceBuilder":
-    """The builder of a dataset, whether it has been built or not.
+    """Returns the builder of a dataset, which may or may not have been built.
 
     Args:
-      name: `w300`, or with a configuration `w300/original`; the default configuration is `faces`.
-      data_dir: root folder of the built datasets; None takes TFDS's own, that is the environment variable
+      name: name of the dataset, `w300`, or with a configuration, `w300/original`; the default configuration is
+        `faces`.
+      data_dir: root folder of the built datasets; None takes TFDS's default, the environment variable
         TFDS_DATA_DIR or else ~/tensorflow_datasets.
 
     Raises:
-      BuildError: if there is no such dataset or configuration, or what was built of it is damaged.
+      BuildError: if there is no such dataset or configuration, or the built dataset is damaged.
     """
     dataset, _, config = name.partition("/")
     if dataset not in builder_names():
@@ -44,26 +45,26 @@ def make_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
         return builder(config=config or None, data_dir=root)
     except OSError:
         raise
-    except Exception as error:  # TFDS reads what was built there, and fails over damage in every way there is
-        where = f"{root or 'the default data_dir'}: {name} was built there and is damaged"
+    except Exception as error:  # TFDS reads the built dataset and raises errors of any kind if it is damaged
+        where = f"{root or 'the default data_dir'}: the built dataset {name} is damaged"
         raise BuildError(
             f"{where} ({type(error).__name__}: {error}); delete it and build it again"
         ) from error
 
 
 def load_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_builder.FaceBuilder":
-    """The builder of a dataset that has been built, ready for `as_data_source`.
+    """Returns the builder of a built dataset, ready for `as_data_source`.
 
     Args:
-      name: as in `make_builder`.
-      data_dir: as in `make_builder`.
+      name: name of the dataset, see `make_builder`.
+      data_dir: root folder of the built datasets, see `make_builder`.
 
     Raises:
       BuildError: if there is no such dataset or configuration, or it was built without random access.
       FileNotFoundError: if the dataset has not been built; the message gives the command.
     """
     builder = make_builder(name, data_dir)
-    if not builder.data_path.exists():  # TFDS builds beside it and renames at the end
+    if not builder.data_path.exists():  # TFDS builds in a temporary folder and renames it at the end
         command = f"python -m tfds_builders.build {name}"
         command += " --manual_dir=DIR" if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else ""
         command += f" --data_dir={os.fspath(data_dir)}" if data_dir else ""

@@ -30,25 +30,26 @@ def build(
     max_skipped: float = 0.01,
     file_format: str = FILE_FORMATS[0],
 ) -> tuple[face_builder.FaceBuilder, bool]:
-    """Builds a dataset, unless it lies there already.
+    """Builds a dataset, unless it exists already.
 
-    Of several processes that build the same dataset in the same folder one does, and the others wait for it. What a
-    killed build has left behind is removed.
+    If several processes build the same dataset in the same folder, one of them builds and the others wait for it.
+    The remains of a killed build are removed.
 
     Args:
-      name: as in `tfds_builders.make_builder`.
-      manual_dir: folder of the raw dataset; datasets that are generated need none.
-      data_dir: as in `tfds_builders.make_builder`.
-      max_skipped: the largest share of damaged records that a split may have.
-      file_format: one of `FILE_FORMATS`. TFRecord, for tf.data, needs TensorFlow; training here reads ArrayRecord.
+      name: name of the dataset, see `tfds_builders.make_builder`.
+      manual_dir: folder of the raw dataset; None for generated datasets.
+      data_dir: root folder of the built datasets, see `tfds_builders.make_builder`.
+      max_skipped: largest share of damaged records that a split may have.
+      file_format: one of `FILE_FORMATS`. TFRecord, for tf.data, needs TensorFlow; the training loop reads
+        ArrayRecord.
 
     Returns:
-      The builder, and whether it had to build. Its `log` has what it skipped, and so has skipped.txt beside
-      the data.
+      The builder, and whether it has built the dataset now. The builder's `log` lists what was skipped, and so does
+      skipped.txt in the dataset's folder.
 
     Raises:
       BuildError: if there is no such dataset or configuration, the raw dataset is missing or too damaged, or the
-        dataset lies there in another format; nothing of the attempt remains that could be taken for a dataset.
+        dataset exists in another format. A failed build leaves nothing that could be mistaken for a dataset.
     """
     if not 0 <= max_skipped <= 1:  # NaN would let all damage pass
         raise BuildError(f"max_skipped is {max_skipped}, expected a share from 0 to 1")
@@ -63,7 +64,7 @@ def build(
         _build(builder, manual_dir, max_skipped, file_format)
         return builder, True
     with _locked(pathlib.Path(builder.data_path.parent)):
-        if builder.data_path.exists():  # by another process, meanwhile
+        if builder.data_path.exists():  # another process has built it meanwhile
             return _existing(name, data_dir, file_format), False
         for left in builder.data_path.parent.glob(f"incomplete.*_{builder.data_path.name}"):
             left.rmtree()
@@ -72,12 +73,13 @@ def build(
 
 
 def _existing(name: str, data_dir: str | os.PathLike | None, wanted: str) -> face_builder.FaceBuilder:
-    """The builder of a dataset that lies there; made anew, since one that was made before its end knows nothing."""
+    """The builder of an existing dataset; a new one, since a builder made before the build ended has no metadata."""
     builder = tfds_builders.make_builder(name, data_dir)
-    found = builder.info.file_format.value
-    if found != wanted:
+    built_format = builder.info.file_format.value
+    if built_format != wanted:
         raise BuildError(
-            f"{builder.data_dir}: built as {found}, not {wanted}; give another --data_dir, or delete that folder"
+            f"{builder.data_dir}: built as {built_format}, expected {wanted}; choose another --data_dir, or "
+            "delete that folder"
         )
     return builder
 
@@ -89,8 +91,8 @@ def _build(
     file_format: str,
 ) -> None:
     builder.log.max_skipped = max_skipped
-    tfds.disable_progress_bar()  # the builder shows its own
-    # TFDS announces on stdout that it downloads something, which it does not.
+    tfds.disable_progress_bar()  # the builder has a progress bar
+    # TFDS prints on stdout that it downloads something, although it does not.
     with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(manual_dir=manual_dir), file_format=file_format
@@ -99,7 +101,7 @@ def _build(
 
 
 def _is_at(path: pathlib.Path, handle: IO) -> bool:
-    """Whether an open file is the one at a path."""
+    """Whether an open file is still the file at a path."""
     try:
         return os.path.samestat(os.fstat(handle.fileno()), path.stat())
     except FileNotFoundError:
@@ -108,14 +110,14 @@ def _is_at(path: pathlib.Path, handle: IO) -> bool:
 
 @contextlib.contextmanager
 def _locked(folder: pathlib.Path) -> Iterator[None]:
-    """Makes a folder and holds a lock there, which the system frees however the process ends."""
+    """Makes a folder and holds a lock in it, which the system releases even if the process is killed."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK_FILE
     while True:
         with path.open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if not _is_at(path, handle):
-                continue  # its last holder has removed the file meanwhile
+                continue  # the previous holder has removed the file meanwhile
             try:
                 yield
             finally:
@@ -129,23 +131,24 @@ def _check_manual_dir(builder: face_builder.FaceBuilder, manual_dir: str | os.Pa
         raise BuildError(f"{builder.name} needs --manual_dir=DIR.\n{instructions}")
     folder = pathlib.Path(manual_dir).expanduser()
     if not folder.is_dir():
-        raise BuildError(f"{folder}: there is no such folder.\n{instructions}")
+        raise BuildError(f"{folder}: no such folder.\n{instructions}")
     if not any(folder.iterdir()):
         raise BuildError(f"{folder}: the folder is empty.\n{instructions}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Runs the command and returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tfds_builders.build", description="Builds a dataset.")
     parser.add_argument(
         "name", metavar="NAME[/CONFIG]", help=f"one of {', '.join(tfds_builders.builder_names())}"
     )
     parser.add_argument("--manual_dir", help="folder of the raw dataset")
     parser.add_argument(
-        "--data_dir", help="where to build; TFDS_DATA_DIR or ~/tensorflow_datasets by default"
+        "--data_dir",
+        help="root folder of the built datasets; TFDS_DATA_DIR or ~/tensorflow_datasets by default",
     )
     parser.add_argument(
-        "--max_skipped", type=float, default=0.01, help="largest share of damaged records per split (0.01)"
+        "--max_skipped", type=float, default=0.01, help="largest share of damaged records per split"
     )
     parser.add_argument(
         "--file_format", choices=FILE_FORMATS, default=FILE_FORMATS[0], help="tfrecord needs TensorFlow"

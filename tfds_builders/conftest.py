@@ -1,4 +1,4 @@
-"""What the builders' tests share."""
+"""The fixture that the builders' tests share."""
 
 import pathlib
 import shutil

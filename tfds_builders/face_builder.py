@@ -1,4 +1,4 @@
-"""The base class of the builders, and the log of what a build had to leave out."""
+"""The base class of the builders, and the log of the records that a build leaves out."""
 
 import collections
 import dataclasses
@@ -23,19 +23,19 @@ Sample = TypeVar("Sample")
 Records = Iterator[tuple[str, dict[str, object]]]
 Shards = list[Callable[[], Records]]
 
-SHOWN = 10  # how many skipped records a message lists
+SHOWN = 10  # skipped records that a message lists
 LARGEST_SHARD = 1024  # records
 
 
 @dataclasses.dataclass
 class BuildLog:
-    """What a build has to say: notes on the whole, and the records it left out, each with its reason.
+    """The report of a build: general notes, and the skipped records, each with its reason.
 
     Attributes:
-      max_skipped: the largest share of damaged records that a split may have.
-      notes: lines on the whole, for example on a missing folder.
-      incomplete: reason -> splits; samples of which a part was never there. They do not count as damage.
-      damaged: reason -> splits, one for each record; samples that are all there but unreadable or senseless.
+      max_skipped: largest share of damaged records that a split may have.
+      notes: general lines, for example on a missing folder.
+      incomplete: reason -> splits; faces whose raw files lack a part. They do not count as damage.
+      damaged: reason -> splits, one for each record; faces whose raw files are complete but unreadable or invalid.
     """
 
     max_skipped: float = 0.01
@@ -46,7 +46,7 @@ class BuildLog:
     damaged: dict[str, list[str]] = dataclasses.field(default_factory=lambda: collections.defaultdict(list))
 
     def note(self, line: str) -> None:
-        """Keeps a line for the end and prints it, beside a progress bar that may be running."""
+        """Keeps a line and prints it, without disturbing a progress bar."""
         self.notes.append(line)
         tqdm.tqdm.write(line, file=sys.stderr)
 
@@ -55,8 +55,8 @@ class BuildLog:
 
         Args:
           split: name of the split.
-          num_samples: that were read; not all of them may be damaged.
-          num_records: of which a share of `max_skipped` may be damaged; num_samples if not given.
+          num_samples: number of faces that were read; not all of them may be damaged.
+          num_records: number of faces of which a share of `max_skipped` may be damaged; None for num_samples.
         """
         damaged = sum(splits.count(split) for splits in self.damaged.values())
         num_records = num_samples if num_records is None or damaged == num_samples else num_records
@@ -66,7 +66,7 @@ class BuildLog:
             raise BuildError(f"{count}, at most {self.max_skipped:.2%} may be:\n{_listing(reasons)}")
 
     def summary(self) -> str:
-        """One line that counts what was skipped, and the first of it."""
+        """The number of skipped records, and the first of them."""
         if not (self.damaged or self.incomplete):
             return "Skipped nothing."
         incomplete, damaged = (
@@ -77,7 +77,7 @@ class BuildLog:
         return f"{counts}\n{_listing([*self.incomplete, *self.damaged])}"
 
     def text(self) -> str:
-        """All that was noted and skipped, one line each."""
+        """All notes and skipped records, one line each."""
         lines = [*self.notes]
         for kind, skipped in (("incomplete", self.incomplete), ("damaged", self.damaged)):
             lines += [f"{kind}: {reason} ({', '.join(splits)})" for reason, splits in skipped.items()]
@@ -87,15 +87,15 @@ class BuildLog:
 class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     """A dataset of faces with landmarks, in the configurations `faces` and `original`.
 
-    A builder has a `scheme`, sets `_info` with `faces.features`, and in `_shard_iterators_per_split` gives each split
-    `self._shards(split, samples, key, read)`.
+    A builder has a `scheme`, defines `_info` with `faces.features`, and returns `self._shards(split, samples, key,
+    read)` for each split in `_shard_iterators_per_split`.
 
-    It writes shard after shard and needs no TensorFlow. (TFDS's shuffling builder holds up to a gigabyte and goes on
-    with TensorFlow's files.)
+    It writes shard after shard and needs no TensorFlow. (TFDS's shuffling builder holds up to a gigabyte in memory and
+    then writes TensorFlow's temporary files.)
 
     Attributes:
-      scheme: of the landmarks.
-      log: the BuildLog of this builder's `download_and_prepare`.
+      scheme: scheme of the landmarks.
+      log: report of this builder's `download_and_prepare`.
     """
 
     scheme: Scheme
@@ -119,15 +119,15 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
 
         Args:
           split: name of the split.
-          samples: what `read` needs to find each face.
-          key: gives the text that tells a sample from all others of the split.
-          read: gives the arguments of `faces.make_record` except the configuration; called in the order of the
-            records, see `shuffle`, in the thread of the build.
-          num_records: of the split, for the share of damaged ones; that of the samples if not given.
+          samples: descriptions of the faces, the arguments of `read`.
+          key: function from a sample to a text that is unique in the split.
+          read: function from a sample to the arguments of `faces.make_record` except the configuration. It is called
+            in the order of the records, see `shuffle`, in the thread of the build.
+          num_records: number of faces for the share of damaged ones; None for that of the samples.
 
         Raises:
-          BuildError: if two samples have the same key; the last shard's function, at its end, if all of the split
-            is damaged, or more than `log.max_skipped` allows.
+          BuildError: if two samples have the same key. The last shard's function raises it at its end if the whole
+            split is damaged, or more than `log.max_skipped` of it.
         """
         ordered = shuffle(split, samples, key)
         bounds = np.linspace(0, len(ordered), -(-len(ordered) // LARGEST_SHARD) + 1).astype(int)
@@ -143,7 +143,7 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
 
     def _shards_by_split(
         self,
-        found: Mapping[str, Sequence[Sample]],
+        samples_of: Mapping[str, Sequence[Sample]],
         key: Callable[[Sample], str],
         read: Callable[[Sample], Mapping[str, object]],
         sources: Mapping[str, str],
@@ -151,15 +151,17 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """`_shards` of every split that has samples; the others are noted as left out.
 
         Args:
-          found: the samples by split.
-          key: see `_shards`.
-          read: see `_shards`.
-          sources: what of the raw dataset each split is made from.
+          samples_of: split -> samples.
+          key: function from a sample to its unique text, see `_shards`.
+          read: function from a sample to its record's arguments, see `_shards`.
+          sources: split -> the part of the raw dataset that it is made from.
         """
-        for split, samples in found.items():
+        for split, samples in samples_of.items():
             if not samples:
                 self.log.note(f"{split}: left out, no faces in {sources[split]}.")
-        return {split: self._shards(split, samples, key, read) for split, samples in found.items() if samples}
+        return {
+            split: self._shards(split, samples, key, read) for split, samples in samples_of.items() if samples
+        }
 
     def _make_records(
         self,
@@ -171,14 +173,14 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """The records of some samples, in their order, decoded, cut and encoded on several threads."""
         threads = os.cpu_count() or 1
         waiting: collections.deque[tuple[str, futures.Future]] = collections.deque()
-        # Threads, because OpenCV's work, which is nearly all, lets the others run.
+        # Threads suffice: nearly all the work is OpenCV's, which releases the interpreter lock.
         with futures.ThreadPoolExecutor(threads) as pool:
             for sample in samples:
                 waiting.append((key(sample), _submit(pool, self.builder_config, read, sample)))
                 if len(waiting) > 2 * threads:
                     yield from self._take(split, *waiting.popleft())
-            for left in waiting:
-                yield from self._take(split, *left)
+            for remaining in waiting:
+                yield from self._take(split, *remaining)
 
     def _take(self, split: str, key: str, future: futures.Future) -> Records:
         """The record of a sample, or none if it is damaged."""
@@ -189,16 +191,16 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         else:
             yield key, record
 
-    def _note_count(self, where: str, found: int, official: int) -> None:
-        """Notes a number of faces that is not that of the official dataset."""
-        if found != official:
-            self.log.note(f"{where}: found {found} faces, the official set has {official}.")
+    def _note_count(self, where: str, count: int, official: int) -> None:
+        """Notes a number of faces that differs from that of the official dataset."""
+        if count != official:
+            self.log.note(f"{where}: found {count} faces, the official set has {official}.")
 
 
 def shuffle(split: str, samples: Iterable[Sample], key: Callable[[Sample], str]) -> list[Sample]:
     """The samples of a split in the order of their keys' hashes, which is that of TFDS's shuffling builder.
 
-    A sample's place does not depend on the order in which it was found, and hardly on the other samples.
+    A sample's position does not depend on the order of the input, and hardly on the other samples.
 
     Raises:
       BuildError: if two samples have the same key.
@@ -207,7 +209,7 @@ def shuffle(split: str, samples: Iterable[Sample], key: Callable[[Sample], str])
     for sample in samples:
         text = key(sample)
         if text in by_key:
-            raise BuildError(f"{split}: {text} stands there twice")
+            raise BuildError(f"{split}: {text} occurs twice")
         by_key[text] = sample
     salt = hashlib.md5(split.encode())
 
@@ -225,7 +227,7 @@ def _submit(
     read: Callable[[Sample], Mapping[str, object]],
     sample: Sample,
 ) -> futures.Future:
-    """The future of a record; what is found damaged while it is read is raised when its turn comes."""
+    """The future of a record; damage found by `read` is raised when the result is requested."""
     try:
         return pool.submit(faces.make_record, config, **read(sample))
     except DamagedRecord as damage:

@@ -1,7 +1,7 @@
-"""What every builder stores of a face in TFDS's terms: the features and the two configurations.
+"""The TFDS side of a record: the features and the two configurations, the same for every builder.
 
 A builder gathers raw annotations; `make_record` turns one face into a record. The configuration `faces` (the
-default) stores the face cut out of its picture with a wide margin; `original` stores the picture as it is.
+default) stores the face cut out of its image with a wide margin; `original` stores the image as it is.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from dsat_jax import records
 
 
 class EncodedPicture(io.BytesIO):
-    """The bytes of an image file, which are given up when they are read: TFDS keeps all records of a shard."""
+    """The bytes of an image file, freed once they are read, since TFDS keeps all records of a shard."""
 
     def read(self, size: int | None = -1) -> bytes:
         """All bytes, once."""
@@ -27,10 +27,10 @@ class EncodedPicture(io.BytesIO):
 
 @dataclasses.dataclass
 class FacesConfig(tfds.core.BuilderConfig):
-    """How the pictures are stored.
+    """How the images are stored.
 
     Attributes:
-      cut: store the face cut out of its picture instead of the whole picture.
+      cut: whether to store the face cut out of its image instead of the whole image.
     """
 
     cut: bool = True
@@ -39,10 +39,10 @@ class FacesConfig(tfds.core.BuilderConfig):
 CONFIGS = [
     FacesConfig(
         name="faces",
-        description=f"Each face cut out of its picture with a wide margin, at most {records.CUT_SIDE} px, as JPEG.",
+        description=f"Each face cut out of its image with a wide margin, at most {records.CUT_SIDE} px, as JPEG.",
         cut=True,
     ),
-    FacesConfig(name="original", description="The whole pictures, their files untouched.", cut=False),
+    FacesConfig(name="original", description="The whole images, their files untouched.", cut=False),
 ]
 
 
@@ -50,9 +50,8 @@ def features(num_points: int | None, attributes: Sequence[str] = ()) -> tfds.fea
     """The features of a record, the same for every builder.
 
     Args:
-      num_points: number of landmarks N of the dataset's scheme; None where the data alone tell it.
-      attributes: names of the true-or-false properties that the dataset gives each face; without any, the
-        record has no key `attributes`.
+      num_points: number of landmarks N of the dataset's scheme; None if only the built data determines it.
+      attributes: names of the boolean attributes of each face; without any, the record has no key `attributes`.
 
     Returns:
       image, landmarks [N, 2], visibility [N], box [4], to_original [2, 3], name, face and attributes.
@@ -69,10 +68,10 @@ def features(num_points: int | None, attributes: Sequence[str] = ()) -> tfds.fea
             shape=(4,), dtype=np.float32, doc="x_min, y_min, x_max, y_max in pixels of `image`."
         ),
         "to_original": tfds.features.Tensor(
-            shape=(2, 3), dtype=np.float64, doc="Pixels of `image` to pixels of the original picture."
+            shape=(2, 3), dtype=np.float64, doc="Pixels of `image` to pixels of the original image."
         ),
-        "name": tfds.features.Text(doc="Path of the original picture, relative to the dataset's folder."),
-        "face": tfds.features.Scalar(dtype=np.int32, doc="Which face of that picture, from 0."),
+        "name": tfds.features.Text(doc="Path of the original image, relative to the dataset's folder."),
+        "face": tfds.features.Scalar(dtype=np.int32, doc="Which face of that image, from 0."),
     }
     if attributes:
         spec["attributes"] = tfds.features.FeaturesDict(
@@ -82,11 +81,11 @@ def features(num_points: int | None, attributes: Sequence[str] = ()) -> tfds.fea
 
 
 def make_record(config: FacesConfig, **face: Any) -> dict[str, object]:
-    """One face as the dictionary that a builder yields.
+    """Returns the record of one face as a builder yields it.
 
     Args:
       config: one of `CONFIGS`.
-      **face: the other arguments of `records.make_record`.
+      **face: remaining arguments of `records.make_record`.
 
     Returns:
       The values of `features`.

@@ -13,57 +13,59 @@ import scipy.io
 
 from dsat_jax.errors import UserError
 
-# An array may have no more elements: ten times those of the largest one in any dataset here (AFLW-19, 926,668). A
-# damaged length would have scipy fill gigabytes before it notices.
+# The largest number of elements of an array, ten times that of the largest array of the supported datasets (AFLW-19,
+# 926,668). With a damaged length scipy would fill gigabytes before it fails.
 MOST_ELEMENTS = 10_000_000
-# All that a file holds when it is decompressed. A cell in a cell has no length that could be looked at before, and a
-# megabyte can unpack to a gigabyte.
+# The largest size of a file's contents after decompression. The length of nested cells cannot be checked beforehand,
+# and a megabyte can unpack to a gigabyte.
 MOST_BYTES = 2**28
-_COMPRESSED = 15  # the type of an element of version 7
+_COMPRESSED = 15  # type of a compressed element, version 7
 
 
 def read_mat(
-    file: pathlib.Path, label: str, variables: Sequence[str], refuse: type[ValueError]
+    file: pathlib.Path, label: str, variables: Sequence[str], refuse: type[UserError]
 ) -> dict[str, np.ndarray]:
     """Reads some variables of a MATLAB file.
 
     Args:
-      file: of version 4 to 7.
-      label: the file's name, for errors.
-      variables: the names wanted; others are not read.
-      refuse: the exception to raise: `BuildError` where a dataset stands or falls with the file, `DamagedRecord`
-        where only one face does.
+      file: MATLAB file of version 4 to 7.
+      label: the file's name, for error messages.
+      variables: names of the variables; others are not read.
+      refuse: class of the exception: `BuildError` if the whole dataset depends on the file, `DamagedRecord` if only
+        one face does.
 
     Returns:
-      The arrays as MATLAB had them: matrices with at least two dimensions, cells as arrays of objects.
+      The arrays with MATLAB's shapes: matrices with at least two dimensions, cells as arrays of objects.
 
     Raises:
-      refuse: if the file is damaged, of version 7.3 or no MATLAB file, or lacks a variable.
+      refuse: if the file is damaged, of version 7.3, not a MATLAB file, too large, or lacks a variable.
     """
-    if file.exists() and not file.is_file():  # a pipe would never end
+    if file.exists() and not file.is_file():  # reading a pipe would never end
         raise refuse(f"{label}: found a folder, a pipe or a device, expected a file")
     try:
-        with file.open("rb") as stream:  # given a path, scipy hides why it cannot be opened
+        with file.open("rb") as stream:  # with a path, scipy hides why the file cannot be opened
             _check_unpacked_size(stream)
             _check_lengths(stream)
-            found = scipy.io.loadmat(stream, variable_names=variables)
-    except NotImplementedError:  # scipy's word for HDF5
+            arrays = scipy.io.loadmat(stream, variable_names=variables)
+    except UserError as error:
+        raise refuse(f"{label}: {error}") from error
+    except NotImplementedError:  # raised by scipy for HDF5
         raise refuse(f"{label}: a MATLAB file of version 7.3, expected version 7 or older") from None
-    except OSError as error:  # no file, no right to read it, or its end comes too early
-        raise refuse(f"{label}: {error.strerror or 'the file stops short'}") from error
-    except Exception as error:  # scipy takes any bytes for lengths and types, and fails in every way there is
+    except OSError as error:  # the file is missing, may not be read, or is cut short
+        raise refuse(f"{label}: {error.strerror or 'the file is cut short'}") from error
+    except Exception as error:  # scipy takes any bytes as lengths and types, and raises errors of any kind
         raise refuse(f"{label}: not a readable MATLAB file ({type(error).__name__}: {error})") from error
     for variable in variables:
-        if not isinstance(found.get(variable), np.ndarray):
-            names = ", ".join(name for name in found if not name.startswith("__")) or "none of these"
+        if not isinstance(arrays.get(variable), np.ndarray):
+            names = ", ".join(name for name in arrays if not name.startswith("__")) or "none of these"
             raise refuse(
                 f"{label}: no readable variable {variable}, expected {', '.join(variables)}; found {names}"
             )
-    return {variable: found[variable] for variable in variables}
+    return {variable: arrays[variable] for variable in variables}
 
 
 def _check_unpacked_size(stream: BinaryIO) -> None:
-    """Refuses decompression bombs: unpacks what is compressed, and keeps nothing of it."""
+    """Refuses decompression bombs: unpacks the compressed elements without keeping them."""
     order = {b"IM": "<", b"MI": ">"}.get(stream.read(128)[126:])
     left = MOST_BYTES
     while order and len(tag := stream.read(8)) == 8:
@@ -76,14 +78,15 @@ def _check_unpacked_size(stream: BinaryIO) -> None:
             left -= len(unpacking.decompress(packed, 2**20))
             packed = unpacking.unconsumed_tail
         if left < 0:
-            raise UserError(f"it unpacks to more than {MOST_BYTES} bytes")
+            raise UserError(f"the file unpacks to more than {MOST_BYTES} bytes")
     stream.seek(0)
 
 
 def _check_lengths(stream: BinaryIO) -> None:
     for variable, shape, _ in scipy.io.whosmat(stream):
         if math.prod(abs(int(length)) for length in shape) > MOST_ELEMENTS:
-            raise UserError(f"{variable} claims to be {' x '.join(map(str, shape))}")
+            lengths = " x ".join(map(str, shape))
+            raise UserError(f"{variable} claims to be {lengths}, expected at most {MOST_ELEMENTS} elements")
 
 
 def check_numbers(
@@ -91,40 +94,40 @@ def check_numbers(
     dtype: np.dtype,
     expected: Sequence[int | None],
     label: str,
-    refuse: type[ValueError],
+    refuse: type[UserError],
 ) -> None:
-    """Checks that an array holds real numbers and has the shape expected.
+    """Checks that an array has real numbers and the expected shape.
 
     Args:
-      shape: of the array.
-      dtype: of the array.
-      expected: its lengths; None admits any.
-      label: the file's and the variable's name, for the error.
-      refuse: the exception to raise.
+      shape: shape of the array.
+      dtype: type of the array's elements.
+      expected: expected shape; None in it allows any length.
+      label: the file's and the variable's name, for the error message.
+      refuse: class of the exception.
 
     Raises:
-      refuse: if it is something else.
+      refuse: if the shape or the type is wrong.
     """
     fits = len(shape) == len(expected) and all(
-        length in (None, found) for length, found in zip(expected, shape, strict=True)
+        wanted in (None, length) for wanted, length in zip(expected, shape, strict=True)
     )
     if not fits or dtype.kind not in "buif":
-        lengths = " x ".join("any" if length is None else str(length) for length in expected)
-        found = " x ".join(map(str, shape))
-        raise refuse(f"{label}: an array of {found} {dtype}, expected {lengths} numbers")
+        wanted = " x ".join("any" if length is None else str(length) for length in expected)
+        lengths = " x ".join(map(str, shape))
+        raise refuse(f"{label}: an array of {lengths} {dtype}, expected {wanted} numbers")
 
 
-def check_flags(values: np.ndarray, label: str, refuse: type[ValueError]) -> None:
+def check_flags(values: np.ndarray, label: str, refuse: type[UserError]) -> None:
     """Checks that numbers are all 0 or 1.
 
     Args:
       values: numbers, of any shape.
-      label: what they are, for the error.
-      refuse: the exception to raise.
+      label: name of the numbers, for the error message.
+      refuse: class of the exception.
 
     Raises:
       refuse: if some are neither, for example NaN.
     """
-    odd = np.unique(values[~np.isin(values, (0, 1))])
-    if odd.size:
-        raise refuse(f"{label}: found {odd.tolist()}, expected 0 or 1")
+    invalid = np.unique(values[~np.isin(values, (0, 1))])
+    if invalid.size:
+        raise refuse(f"{label}: found {invalid.tolist()}, expected 0 or 1")

@@ -1,4 +1,4 @@
-"""Text files of landmarks: the `.pts` files of 300W and its relatives, and the lines `x y` that others have too."""
+"""Text files of landmarks: the `.pts` files of 300W and similar datasets, and lines `x y`."""
 
 import re
 
@@ -10,19 +10,19 @@ _HEADER = re.compile(r"\s*version:[^{]*?n_points:\s*(?P<count>\d{1,9})\s*\{(?P<b
 
 
 def parse_pts(data: bytes, name: str, num_points: int | None = None) -> np.ndarray:
-    """Reads the landmarks of a `.pts` file, with its header or as bare lines.
+    """Reads the landmarks of a `.pts` file, with a header or as bare lines.
 
     Args:
       data: contents of the file.
-      name: of the file, for errors.
-      num_points: how many landmarks the dataset's scheme has; None takes any number.
+      name: the file's name, for error messages.
+      num_points: expected number of landmarks; None allows any number.
 
     Returns:
-      float64 [num_points, 2], the numbers as they stand in the file: 1-based pixels in 300W.
+      float64 [num_points, 2], the unchanged numbers of the file: 1-based pixels in 300W.
 
     Raises:
-      DamagedRecord: if the file is empty, its header does not fit what follows, or a line is not two finite
-        numbers; or if the number of landmarks is another.
+      DamagedRecord: if the file is empty, its header does not fit the lines that follow, a line is not two finite
+        numbers, or the number of landmarks is wrong.
     """
     text = data.decode("utf-8-sig", errors="replace")
     if not text.strip():
@@ -30,19 +30,19 @@ def parse_pts(data: bytes, name: str, num_points: int | None = None) -> np.ndarr
     body, first_line, declared = _split_header(text, name)
     points = parse_points(body, name, first_line)
     if declared not in (None, len(points)):
-        raise DamagedRecord(f"{name}: n_points says {declared}, but {len(points)} landmarks follow")
+        raise DamagedRecord(f"{name}: n_points is {declared}, but {len(points)} landmarks follow")
     if num_points not in (None, len(points)):
         raise DamagedRecord(f"{name}: {len(points)} landmarks, expected {num_points}")
     return points
 
 
 def parse_points(text: str, name: str, first_line: int = 1) -> np.ndarray:
-    """Reads lines `x y`; blank ones are skipped.
+    """Reads lines `x y`; blank lines are skipped.
 
     Args:
       text: the lines.
-      name: of the file, for errors.
-      first_line: number of the first line within the file, for errors.
+      name: the file's name, for error messages.
+      first_line: number of the first line within the file, for error messages.
 
     Returns:
       float64 [landmarks, 2].
@@ -59,12 +59,12 @@ def parse_numbers(line: str, where: str, form: str) -> list[float]:
     """Reads a line of finite numbers.
 
     Args:
-      line: what stands there.
-      where: file and line, for the error.
-      form: what is expected, for example `x y`: one number for each of its words.
+      line: text of the line.
+      where: file and line, for error messages.
+      form: expected form, for example `x y`: one number for each word.
 
     Raises:
-      DamagedRecord: if the line is anything else.
+      DamagedRecord: if the line is not of this form.
     """
     expected = form.split()
     try:
@@ -74,9 +74,9 @@ def parse_numbers(line: str, where: str, form: str) -> list[float]:
     if "_" in line or not line.isascii():  # Python's float reads 1_0 as 10, and the digits of every script
         numbers = []
     if len(numbers) != len(expected) or not np.isfinite(numbers).all():
-        found = line.strip()
-        found = found if len(found) <= 40 else found[:40] + "..."
-        raise DamagedRecord(f"{where}: found {found!r}, expected {len(expected)} finite numbers `{form}`")
+        shown = line.strip()
+        shown = shown if len(shown) <= 40 else shown[:40] + "..."
+        raise DamagedRecord(f"{where}: found {shown!r}, expected {len(expected)} finite numbers `{form}`")
     return numbers
 
 

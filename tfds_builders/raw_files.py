@@ -1,4 +1,4 @@
-"""The files of a raw dataset: read, and named by others."""
+"""The files of a raw dataset: listing, reading, and checks of their names."""
 
 import pathlib
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def list_files(folder: pathlib.Path, suffixes: Sequence[str] = ()) -> list[pathlib.Path]:
-    """The files of a folder in the order of their names; none if there is no such folder.
+    """The files of a folder in the order of their names; none if the folder does not exist.
 
-    Hidden files, which macOS leaves in archives, are passed over.
+    Hidden files, which macOS leaves in archives, are ignored.
 
     Args:
-      folder: whose files.
-      suffixes: in lower case; only files with one of them, in whatever case. All files if not given.
+      folder: folder to list.
+      suffixes: suffixes in lower case; only files with one of them, in any case, are listed. All files if empty.
 
     Raises:
-      BuildError: see `check_name`.
+      BuildError: if a name is not in UTF-8.
     """
     if not folder.is_dir():
         return []
@@ -32,7 +32,7 @@ def list_files(folder: pathlib.Path, suffixes: Sequence[str] = ()) -> list[pathl
 
 
 def check_name(name: str, folder: pathlib.Path) -> None:
-    """Refuses the name of a file that no dataset can store.
+    """Refuses a file name that no dataset can store.
 
     Raises:
       BuildError: if it is not in UTF-8.
@@ -44,14 +44,14 @@ def check_name(name: str, folder: pathlib.Path) -> None:
 
 
 def read_file(root: pathlib.Path, name: str) -> bytes:
-    """The contents of a file that one face needs.
+    """Reads a file that one face needs.
 
     Args:
-      root: the dataset's folder.
-      name: path relative to it.
+      root: the raw dataset's folder.
+      name: path relative to the folder.
 
     Raises:
-      DamagedRecord: if there is no such file, or it cannot be read; see `picture_files.read_bytes`.
+      DamagedRecord: if the file does not exist or cannot be read; see `image_files.read_bytes`.
     """
     try:
         return image_files.read_bytes(root / name)
@@ -62,6 +62,6 @@ def read_file(root: pathlib.Path, name: str) -> bytes:
 
 
 def stays_inside(path: str) -> bool:
-    """Whether a path that stands in a file, with separators of either kind, is one of a file below a folder."""
-    windows = pathlib.PureWindowsPath(path)  # knows both separators, and drives
+    """Whether a path read from a file, with separators of either kind, stays below the folder it is relative to."""
+    windows = pathlib.PureWindowsPath(path)  # splits at both separators, and recognises drives
     return bool(windows.parts) and not windows.anchor and ".." not in windows.parts and path.isprintable()

@@ -1,4 +1,4 @@
-"""The command line of run.py: pictures, boxes, folders, datasets, splits."""
+"""The command line of run.py: images, boxes, folders, datasets, splits."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from bad_inputs.corpus import (
     Case,
     Kind,
     Spoil,
-    build_says,
+    build_message,
     encode,
     picture,
     put,
     put_all,
-    reader_says,
-    run_says,
+    reader_message,
+    run_message,
     write,
 )
 from bad_inputs.documents import NO_JSON
@@ -33,7 +33,7 @@ FORM = 'expected {"photo.jpg": [[x_min, y_min, x_max, y_max], ...], ...}'
 
 
 def prepare(root: pathlib.Path) -> None:
-    """A run, a folder of two pictures, their boxes, and the arguments of a prediction."""
+    """A run, a folder of two images, their boxes, and the arguments of a prediction."""
     save_config(default(), root / "run")
     for name in ("a.jpg", "b.jpg"):
         write(root / "photos" / name, encode(picture(), "JPEG"))
@@ -42,14 +42,14 @@ def prepare(root: pathlib.Path) -> None:
 
 
 def enter_mode(root: pathlib.Path, *good: str) -> str | None:
-    """What a mode says; arguments of the case take the place of the good ones."""
+    """The message of a mode; the arguments of the case override the accepted ones."""
     here = os.getcwd()
     os.chdir(root)
     try:
-        said = run_says(*good, *json.loads((root / ASKED).read_text()))
+        message = run_message(*good, *json.loads((root / ASKED).read_text()))
     finally:
         os.chdir(here)
-    return None if said is None or "holds no checkpoint" in said else said
+    return None if message is None or "holds no checkpoint" in message else message
 
 
 def prepare_evaluated(root: pathlib.Path) -> None:
@@ -80,12 +80,12 @@ def compare(root: pathlib.Path) -> str | None:
     return enter_mode(root, "--mode=compare")
 
 
-def ask(*arguments: str, says: Sequence[str], spoil: Spoil = lambda root: None) -> Case:
+def ask(*arguments: str, parts: Sequence[str], spoil: Spoil = lambda root: None) -> Case:
     def spoil_and_ask(root: pathlib.Path) -> None:
         spoil(root)
         write(root / ASKED, arguments)
 
-    return Case(spoil_and_ask, says)
+    return Case(spoil_and_ask, parts)
 
 
 def rename(old: str, new: bytes) -> Spoil:
@@ -93,71 +93,71 @@ def rename(old: str, new: bytes) -> Spoil:
 
 
 COMMAND_CASES = {
-    "a picture that is missing": ask("--images=absent.jpg", says=["absent.jpg matches no picture"]),
-    "a pattern that matches nothing": ask("--images=photos/*.png", says=["photos/*.png matches no picture"]),
-    "a pattern that is none": ask("--images=photos/**.jpg", says=["photos/**.jpg is no pattern of pictures"]),
-    "a folder without pictures": ask("--images=run", says=["run matches no picture"]),
-    "a folder that is missing": ask("--images=absent/", says=["absent/ matches no picture"]),
-    "a pattern of folders": ask("--images=phot*", says=["phot* matches no picture"]),
-    "an empty name": ask("--images=photos,", says=["--images has an empty name between its commas"]),
-    "no pictures": ask("--images=", says=["no pictures were named: give --images=FILE"]),
-    "a name that is too long": ask(f"--images={'x' * 300}", says=["File name too long"]),
-    "a name that is no text": ask(says=["caf\\udce9.jpg' is not in"], spoil=rename("photos/a.jpg", b"caf\xe9.jpg")),
-    "two pictures of one result": ask(says=["would both write", "a.*: predict them one by one"], spoil=lambda root:
+    "an image that is missing": ask("--images=absent.jpg", parts=["absent.jpg matches no image"]),
+    "a pattern that matches nothing": ask("--images=photos/*.png", parts=["photos/*.png matches no image"]),
+    "a pattern that is none": ask("--images=photos/**.jpg", parts=["photos/**.jpg is not a valid pattern"]),
+    "a folder without images": ask("--images=run", parts=["run matches no image"]),
+    "a folder that is missing": ask("--images=absent/", parts=["absent/ matches no image"]),
+    "a pattern of folders": ask("--images=phot*", parts=["phot* matches no image"]),
+    "an empty name": ask("--images=photos,", parts=["--images has an empty name between its commas"]),
+    "no images": ask("--images=", parts=["--images names no file: expected --images=FILE"]),
+    "a name that is too long": ask(f"--images={'x' * 300}", parts=["File name too long"]),
+    "a name that is no text": ask(parts=["caf\\udce9.jpg' is not in"], spoil=rename("photos/a.jpg", b"caf\xe9.jpg")),
+    "two images of one result": ask(parts=["would both write", "a.*: predict them separately"], spoil=lambda root:
                                       write(root / "photos/a.png", encode(picture(), "PNG"))),
-    "results beside their pictures": ask("--out=photos", says=["photos is the folder of", "would be overwritten"]),
-    "results in a file": ask("--out=boxes.json", says=["boxes.json is no folder, expected one for the results"]),
-    "results below a file": ask("--out=boxes.json/out", says=["boxes.json is no folder, expected one for the results"]),
-    "results in a link to nowhere": ask(says=["out is no folder, expected one for the results"], spoil=lambda root:
+    "results in the images folder": ask("--out=photos", parts=["photos is the folder of", "could be overwritten"]),
+    "results in a file": ask("--out=boxes.json", parts=["boxes.json is not a folder, expected one for the results"]),
+    "results below a file": ask("--out=boxes.json/out", parts=["boxes.json is not a folder, expected one"]),
+    "results in a link to nowhere": ask(parts=["out is not a folder, expected one for the results"], spoil=lambda root:
                                         (root / "out").symlink_to("absent")),
-    "a run that is missing": ask("--workdir=absent", says=["absent holds no run: absent/config.json does not exist"]),
-    "a run that is a file": ask("--workdir=boxes.json", says=["--workdir=boxes.json is no folder, expected that of a"]),
-    "a run that is a folder of pictures": ask("--workdir=photos", says=["photos holds no run"]),
-    "a run and a shipped network": ask("--weights=dsat-300w", says=["--workdir and --weights exclude each other"]),
-    "a run without a name": ask("--workdir=", says=["--workdir is empty, expected the name of a network"]),
-    "a configuration beside the run": ask("--config=a.py", says=["No such file or directory: 'a.py'"]),
-    "boxes that are missing": ask("--boxes=absent.json", says=["No such file or directory: 'absent.json'"]),
-    "boxes that are a folder": ask("--boxes=photos", says=["Is a directory: 'photos'"]),
-    "boxes without name": ask("--boxes=", says=["Is a directory: '.'"]),
-    "boxes and whole pictures": ask("--whole-image", says=["--boxes and --whole-image exclude each other"]),
-    "boxes of two pictures of one name": ask("--images=photos,more", spoil=lambda root:
+    "a run that is missing": ask("--workdir=absent", parts=["absent holds no run: absent/config.json does not exist"]),
+    "a run that is a file": ask("--workdir=boxes.json", parts=["--workdir=boxes.json is not a folder, expected that"]),
+    "a run that is a folder of images": ask("--workdir=photos", parts=["photos holds no run"]),
+    "a run and a shipped network": ask("--weights=dsat-300w", parts=["--workdir and --weights exclude each other"]),
+    "a run without a name": ask("--workdir=", parts=["--workdir is empty, expected the name of a network"]),
+    "a configuration in addition to the run": ask("--config=a.py", parts=["No such file or directory: 'a.py'"]),
+    "boxes that are missing": ask("--boxes=absent.json", parts=["No such file or directory: 'absent.json'"]),
+    "boxes that are a folder": ask("--boxes=photos", parts=["Is a directory: 'photos'"]),
+    "boxes without name": ask("--boxes=", parts=["Is a directory: '.'"]),
+    "boxes and whole images": ask("--whole-image", parts=["--boxes and --whole-image exclude each other"]),
+    "boxes of two images of one name": ask("--images=photos,more", spoil=lambda root:
                                              write(root / "more/a.jpg", encode(picture(), "JPEG")),
-                                             says=["boxes.json has boxes for a.jpg", "several pictures called so"]),
-    "an unknown mode": ask("--mode=guess", says=["flag --mode=guess: value should be one of <train|evaluate|pr"]),
-    "an unknown flag": ask("--imagse=a.jpg", says=["Unknown command line flag 'imagse'"]),
-    "an argument too many": ask("a.jpg", says=["unexpected arguments: a.jpg"]),
-    "a flag of another mode": ask("--dataset=w300", says=["--dataset is for --mode=evaluate: --mode="]),
-    "a configuration": ask(f"--config={ROOT}/configs/w300.py", says=["--config is for --mode=train and"]),
-    "a detector that is missing": ask("--boxes=boxes.json", "--detector=absent.onnx", says=["--boxes and --detector"]),
-    "a steady picture": ask("--smooth", says=["--smooth is for videos, and --images names none"]),
-    "boxes for a video": ask("--images=film.mp4", says=["--boxes is for pictures, and film.mp4 is"], spoil=lambda root:
+                                             parts=["boxes.json has boxes for a.jpg", "several images of that name"]),
+    "an unknown mode": ask("--mode=guess", parts=["flag --mode=guess: value should be one of <train|evaluate|pr"]),
+    "an unknown flag": ask("--imagse=a.jpg", parts=["Unknown command line flag 'imagse'"]),
+    "an argument too many": ask("a.jpg", parts=["unexpected arguments: a.jpg"]),
+    "a flag of another mode": ask("--dataset=w300", parts=["--dataset is for --mode=evaluate: --mode="]),
+    "a configuration": ask(f"--config={ROOT}/configs/w300.py", parts=["--config is for --mode=train and"]),
+    "a detector that is missing": ask("--boxes=boxes.json", "--detector=absent.onnx", parts=["--boxes and --detector"]),
+    "a steady image": ask("--smooth", parts=["--smooth is for videos, and --images names none"]),
+    "boxes for a video": ask("--images=film.mp4", parts=["--boxes is for images, and film.mp4 is"], spoil=lambda root:
                              write(root / "film.mp4", "")),
-    "a truth in words": ask("--whole-image=maybe", says=["flag --whole-image=maybe: "]),
+    "a truth as text": ask("--whole-image=maybe", parts=["flag --whole-image=maybe: "]),
 }  # fmt: skip
 
 OTHER_MODE_CASES = {
-    "an unknown dataset": ask("--mode=evaluate", "--dataset=faces", says=["no dataset is called 'faces'; there are "]),
-    "a dataset above the builders": ask("--mode=evaluate", "--dataset=../faces", says=["no dataset is called '..'"]),
-    "a dataset of an unknown form": ask("--mode=evaluate", "--dataset=w300/cut", says=["has no configuration called"]),
-    "a dataset of other landmarks": ask("--mode=evaluate", "--dataset=cofw", says=["cannot be converted to cofw_29"]),
-    "a folder that is no argument": ask("--mode=evaluate", "run", says=["unexpected arguments: run"]),
-    "pictures to evaluate": ask("--mode=evaluate", "--images=photos", says=["--images is for --mode=predict"]),
-    "an export into a folder": ask("--mode=export", "--out=photos", says=["photos is a folder, expected"]),
-    "an export below a file": ask("--mode=export", "--out=boxes.json/a", says=["boxes.json", "a"]),
-    "an export of a split": ask("--mode=export", "--split=test", says=["--split is for --mode=evaluate"]),
+    "an unknown dataset": ask("--mode=evaluate", "--dataset=faces", parts=["no dataset is called 'faces'; there are "]),
+    "a dataset above the builders": ask("--mode=evaluate", "--dataset=../faces", parts=["no dataset is called '..'"]),
+    "a dataset of an unknown form": ask("--mode=evaluate", "--dataset=w300/cut", parts=["has no configuration called"]),
+    "a dataset of other landmarks": ask("--mode=evaluate", "--dataset=cofw", parts=["cannot be converted to cofw_29"]),
+    "a folder that is no argument": ask("--mode=evaluate", "run", parts=["unexpected arguments: run"]),
+    "images to evaluate": ask("--mode=evaluate", "--images=photos", parts=["--images is for --mode=predict"]),
+    "an export into a folder": ask("--mode=export", "--out=photos", parts=["photos is a folder, expected"]),
+    "an export below a file": ask("--mode=export", "--out=boxes.json/a", parts=["boxes.json", "a"]),
+    "an export of a split": ask("--mode=export", "--split=test", parts=["--split is for --mode=evaluate"]),
 }  # fmt: skip
 WEIGHTS_CASES = {
-    "an unknown network": ask("--weights=dsat", says=["dsat is neither a file or folder, nor a network"]),
-    "a network without a name": ask("--weights=", says=["--weights is empty, expected the name of a network"]),
-    "a picture": ask("--weights=photos/a.jpg", says=["photos/a.jpg is no file of weights: expected a name that ends"]),
+    "an unknown network": ask("--weights=dsat", parts=["dsat is neither a file or folder, nor a network"]),
+    "a network without a name": ask("--weights=", parts=["--weights is empty, expected the name of a network"]),
+    "an image": ask("--weights=photos/a.jpg", parts=["photos/a.jpg is not a weights file: expected a name that ends"]),
 }  # fmt: skip
 COMPARE_CASES = {
-    "nothing to compare": ask(says=["--mode=compare needs the folders of at least two runs, each named once"]),
-    "one run": ask("first", says=["--mode=compare needs the folders of at least two runs"]),
-    "a run twice": ask("first", "second/../first", says=["--mode=compare needs the folders of at least two runs"]),
-    "a run without an evaluation": ask("first", "third", says=["third: there is no such folder, expected that of an"]),
-    "a comparison in a file": ask("first", "second", "--out=boxes.json", says=["boxes.json is no folder"]),
-    "a folder by its flag": ask("first", "second", "--workdir=run", says=["--workdir is for --mode=train and"]),
+    "nothing to compare": ask(parts=["--mode=compare needs the folders of at least two runs, each named once"]),
+    "one run": ask("first", parts=["--mode=compare needs the folders of at least two runs"]),
+    "a run twice": ask("first", "second/../first", parts=["--mode=compare needs the folders of at least two runs"]),
+    "a run without an evaluation": ask("first", "third", parts=["third does not exist, expected the folder of an"]),
+    "a comparison in a file": ask("first", "second", "--out=boxes.json", parts=["boxes.json is not a folder"]),
+    "a folder by its flag": ask("first", "second", "--workdir=run", parts=["--workdir is for --mode=train and"]),
 }  # fmt: skip
 
 BOXES = "boxes.json"
@@ -175,7 +175,7 @@ BOX_CASES = put_all(BOXES, NO_JSON) | put_all(
         "a number as the whole": (3, "found 3", FORM),
         "null": (None, "found None", FORM),
         "boxes that are null": ({"a.jpg": None}, "found None for 'a.jpg'", FORM),
-        "boxes in words": ({"a.jpg": "face"}, "found 'face' for 'a.jpg'", FORM),
+        "boxes as text": ({"a.jpg": "face"}, "found 'face' for 'a.jpg'", FORM),
         "boxes in an object": ({"a.jpg": {"x": 1}}, "found {'x': 1} for 'a.jpg'", FORM),
         "a box that is not in a list": ({"a.jpg": [10, 10, 90, 90]}, "found [10, 10, 90, 90] for 'a.jpg'", FORM),
         "pairs of corners": ({"a.jpg": [[[10, 10], [90, 90]]]}, "for 'a.jpg'", FORM),
@@ -187,23 +187,23 @@ BOX_CASES = put_all(BOXES, NO_JSON) | put_all(
         "NaN": (box(10, 10, float("nan"), 90), "for 'a.jpg'", FORM),
         "infinity": (box(10, 10, float("inf"), 90), "for 'a.jpg'", FORM),
         "beyond any float": (box(10, 10, 10**400, 90), "for 'a.jpg'", FORM),
-        "turned round": (box(90, 90, 10, 10), "found [[90, 90, 10, 10]] for 'a.jpg'", ORDER),
+        "in reverse order": (box(90, 90, 10, 10), "found [[90, 90, 10, 10]] for 'a.jpg'", ORDER),
         "without width": (box(10, 10, 10, 90), "for 'a.jpg'", ORDER),
         "narrower than a pixel": (box(10, 10, 10.5, 90), "for 'a.jpg'", ORDER),
-        "of a picture that is not named": ({"c.jpg": []}, "boxes.json has boxes for c.jpg, which --images"),
+        "of an image that is not named": ({"c.jpg": []}, "boxes.json has boxes for c.jpg, which --images"),
     },
 )  # fmt: skip
 
 
 def enter_place(root: pathlib.Path) -> str | None:
-    """Prediction meets these after the network is there: its own function."""
+    """Checks boxes with the function that prediction calls once the network is loaded."""
     image, path = np.zeros((100, 100, 3), np.uint8), root / BOXES
-    return reader_says(
+    return reader_message(
         lambda: face_boxes.check_inside(face_boxes.read_boxes(path)["a.jpg"], image, f"{path}, a.jpg")
     )
 
 
-OUTSIDE = "lies outside the picture of 100 x 100 px"
+OUTSIDE = "is outside the image of 100 x 100 px"
 PLACE_CASES = {
     name: put(BOXES, box(*corners), "boxes.json, a.jpg: the box [", OUTSIDE)
     for name, corners in {
@@ -225,7 +225,7 @@ def read_split(root: pathlib.Path) -> str | None:
     config = default()
     config.data.update(dataset="landmark_folder", data_dir=str(root / "built"), scheme="")
     config = datasets.with_scheme(config)
-    return reader_says(lambda: datasets.read_split(config, (root / ASKED).read_text()))
+    return reader_message(lambda: datasets.read_split(config, (root / ASKED).read_text()))
 
 
 SPLIT_CASES = {
@@ -257,21 +257,21 @@ def prepare_build(root: pathlib.Path) -> None:
 
 def enter_build(root: pathlib.Path) -> str | None:
     name, *arguments = json.loads((root / ASKED).read_text())
-    return build_says(name, root, *(argument.format(root=root) for argument in arguments))
+    return build_message(name, root, *(argument.format(root=root) for argument in arguments))
 
 
 BUILD_CASES = {
-    "an unknown dataset": ask("faces", says=["no dataset is called 'faces'; there are aflw19, "]),
-    "a dataset above the builders": ask("../faces", says=["no dataset is called '..'; there are"]),
-    "an unknown form": ask("landmark_folder/cut", says=["landmark_folder has no configuration called 'cut'"]),
-    "no raw folder": ask("landmark_folder", "--manual_dir=", says=["landmark_folder needs --manual_dir=DIR"]),
-    "a raw folder that is missing": ask("w300", "--manual_dir=absent", says=["absent: there is no such folder"]),
-    "a raw folder that is a file": ask("w300", "--manual_dir={root}/raw/a.jpg", says=["a.jpg: there is no such"]),
-    "a raw folder of something else": ask("w300", says=["raw: no faces of 300W here"]),
-    "built in a file": ask("landmark_folder", "--data_dir={root}/raw/a.jpg", says=["raw/a.jpg"]),
-    "a share of NaN": ask("landmark_folder", "--max_skipped=nan", says=["max_skipped is nan, expected a share from 0"]),
-    "a share of two": ask("landmark_folder", "--max_skipped=2", says=["max_skipped is 2.0, expected a share from 0"]),
-    "a negative share": ask("landmark_folder", "--max_skipped=-1", says=["max_skipped is -1.0, expected a share"]),
+    "an unknown dataset": ask("faces", parts=["no dataset is called 'faces'; there are aflw19, "]),
+    "a dataset above the builders": ask("../faces", parts=["no dataset is called '..'; there are"]),
+    "an unknown form": ask("landmark_folder/cut", parts=["landmark_folder has no configuration called 'cut'"]),
+    "no raw folder": ask("landmark_folder", "--manual_dir=", parts=["landmark_folder needs --manual_dir=DIR"]),
+    "a raw folder that is missing": ask("w300", "--manual_dir=absent", parts=["absent: no such folder"]),
+    "a raw folder that is a file": ask("w300", "--manual_dir={root}/raw/a.jpg", parts=["a.jpg: no such"]),
+    "a raw folder of something else": ask("w300", parts=["raw: no faces of 300W here"]),
+    "built in a file": ask("landmark_folder", "--data_dir={root}/raw/a.jpg", parts=["raw/a.jpg"]),
+    "a share of NaN": ask("landmark_folder", "--max_skipped=nan", parts=["max_skipped is nan, expected a share from"]),
+    "a share of two": ask("landmark_folder", "--max_skipped=2", parts=["max_skipped is 2.0, expected a share from 0"]),
+    "a negative share": ask("landmark_folder", "--max_skipped=-1", parts=["max_skipped is -1.0, expected a share"]),
 }  # fmt: skip
 
 KINDS = {
@@ -281,6 +281,6 @@ KINDS = {
     "command line of weights": Kind(prepare, without_run, WEIGHTS_CASES),
     "command line of the comparison": Kind(prepare_evaluated, compare, COMPARE_CASES),
     "--boxes": Kind(prepare, predict, BOX_CASES),
-    "--boxes, on the picture": Kind(prepare, enter_place, PLACE_CASES),
+    "--boxes, on the image": Kind(prepare, enter_place, PLACE_CASES),
     "splits": Kind(prepare_built, read_split, SPLIT_CASES),
 }

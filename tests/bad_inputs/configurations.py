@@ -1,4 +1,4 @@
-"""Configurations: files, overrides on the command line, and the one that a run's folder keeps."""
+"""Configurations: files, overrides on the command line, and the stored one in a run folder."""
 
 import copy
 import functools
@@ -6,7 +6,7 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from bad_inputs.corpus import ROOT, Case, Kind, put_all, run_says, write
+from bad_inputs.corpus import ROOT, Case, Kind, put_all, run_message, write
 from bad_inputs.documents import NO_JSON
 
 from dsat_jax.config import default, save_config
@@ -20,13 +20,13 @@ W300 = f"--config={ROOT / 'configs' / 'w300.py'}:small"
 
 
 def body(*lines: str) -> str:
-    """A configuration file with some lines after the default; they begin in line 6."""
+    """A configuration file with some lines after the default; they start at line 6."""
     return START + "".join(f"    {line}\n" for line in lines)
 
 
 def enter_file(root: pathlib.Path) -> str | None:
-    said = run_says(f"--config={root / FILE}")
-    return None if said is None or "w300 has not been built there" in said else said
+    message = run_message(f"--config={root / FILE}")
+    return None if message is None or "w300 has not been built there" in message else message
 
 
 FILE_CASES = put_all(
@@ -59,7 +59,7 @@ FILE_CASES = put_all(
         "a field is missing": (body("del config.seed", "return config"), "fields in one but not the other: seed"),
         "a text for a number": (body("config.train.steps = 'many'"), "mine.py: TypeError: Could not override field"),
         "a number for a section": (body("config.train = 3", "return config"), "mine.py: TypeError: "),
-        "an unknown model": (body("config.model.name = 'vgg'", "return config"), "names the model 'vgg'; there are"),
+        "an unknown model": (body("config.model.name = 'vgg'", "return config"), "names the model 'vgg', expected one"),
         "no steps": (body("config.train.steps = 0", "return config"), "train.steps is 0, expected a whole number"),
     },
 )  # fmt: skip
@@ -75,12 +75,12 @@ def prepare_file(root: pathlib.Path) -> None:
 ASKED = "asked.json"  # the arguments of a case
 
 
-def ask(arguments: Sequence[str], *says: str) -> Case:
-    return Case(lambda root: write(root / ASKED, list(arguments)), says)
+def ask(arguments: Sequence[str], *parts: str) -> Case:
+    return Case(lambda root: write(root / ASKED, list(arguments)), parts)
 
 
-def override(argument: str, *says: str) -> Case:
-    return ask([W300, argument], *says)
+def override(argument: str, *parts: str) -> Case:
+    return ask([W300, argument], *parts)
 
 
 def prepare_asked(root: pathlib.Path) -> None:
@@ -89,8 +89,8 @@ def prepare_asked(root: pathlib.Path) -> None:
 
 def enter_asked(root: pathlib.Path) -> str | None:
     first, *others = json.loads((root / ASKED).read_text())
-    said = run_says(first, f"--config.data.data_dir={root}", *others)
-    return None if said is None or "w300 has not been built there" in said else said
+    message = run_message(first, f"--config.data.data_dir={root}", *others)
+    return None if message is None or "w300 has not been built there" in message else message
 
 
 TWO = "expected 2 numbers from 0.01 to 100, the lower one first"
@@ -105,7 +105,7 @@ OVERRIDE_CASES = {
     "NaN for a number": override("--config.optimizer.learning_rate=nan", "optimizer.learning_rate is nan, expected"),
     "infinity for a number": override("--config.loss.sigma=inf", "loss.sigma is inf, expected a number from 0.01"),
     "a share of two": override("--config.augment.mirror=2", "augment.mirror is 2.0, expected a number from 0 to 1"),
-    "a word for a truth": override("--config.evaluate.mirror=maybe", "flag --config.evaluate.mirror=maybe: "),
+    "a word for a boolean": override("--config.evaluate.mirror=maybe", "flag --config.evaluate.mirror=maybe: "),
     "one for two": override("--config.augment.scale=1", "augment.scale is (1,)", TWO),
     "three for two": override("--config.augment.scale=(1, 2, 3)", "augment.scale is (1, 2, 3)", TWO),
     "the higher one first": override("--config.augment.scale=(1.2, 0.9)", "augment.scale is (1.2, 0.9)", TWO),
@@ -113,7 +113,7 @@ OVERRIDE_CASES = {
     "numbers for words": override("--config.data.test=(1, 2)", "data.test is (1, 2), expected any number of texts"),
     "a number for a section": override("--config.train=5", "flag --config.train=5: Failed to parse '5'"),
     "another section": override("--config.train={'a': 1}", "fields in one but not the other: train.a, "),
-    "another model": override("--config.model={'name': 'vgg'}", "names the model 'vgg'; there are dsat, lotr"),
+    "another model": override("--config.model={'name': 'vgg'}", "names the model 'vgg', expected one of dsat, lotr"),
     "no name": override("--config.name=", "name is '', expected some text"),
     "an input of one pixel": override("--config.input.size=1", "input.size is 1, expected a whole number from 16"),
     "an unknown field": override("--config.train.epochs=3", "no field train.epochs (the nearest: train.steps, "),
@@ -127,7 +127,7 @@ OVERRIDE_CASES = {
     "a configuration that is missing": ask(["--config=absent.py"], "No such file or directory: 'absent.py'"),
     "a configuration that is a folder": ask([f"--config={ROOT}"], f"Is a directory: '{ROOT}'"),
     "a device for a configuration": ask(["--config=/dev/null"], "/dev/null has no function get_config"),
-    "an unknown variant": ask([f"{W300}er"], "unknown variant of configs/w300.py 'smaller'; there are dsat, "),
+    "an unknown variant": ask([f"{W300}er"], "unknown variant of configs/w300.py 'smaller', expected one of dsat, "),
     "an empty variant": ask([W300.removesuffix("small")], "unknown variant of configs/w300.py ''"),
     "an unknown dataset": override("--config.data.dataset=faces", "no dataset is called 'faces'; there are aflw19, "),
     "a dataset above the builders": override("--config.data.dataset=../w300", "no dataset is called '..'; there are"),
@@ -143,8 +143,8 @@ def prepare_run(root: pathlib.Path) -> None:
 
 
 def enter_run(root: pathlib.Path) -> str | None:
-    said = run_says("--mode=evaluate", f"--workdir={root / 'run'}")
-    return None if said is None or "checkpoint" in said else said
+    message = run_message("--mode=evaluate", f"--workdir={root / 'run'}")
+    return None if message is None or "checkpoint" in message else message
 
 
 def saved(path: str, value: object) -> dict:
@@ -166,18 +166,18 @@ DIFFERING = "does not fit this version: fields in one but not the other:"
 RUN_CASES = put_all(RUN, {name: case for name, case in NO_JSON.items() if name != "a key twice"}) | put_all(
     RUN,
     {
-        "a list": ([], "found [], expected a configuration as a run writes it"),
-        "null": (None, "found None, expected a configuration"),
-        "an empty object": ({}, "names the model None; there are dsat, lotr"),
+        "a list": ([], "found [], expected the configuration of a run"),
+        "null": (None, "found None, expected the configuration"),
+        "an empty object": ({}, "names the model None, expected one of dsat, lotr"),
         "a section twice": ('{"model": {}, "model": {}}', "the key 'model' stands twice"),
         "no model": (lacking("model"), "names the model None"),
         "a model that is text": (saved("model", "dsat"), "names the model None"),
-        "a model in a list": (saved("model.name", ["dsat"]), "names the model ['dsat']; there are dsat, lotr"),
-        "an unknown model": (saved("model.name", "vgg"), "names the model 'vgg'; there are dsat, lotr"),
+        "a model in a list": (saved("model.name", ["dsat"]), "names the model ['dsat'], expected one of dsat, lotr"),
+        "an unknown model": (saved("model.name", "vgg"), "names the model 'vgg', expected one of dsat, lotr"),
         "fields of another model": (saved("model.name", "lotr"), DIFFERING, "model.backbone"),
         "an older version": (lacking("train.reader_threads"), DIFFERING, "train.reader_threads"),
         "a newer version": (saved("train.epochs", 3), DIFFERING, "train.epochs"),
-        "a section that is a number": (saved("train", 3), "train is 3, expected an object with fields of its own"),
+        "a section that is a number": (saved("train", 3), "train is 3, expected an object with fields"),
         "a section for a number": (saved("seed", {}), "seed is {}, expected a whole number from 0"),
         "a text for a number": (saved("train.steps", "7"), "train.steps is '7', expected a whole number from 1"),
         "true for a number": (saved("train.steps", True), "train.steps is True, expected a whole number from 1"),
@@ -186,7 +186,7 @@ RUN_CASES = put_all(RUN, {name: case for name, case in NO_JSON.items() if name !
         "NaN": (saved("evaluate.threshold", float("nan")), "evaluate.threshold is nan, expected a number"),
         "infinity": (saved("input.enlarge", float("inf")), "input.enlarge is inf, expected a number from 0 to 10"),
         "beyond any float": (saved("input.enlarge", 10**400), "input.enlarge is 1000", "expected a number"),
-        "one for a truth": (saved("evaluate.mirror", 1), "evaluate.mirror is 1, expected true or false"),
+        "one for a boolean": (saved("evaluate.mirror", 1), "evaluate.mirror is 1, expected true or false"),
         "a number for a text": (saved("evaluate.decoder", 3), "evaluate.decoder is 3, expected text"),
         "a text for texts": (saved("data.test", "test"), "data.test is 'test', expected any number of texts"),
         "two of three": (saved("input.mean", [0, 0]), "input.mean is [0, 0], expected 3 numbers from 0"),
@@ -197,8 +197,8 @@ RUN_CASES = put_all(RUN, {name: case for name, case in NO_JSON.items() if name !
     },
 )  # fmt: skip
 RUN_CASES |= {
-    name: Case(lambda root, value=value: write(root / RUN, saved("data.scheme", value)), says)
-    for name, value, says in (
+    name: Case(lambda root, value=value: write(root / RUN, saved("data.scheme", value)), parts)
+    for name, value, parts in (
         ("an unknown scheme", "w68", ["config.data.scheme: there is no scheme 'w68'"]),
         ("a scheme that is no JSON", "{", ["config.data.scheme: not JSON"]),
         ("a scheme nested too deeply", '{"a":' * 50_000, ["config.data.scheme: not JSON that can be read"]),

@@ -1,4 +1,4 @@
-"""What a corpus of bad inputs consists of, and the ways in which the program meets them."""
+"""The form of the bad inputs, and functions that run the program on them."""
 
 import contextlib
 import dataclasses
@@ -8,7 +8,7 @@ import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-import array_record.python.array_record_data_source  # noqa: F401  now: imported while flags are saved, its own would go
+import array_record.python.array_record_data_source  # noqa: F401  a later import would define flags that are removed
 import numpy as np
 from absl import flags
 from absl.testing import flagsaver
@@ -16,6 +16,7 @@ from PIL import Image
 
 import dsat_jax
 from dsat_jax.command_line import main, parsing
+from dsat_jax.errors import UserError
 from tfds_builders import build
 
 ROOT = pathlib.Path(dsat_jax.__file__).parents[1]
@@ -27,12 +28,12 @@ class Case:
     """One bad input.
 
     Attributes:
-      spoil: makes it, in a folder of inputs that would be accepted.
-      says: what stands in the message: the name of the file, what was found, what was expected.
+      spoil: function that puts the bad input into a folder of accepted inputs.
+      parts: parts of the message: the name of the file, what was found, what was expected.
     """
 
     spoil: Spoil
-    says: Sequence[str]
+    parts: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Kind:
     """Bad inputs of one kind.
 
     Attributes:
-      prepare: fills a folder with inputs that are accepted.
-      enter: has the program read them; gives its message, or None where it accepts them.
-      cases: by name.
+      prepare: function that fills a folder with accepted inputs.
+      enter: function that lets the program read a folder; returns the error message, or None if it is accepted.
+      cases: name -> case.
     """
 
     prepare: Spoil
@@ -51,25 +52,25 @@ class Kind:
 
 
 def write(path: pathlib.Path, content: object) -> None:
-    """Writes bytes and text as they are, all else as JSON."""
+    """Writes bytes and text unchanged, any other content as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = content if isinstance(content, str | bytes) else json.dumps(content)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
 
 
-def put(file: str, content: object, *says: str) -> Case:
-    """A file with another content; the message names the file."""
-    return Case(lambda root: write(root / file, content), (pathlib.PurePath(file).name, *says))
+def put(file: str, content: object, *parts: str) -> Case:
+    """A file with other content; the message must name the file."""
+    return Case(lambda root: write(root / file, content), (pathlib.PurePath(file).name, *parts))
 
 
 def put_all(file: str, contents: Mapping[str, tuple]) -> dict[str, Case]:
-    """`put` for one file after the other: name of the case -> content, what the message says."""
+    """`put` for several contents of a file, given as name of the case -> content and parts of the message."""
     return {name: put(file, *content) for name, content in contents.items()}
 
 
 def put_faces(file: str, contents: Mapping[str, tuple]) -> dict[str, Case]:
-    """As `put_all`, but the file can be read, and it is the face that cannot be so: the message names that alone."""
-    return {name: Case(put(file, content).spoil, says) for name, (content, *says) in contents.items()}
+    """`put_all` for files that can be read but contain a damaged face: the message names the face, not the file."""
+    return {name: Case(put(file, content).spoil, parts) for name, (content, *parts) in contents.items()}
 
 
 def picture(width: int = 100, height: int = 100) -> Image.Image:
@@ -83,24 +84,26 @@ def encode(image: Image.Image, form: str, **options: object) -> bytes:
     return stream.getvalue()
 
 
-def build_says(name: str, root: pathlib.Path, *arguments: str) -> str | None:
-    """The message of `python -m tfds_builders.build NAME` on the folder `raw`; further arguments may change it."""
+def build_message(name: str, root: pathlib.Path, *arguments: str) -> str | None:
+    """The message of `python -m tfds_builders.build NAME` for the folder `raw`, which later arguments can replace."""
     printed = io.StringIO()
-    given = [name, f"--manual_dir={root / 'raw'}", f"--data_dir={root / 'built'}", *arguments]
+    command = [name, f"--manual_dir={root / 'raw'}", f"--data_dir={root / 'built'}", *arguments]
     with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(io.StringIO()):
-        code = build.main(given)
+        code = build.main(command)
     if code == 0:
         return None
     assert not list((root / "built").glob("*/*/1.0.0")), "a build that was refused left a dataset"
     return _only_error(code, printed.getvalue())
 
 
-def run_says(*arguments: str) -> str | None:
-    """The message of `python run.py ARGUMENTS`; None if it ends well."""
+def run_message(*arguments: str) -> str | None:
+    """The message of `python run.py ARGUMENTS`; None if it succeeds."""
     argv = [str(ROOT / "run.py"), *arguments]
-    given, sys.argv = sys.argv, argv  # ml_collections looks there for overrides
+    test_argv, sys.argv = sys.argv, argv  # ml_collections searches sys.argv for overrides
     known, printed = set(flags.FLAGS), io.StringIO()
-    sys.modules.pop("config_config", None)  # what ml_collections calls every configuration file
+    sys.modules.pop(
+        "config_config", None
+    )  # the module name that ml_collections gives every configuration file
     try:
         with flagsaver.flagsaver(), contextlib.redirect_stderr(printed):
             try:
@@ -110,15 +113,15 @@ def run_says(*arguments: str) -> str | None:
             for name in set(flags.FLAGS) - known:
                 delattr(flags.FLAGS, name)
     finally:
-        sys.argv = given
+        sys.argv = test_argv
     return _only_error(code, printed.getvalue()) if code else None
 
 
-def reader_says(read: Callable[[], object]) -> str | None:
-    """The message of the errors that both commands turn into a sentence."""
+def reader_message(read: Callable[[], object]) -> str | None:
+    """The message of a reader's error of a kind that the commands print as one sentence; None without an error."""
     try:
         read()
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         return str(error)
     return None
 

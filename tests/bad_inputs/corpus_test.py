@@ -1,4 +1,4 @@
-"""Hundreds of bad inputs: each is refused with one sentence that says which file, what was found, what was expected."""
+"""Hundreds of bad inputs: each is refused with one sentence that names file, finding and expectation."""
 
 import pathlib
 
@@ -33,7 +33,7 @@ MODULES = (
     commands,
 )
 KINDS = {name: kind for module in MODULES for name, kind in module.KINDS.items()}
-pytestmark = pytest.mark.filterwarnings("ignore")  # of other libraries: a user sees them, too, and goes on
+pytestmark = pytest.mark.filterwarnings("ignore")  # other libraries warn of bad inputs, which is no failure
 CASES = [(kind, name) for kind in KINDS for name in KINDS[kind].cases]
 
 
@@ -42,14 +42,14 @@ def test_a_bad_input_is_refused_with_a_sentence(kind: str, name: str, tmp_path: 
     case = KINDS[kind].cases[name]
     KINDS[kind].prepare(tmp_path)
     case.spoil(tmp_path)
-    said = KINDS[kind].enter(tmp_path)
-    assert said is not None, "accepted"
-    for part in case.says:
-        assert part in said
+    message = KINDS[kind].enter(tmp_path)
+    assert message is not None, "accepted"
+    for part in case.parts:
+        assert part in message
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_inputs_unspoilt_are_accepted(kind: str, tmp_path: pathlib.Path):
+def test_the_unchanged_inputs_are_accepted(kind: str, tmp_path: pathlib.Path):
     KINDS[kind].prepare(tmp_path)
     assert KINDS[kind].enter(tmp_path) is None
 

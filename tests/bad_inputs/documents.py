@@ -1,16 +1,16 @@
-"""JSON and CSV with the points of a folder: beside a picture, one for all, and COCO's keypoints."""
+"""JSON with the points of a folder: a file per image, one file for all, and COCO's keypoints."""
 
 import functools
 import pathlib
 
-from bad_inputs.corpus import Kind, build_says, put_all, put_faces, write
+from bad_inputs.corpus import Kind, build_message, put_all, put_faces, write
 from bad_inputs.folders import POINTS, prepare
 
 DEEP = "[" * 100_000
 HUGE = 10**400
 NUMBERS = "expected 5 x 2 finite numbers"
 
-# Text that is no JSON, wherever it stands.
+# Content that is not JSON, for any file.
 NO_JSON = {
     "nothing": ("", "not JSON: Expecting value"),
     "half of it": ('{"a.jpg": [[1, 2', "not JSON: "),
@@ -30,7 +30,7 @@ def points(third: object) -> list:
     return [*POINTS[:2], third, *POINTS[3:]]
 
 
-# What is no face, wherever it stands.
+# Values that are not a face, for any form.
 NO_FACE = {
     "nothing": (None, "found no landmarks, expected [[x, y], ...]"),
     "a number": (3, "found no landmarks"),
@@ -50,21 +50,21 @@ NO_FACE = {
     "six points": ([*POINTS, [1, 2]], "6 points, five has 5"),
     "too few visibilities": ({"landmarks": POINTS, "visibility": [1]}, "visibility: found [1], expected 5 finite"),
     "a visibility of 3": ({"landmarks": POINTS, "visibility": [1, 1, 1, 1, 3]}, "values other than 0, 1 and 2"),
-    "visibilities in words": ({"landmarks": POINTS, "visibility": ["yes"] * 5}, "expected 5 finite numbers"),
+    "visibilities as text": ({"landmarks": POINTS, "visibility": ["yes"] * 5}, "expected 5 finite numbers"),
     "a box of three": ({"landmarks": POINTS, "box": [1, 2, 3]}, "box: found [1, 2, 3], expected 4 finite numbers"),
     "a box of objects": ({"landmarks": POINTS, "box": {"x": 1}}, "expected 4 finite numbers"),
     "a box of NaN": ({"landmarks": POINTS, "box": [1, 2, float("nan"), 4]}, "expected 4 finite numbers"),
 }  # fmt: skip
-# What is one, but not on the picture.
+# Faces in the right form that do not fit the image.
 NO_PLACE = {
     "a landmark far away": (points([1e9, 2]), "a.jpg: landmarks within [", "far outside the picture"),
     "all positions unknown": ([None] * 5, "a.jpg: no landmark has a known position"),
     "a box without area": ({"landmarks": POINTS, "box": [9, 9, 9, 20]}, "a.jpg: the face box is [9.0, 9.0, 9.0, 20.0]"),
-    "a box beside the face": ({"landmarks": POINTS, "box": [-50, -50, -20, -20]}, "none of them in the face box"),
+    "a box away from the face": ({"landmarks": POINTS, "box": [-50, -50, -20, -20]}, "none of them in the face box"),
 }  # fmt: skip
 
 
-def prepare_beside(root: pathlib.Path) -> None:
+def prepare_json(root: pathlib.Path) -> None:
     prepare(root)
     write(root / "raw" / "a.json", POINTS)
 
@@ -75,7 +75,7 @@ def prepare_one(root: pathlib.Path) -> None:
 
 
 def of_a_jpg(contents: dict[str, tuple]) -> dict[str, tuple]:
-    return {name: ({"a.jpg": content}, *says) for name, (content, *says) in contents.items()}
+    return {name: ({"a.jpg": content}, *parts) for name, (content, *parts) in contents.items()}
 
 
 BESIDE, ONE = "raw/a.json", "raw/points.json"
@@ -97,21 +97,21 @@ ONE_CASES = {
     **put_all(
         ONE,
         {
-            "a list of all": ([POINTS], "found [[[", "expected COCO's form or an object from pictures to points"),
-            "a picture above the folder": ({"../a.jpg": POINTS}, "the picture is '../a.jpg', expected a path below"),
-            "a picture from the root": ({"/etc/passwd": POINTS}, "the picture is '/etc/passwd', expected a path below"),
-            "a picture on another drive": ({"C:\\a.jpg": POINTS}, "expected a path below"),
-            "a picture with a control character": ({"\u001b[2J.jpg": POINTS}, "the picture is '\\x1b[2J.jpg'"),
-            "half a surrogate pair": ('{"\\ud800.jpg": [[1, 2]]}', "the picture is '\\ud800.jpg'"),
-            "no picture of ours": ({"b.jpg": POINTS}, "no picture has points in points.json"),
-            "no picture at all": ({}, "no picture has points in points.json"),
+            "a list of all": ([POINTS], "found [[[", "expected COCO's form or an object from images to points"),
+            "an image above the folder": ({"../a.jpg": POINTS}, "the image is '../a.jpg', expected a path below"),
+            "an image from the root": ({"/etc/passwd": POINTS}, "the image is '/etc/passwd', expected a path below"),
+            "an image on another drive": ({"C:\\a.jpg": POINTS}, "expected a path below"),
+            "an image with a control character": ({"\u001b[2J.jpg": POINTS}, "the image is '\\x1b[2J.jpg'"),
+            "half a surrogate pair": ('{"\\ud800.jpg": [[1, 2]]}', "the image is '\\ud800.jpg'"),
+            "no image of the folder": ({"b.jpg": POINTS}, "no image has points in points.json"),
+            "no image at all": ({}, "no image has points in points.json"),
         },
     ),
 }  # fmt: skip
 
 
 def coco(**changes: object) -> dict:
-    """COCO's form with the five points; a change takes the place of a field of the image or of the annotation."""
+    """COCO's form with the five points; `changes` replace fields of the image or of the annotation."""
     keypoints = [number for x, y in POINTS for number in (x, y, 2)]
     image = {"id": 1, "file_name": "a.jpg"}
     annotation = {"id": 7, "image_id": 1, "keypoints": keypoints, "bbox": [10, 10, 80, 80]}
@@ -140,7 +140,7 @@ COCO_CASES = put_all(
         "an image without id": ({"images": [{"file_name": "a.jpg"}], "annotations": []}, IMAGES),
         "an image whose id is a list": ({"images": [{"id": [1], "file_name": "a"}], "annotations": []}, IMAGES),
         "an image without file": ({"images": [{"id": 1}], "annotations": []}, IMAGES),
-        "an image whose file is a number": (coco(file_name=3), "found the file_name 3, expected the path of a picture"),
+        "an image whose file is a number": (coco(file_name=3), "found the file_name 3, expected the path of an image"),
         "two images of one id": ({"images": [{"id": 1, "file_name": "a"}] * 2, "annotations": []}, "have the id 1"),
         "annotations that are none": ({"images": [], "annotations": 3}, IMAGES),
         "annotations of nothing": ({"images": [], "annotations": [None]}, IMAGES),
@@ -148,9 +148,9 @@ COCO_CASES = put_all(
         "an annotation without image": ({"images": [], "annotations": [{"keypoints": [1, 2, 2]}]}, IMAGES),
         "an annotation of no image": (coco(image_id=9), "annotation 7: no image has the id 9"),
         "an annotation of an image in a list": (coco(image_id=[1]), IMAGES),
-        "a file above the folder": (coco(file_name="../a.jpg"), "the picture is '../a.jpg', expected a path below"),
-        "a file from the root": (coco(file_name="/etc/passwd"), "the picture is '/etc/passwd', expected a path below"),
-        "keypoints in words": (coco(keypoints="many"), "annotation 7: keypoints: found 'many'"),
+        "a file above the folder": (coco(file_name="../a.jpg"), "the image is '../a.jpg', expected a path below"),
+        "a file from the root": (coco(file_name="/etc/passwd"), "the image is '/etc/passwd', expected a path below"),
+        "keypoints as text": (coco(keypoints="many"), "annotation 7: keypoints: found 'many'"),
         "keypoints as an object": (coco(keypoints={"x": 1}), "annotation 7: keypoints: found {'x': 1}"),
         "two keypoints": (coco(keypoints=[1, 2]), "annotation 7: keypoints: found [1, 2]"),
         "sixteen numbers": (coco(keypoints=[*keypoints(1, 2, 2), 1]), FIFTEEN),
@@ -164,22 +164,22 @@ COCO_CASES = put_all(
         "a visibility of one half": (coco(keypoints=keypoints(1, 2, 0.5)), "a visibility other than 0, 1 and 2"),
         "six keypoints": (coco(keypoints=[*keypoints(1, 2, 2), 1, 2, 2]), "6 points, five has 5"),
         "a box of three": (coco(bbox=[1, 2, 3]), "annotation 7: bbox: found [1, 2, 3], expected 4 finite numbers"),
-        "a box in words": (coco(bbox="wide"), "annotation 7: bbox: found 'wide', expected 4 finite numbers"),
+        "a box as text": (coco(bbox="wide"), "annotation 7: bbox: found 'wide', expected 4 finite numbers"),
         "a box of NaN": (coco(bbox=[1, 2, float("nan"), 3]), "expected 4 finite numbers"),
     },
 ) | put_faces(
     ONE,
     {
         "a box without area": (coco(bbox=[10, 10, 0, 80]), "a.jpg: the face box is [10.0, 10.0, 10.0, 90.0]"),
-        "a box turned round": (coco(bbox=[90, 90, -80, -80]), "a.jpg: the face box is [90.0, 90.0, 10.0, 10.0]"),
+        "a box in reverse order": (coco(bbox=[90, 90, -80, -80]), "a.jpg: the face box is [90.0, 90.0, 10.0, 10.0]"),
         "a box beyond any float": (coco(bbox=[1e308, 1e308, 1e308, 1e308]), "a.jpg: the face box is ["),
         "a landmark far away": (coco(keypoints=keypoints(1e9, 2, 2)), "a.jpg: landmarks within ["),
     },
 )  # fmt: skip
 
-enter = functools.partial(build_says, "landmark_folder")
+enter = functools.partial(build_message, "landmark_folder")
 KINDS = {
-    ".json beside a picture": Kind(prepare_beside, enter, BESIDE_CASES),
+    ".json of an image": Kind(prepare_json, enter, BESIDE_CASES),
     ".json for all": Kind(prepare_one, enter, ONE_CASES),
     "COCO": Kind(prepare_coco, enter, COCO_CASES),
 }

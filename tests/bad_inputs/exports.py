@@ -1,4 +1,4 @@
-"""Files of exported runs: a tiny network, spoilt in every way."""
+"""Files of exported runs: a tiny network, damaged in every way."""
 
 import functools
 import io
@@ -12,7 +12,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
-from bad_inputs.corpus import Kind, put_all, reader_says, write
+from bad_inputs.corpus import Kind, put_all, reader_message, write
 from bad_inputs.weights import FLOATS, npy, npy_header, patch
 
 from dsat_jax.export import exporter
@@ -30,14 +30,14 @@ SETTINGS = {
     "scheme": "aflw_19",
     "jax": jax.__version__,
 }
-DAMAGED = "is damaged, or no file of --mode=export"
+DAMAGED = "is damaged, or not a file of --mode=export"
 UNREADABLE = "cannot read the network, which JAX"
 
 
 def forward(variables: Mapping, images: jax.Array) -> Landmarks:
-    """The mean colour of a face, through a matrix, for every landmark."""
-    found = images.astype(jnp.float32).mean(axis=(1, 2)) @ variables["params"]["kernel"]
-    return Landmarks(jnp.tile(found[:, None], (1, 19, 1)), None, None)
+    """The mean colour of a face, multiplied by a matrix, as the position of every landmark."""
+    position = images.astype(jnp.float32).mean(axis=(1, 2)) @ variables["params"]["kernel"]
+    return Landmarks(jnp.tile(position[:, None], (1, 19, 1)), None, None)
 
 
 @functools.cache
@@ -48,12 +48,12 @@ def network() -> bytes:
 def staged(
     function: object, *arguments: object, platforms: tuple[str, ...] = ("cpu",), **options: object
 ) -> bytes:
-    """Any function as `jax.export` serialises it."""
+    """A function in the serialised form of `jax.export`."""
     return bytes(jax.export.export(jax.jit(function), platforms=platforms, **options)(*arguments).serialize())
 
 
 def calls_something(weights: Mapping, images: jax.Array) -> dict[str, jax.Array]:
-    """What JAX would look up by name in its own process, and hand the images to."""
+    """A custom call, which JAX would look up by name in the process and call with the images."""
     return {"points": jax.ffi.ffi_call("something", jax.ShapeDtypeStruct((8, 19, 2), jnp.float32))(images)}
 
 
@@ -104,39 +104,39 @@ CASES = put_all(
         "a flipped bit": (patch(good(), b"\x80\x3f", 0, b"\x81"), DAMAGED, "Bad CRC-32"),
         "four gigabytes in the directory": (patch(good(), b"PK\x01\x02", 24, b"\xfe\xff\xff\xff"), DAMAGED,
                                             "expected at most 2147483648"),
-        "an archive of weights": (archive(without="settings.json"), DAMAGED, "it holds no settings.json"),
+        "an archive of weights": (archive(without="settings.json"), DAMAGED, "it contains no settings.json"),
         "settings that are no JSON": (archive(b"{"), DAMAGED, "not JSON"),
-        "settings that are a list": (archive(b"[]"), DAMAGED, "does not name the format 'dsat_jax export'"),
-        "another format": (settings(format="x"), DAMAGED, "does not name the format 'dsat_jax export'"),
-        "a later version": (settings(version=2), "is of version 2, this dsat_jax reads 1"),
+        "settings that are a list": (archive(b"[]"), DAMAGED, "does not state the format 'dsat_jax export'"),
+        "another format": (settings(format="x"), DAMAGED, "does not state the format 'dsat_jax export'"),
+        "a later version": (settings(version=2), "has version 2, this dsat_jax reads 1"),
         "no size": (settings(size=None), "size is None, expected a number from 1 to 4096"),
         "a size of 0": (settings(size=0), "size is 0, expected a number from 1 to 4096"),
-        "a size in words": (settings(size="4"), "size is '4', expected a number"),
-        "a size of another network": (settings(size=8), "takes images uint8[4, 4, 3] a face", "say uint8[8, 8, 3]"),
+        "a size as text": (settings(size="4"), "size is '4', expected a number"),
+        "a size of another network": (settings(size=8), "takes images uint8[4, 4, 3]", "expected uint8[8, 8, 3]"),
         "a margin that is no number": (settings(enlarge=float("nan")), "enlarge is nan, expected a number"),
-        "a truth for a margin": (settings(enlarge=True), "enlarge is True, expected a number"),
+        "a boolean for a margin": (settings(enlarge=True), "enlarge is True, expected a number"),
         "a scheme that does not exist": (settings(scheme="aflw_20"), "there is no scheme 'aflw_20'"),
-        "a scheme of another network": (settings(scheme="w300_68"), "returns points float32[19, 2] a face",
-                                        "say float32[68, 2]"),
+        "a scheme of another network": (settings(scheme="w300_68"), "returns points float32[19, 2] per face",
+                                        "expected float32[68, 2]"),
         "a scheme that is a number": (settings(scheme=19), "scheme is 19, expected some text"),
-        "no network": (archive(without="network.jax"), DAMAGED, "it holds no network.jax"),
+        "no network": (archive(without="network.jax"), DAMAGED, "it contains no network.jax"),
         "an empty network": (archive(program=b""), UNREADABLE),
         "a network that is text": (archive(program=b"hello, this is a text"), UNREADABLE),
         "a network cut in half": (archive(program=network()[: len(network()) // 2]), UNREADABLE),
         "a network that calls other code": (archive(program=staged(calls_something, *FORMS, disabled_checks=[allowed])),
-                                            "the network calls something, which no export of this project does"),
+                                            "the network calls something, expected no custom call"),
         "a network for a TPU alone": (archive(program=staged(lambda weights, images: {"points": images}, *FORMS,
                                                              platforms=("tpu",))),
                                       "is for tpu, this process runs on cpu"),
-        "a network of one argument": (archive(program=staged(jnp.sin, jnp.zeros(3))), "takes and returns other things"),
-        "no weights": (archive(without="weights/params/kernel.npy"), "params/kernel is missing there"),
-        "weights of other names": (archive(name="params/bias"), "params/bias is float32[3, 2] there", "and 1 more"),
+        "a network of one argument": (archive(program=staged(jnp.sin, jnp.zeros(3))), "has another signature"),
+        "no weights": (archive(without="weights/params/kernel.npy"), "params/kernel is missing, the network"),
+        "weights of other names": (archive(name="params/bias"), "params/bias is float32[3, 2]", "and 1 more"),
         "weights of another shape": (archive(kernel=npy(np.ones((3, 3), np.float32))),
-                                     "params/kernel is float32[3, 3] there, the network takes float32[3, 2]"),
-        "weights of another type": (archive(kernel=npy(np.ones((3, 2)))), "params/kernel is float64[3, 2] there"),
+                                     "params/kernel is float32[3, 3], the network expects float32[3, 2]"),
+        "weights of another type": (archive(kernel=npy(np.ones((3, 2)))), "params/kernel is float64[3, 2], the"),
         "weights that are objects": (archive(kernel=npy(np.array([{}], object))), "Object arrays cannot be loaded"),
-        "weights shorter than they say": (archive(kernel=npy_header(FLOATS % "1000,")), DAMAGED),
-        "weights longer than they say": (archive(kernel=npy_header(FLOATS % "1,")), DAMAGED, "longer than its array"),
+        "weights shorter than declared": (archive(kernel=npy_header(FLOATS % "1000,")), DAMAGED),
+        "weights longer than declared": (archive(kernel=npy_header(FLOATS % "1,")), DAMAGED, "longer than its array"),
     },
 )  # fmt: skip
 
@@ -146,7 +146,7 @@ def prepare(root: pathlib.Path) -> None:
 
 
 def enter(root: pathlib.Path) -> str | None:
-    return reader_says(lambda: exported.load_exported(root / FILE))
+    return reader_message(lambda: exported.load_exported(root / FILE))
 
 
 KINDS = {"exported run": Kind(prepare, enter, CASES)}

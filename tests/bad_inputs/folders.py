@@ -1,4 +1,4 @@
-"""A folder of somebody's own picture and points, as `landmark_folder` reads it."""
+"""A folder with an image and its points, as `landmark_folder` reads it."""
 
 import pathlib
 
@@ -12,12 +12,12 @@ LINES = "".join(f"{x} {y}\n" for x, y in POINTS)
 
 
 def prepare(root: pathlib.Path) -> None:
-    """The picture a.jpg and the description of the points, without points."""
+    """Writes the image a.jpg and the options, without points."""
     write(root / "raw" / "a.jpg", encode(picture(), "JPEG"))
     write(root / "raw" / "landmarks.json", OPTIONS)
 
 
 def prepare_pts(root: pathlib.Path) -> None:
-    """The folder with points in a .pts file."""
+    """Writes the folder with points in a .pts file."""
     prepare(root)
     write(root / "raw" / "a.pts", f"version: 1\nn_points: 5\n{{\n{LINES}}}\n")

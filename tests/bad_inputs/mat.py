@@ -11,17 +11,17 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.io
 from bad_inputs import hdf5
-from bad_inputs.corpus import Case, Kind, build_says, encode, picture, put_all, put_faces, write
+from bad_inputs.corpus import Case, Kind, build_message, encode, picture, put_all, put_faces, write
 
 INFO = "raw/AFLWinfo_release.mat"
 POINTS = np.array([[10 + i % 5 * 15, 10 + i // 5 * 15] for i in range(19)], np.float64)
 
 
 def cells(*values: object) -> np.ndarray:
-    """MATLAB's cells, one above the other."""
-    found = np.empty((len(values), 1), object)
-    found[:, 0] = values
-    return found
+    """A column of MATLAB's cells."""
+    column = np.empty((len(values), 1), object)
+    column[:, 0] = values
+    return column
 
 
 def mat(variables: Mapping[str, object], compress: bool = True) -> bytes:
@@ -31,7 +31,7 @@ def mat(variables: Mapping[str, object], compress: bool = True) -> bytes:
 
 
 def info(**variables: object) -> bytes:
-    """The annotation of one face, with some variables changed, or left out where they are None."""
+    """The annotation of one face with some variables replaced; None removes a variable."""
     good = {
         "nameList": cells("0/a.jpg"),
         "data": POINTS.T.reshape(1, 38),
@@ -66,13 +66,13 @@ def element(kind: int, data: bytes, length: int | None = None) -> bytes:
 
 
 def bomb() -> bytes:
-    """A kilobyte that unpacks to a megabyte, again and again behind one another until it is half a gigabyte."""
+    """Many small compressed elements that together unpack to half a gigabyte."""
     squeezed = zlib.compress(bytes(2**24), 9)
     return header() + element(15, squeezed) * 32
 
 
 def claim(length: int) -> bytes:
-    """An array that claims to have that many rows."""
+    """An array whose header claims a number of rows."""
     start = PLAIN_MAT.index(struct.pack("<2i", 1, 38))
     return PLAIN_MAT[:start] + struct.pack("<i", length) + PLAIN_MAT[start + 4 :]
 
@@ -84,9 +84,9 @@ AFLW_CASES = put_all(
     {
         "nothing": (b"", "AFLWinfo_release.mat: "),
         "text": ("hello", "AFLWinfo_release.mat: "),
-        "a page that says not found": ("<html>404</html>" * 20, NO_MAT),
+        "an error page": ("<html>404</html>" * 20, NO_MAT),
         "zeros": (bytes(1000), "AFLWinfo_release.mat: "),
-        "a picture": (encode(picture(), "JPEG"), "AFLWinfo_release.mat: "),
+        "an image": (encode(picture(), "JPEG"), "AFLWinfo_release.mat: "),
         "only a header": (header(), "no readable variable nameList"),
         "a header of version 9": (header(b"\x00\x09IM") + bytes(100), NO_MAT),
         "version 7.3": (header(b"\x00\x02IM") + bytes(600), "of version 7.3, expected version 7 or older"),
@@ -96,28 +96,28 @@ AFLW_CASES = put_all(
         "an element of an unknown type": (header() + element(99, bytes(64)), "AFLWinfo_release.mat: "),
         "an element of 4 GiB": (header() + element(14, bytes(64), 2**32 - 1), "AFLWinfo_release.mat: "),
         "compressed nonsense": (header() + element(15, b"\xff" * 64), "AFLWinfo_release.mat: "),
-        "a decompression bomb": (bomb(), "it unpacks to more than 268435456 bytes"),
+        "a decompression bomb": (bomb(), "the file unpacks to more than 268435456 bytes"),
         "two billion rows": (claim(2**31 - 1), "data claims to be 2147483647 x 38"),
         "a negative number of rows": (claim(-1), "AFLWinfo_release.mat: "),
         **{f"no {name}": (info(**{name: None}), f"no readable variable {name}, expected nameList, data, bbox")
            for name in ("nameList", "data", "bbox", "mask_new", "ra")},
         "37 columns": (info(data=np.ones((1, 37))), "data: an array of 1 x 37 float64, expected 1 x 38 numbers"),
-        "landmarks in words": (info(data=cells("x")), "data: an array of 1 x 1 object, expected 1 x 38 numbers"),
+        "landmarks as text": (info(data=cells("x")), "data: an array of 1 x 1 object, expected 1 x 38 numbers"),
         "complex landmarks": (info(data=np.ones((1, 38)) * 1j), "complex128, expected 1 x 38 numbers"),
         "landmarks in a structure": (info(data={"x": 1.0}), "expected 1 x 38 numbers"),
         "two boxes": (info(bbox=np.ones((2, 4))), "bbox: an array of 2 x 4 float64, expected 1 x 4 numbers"),
         "a mask of 18": (info(mask_new=np.ones((1, 18))), "mask_new: an array of 1 x 18 float64, expected 1 x 19"),
-        "an order from 0": (info(ra=np.array([[0.0]])), "ra (1 float64) is no permutation of 1 to 1"),
-        "an order of two": (info(ra=np.array([[1.0, 2.0]])), "ra (2 float64) is no permutation of 1 to 1"),
-        "an order of NaN": (info(ra=np.array([[np.nan]])), "ra (1 float64) is no permutation of 1 to 1"),
-        "an order in words": (info(ra=cells("first")), "is no permutation of 1 to 1"),
+        "an order from 0": (info(ra=np.array([[0.0]])), "found 1 float64 in ra, expected a permutation of 1 to 1"),
+        "an order of two": (info(ra=np.array([[1.0, 2.0]])), "found 2 float64 in ra, expected a permutation of 1 to 1"),
+        "an order of NaN": (info(ra=np.array([[np.nan]])), "found 1 float64 in ra, expected a permutation of 1 to 1"),
+        "an order as text": (info(ra=cells("first")), "expected a permutation of 1 to 1"),
         "a mask of NaN": (numbers("mask_new", 3, np.nan), "row 1, mask_new: found [nan], expected 0 or 1"),
         "a mask of 2": (numbers("mask_new", 3, 2.0), "row 1, mask_new: found [2.0], expected 0 or 1"),
-        "a picture above the folder": (info(nameList=cells("../a.jpg")), "row 1: found the picture '../a.jpg'", BELOW),
-        "a picture from the root": (info(nameList=cells("/etc/passwd")), "found the picture '/etc/passwd'", BELOW),
-        "a picture on another drive": (info(nameList=cells("C:\\a.jpg")), "found the picture 'C:\\\\a.jpg'", BELOW),
-        "a picture that is a number": (info(nameList=cells(3.0)), "row 1: found the picture ''", BELOW),
-        "a picture without name": (info(nameList=cells("")), "row 1: found the picture ''", BELOW),
+        "an image above the folder": (info(nameList=cells("../a.jpg")), "row 1: found the image '../a.jpg'", BELOW),
+        "an image from the root": (info(nameList=cells("/etc/passwd")), "found the image '/etc/passwd'", BELOW),
+        "an image on another drive": (info(nameList=cells("C:\\a.jpg")), "found the image 'C:\\\\a.jpg'", BELOW),
+        "an image that is a number": (info(nameList=cells(3.0)), "row 1: found the image ''", BELOW),
+        "an image without name": (info(nameList=cells("")), "row 1: found the image ''", BELOW),
     },
 ) | put_faces(
     INFO,
@@ -129,7 +129,7 @@ AFLW_CASES = put_all(
         "a box without area": (numbers("bbox", 1, 5.0), "a.jpg: the face box is [5.0, 5.0, 5.0, 95.0]"),
         "no faces at all": (info(nameList=np.empty((0, 1), object), data=np.ones((0, 38)), bbox=np.ones((0, 4)),
                                  mask_new=np.ones((0, 19)), ra=np.ones((1, 0))), "AFLWinfo_release.mat"),
-        "no landmark is visible": (info(mask_new=np.zeros((1, 19))), "no face of AFLWinfo_release.mat has its picture"),
+        "no landmark is visible": (info(mask_new=np.zeros((1, 19))), "no face of AFLWinfo_release.mat has its image"),
     },
 )  # fmt: skip
 
@@ -155,7 +155,7 @@ COFW68_CASES = {
             "boxes: text": ("<html>404</html>" * 20, NO_MAT),
             "boxes: another variable": (mat({"boxes": np.ones((1, 4))}), "no readable variable bboxes"),
             "boxes: two of one": (mat({"bboxes": np.ones((2, 4))}), "an array of 2 x 4 float64, expected 1 x 4"),
-            "boxes: in words": (mat({"bboxes": cells("x")}), "an array of 1 x 1 object, expected 1 x 4"),
+            "boxes: as text": (mat({"bboxes": cells("x")}), "an array of 1 x 1 object, expected 1 x 4"),
         },
     ),
     **put_all(
@@ -195,8 +195,8 @@ AFLW_CASES["a pipe"] = Case(
 AFLW_CASES["a link to nowhere"] = Case(put_link, ("no AFLWinfo_release.mat here",))
 
 KINDS = {
-    "MATLAB 5 to 7 (AFLW-19)": Kind(prepare_aflw, functools.partial(build_says, "aflw19"), AFLW_CASES),
+    "MATLAB 5 to 7 (AFLW-19)": Kind(prepare_aflw, functools.partial(build_message, "aflw19"), AFLW_CASES),
     "MATLAB 5 to 7 (COFW-68)": Kind(
-        prepare_cofw68, functools.partial(build_says, "cofw/cofw68"), COFW68_CASES
+        prepare_cofw68, functools.partial(build_message, "cofw/cofw68"), COFW68_CASES
     ),
 }

@@ -1,11 +1,11 @@
-"""Pictures: of a dataset, and for prediction."""
+"""Images of a dataset, and images for prediction."""
 
 import os
 import pathlib
 import struct
 import zlib
 
-from bad_inputs.corpus import Case, Kind, build_says, encode, picture, put, put_all, reader_says
+from bad_inputs.corpus import Case, Kind, build_message, encode, picture, put, put_all, reader_message
 from bad_inputs.folders import prepare_pts
 
 from dsat_jax.data import decoded_records
@@ -20,7 +20,7 @@ TOO_LARGE = "px, expected at most 178956970 pixels"
 
 
 def png(width: int, height: int, depth: int = 8, colour: int = 2, interlace: int = 0) -> bytes:
-    """A PNG file whose header says anything."""
+    """A PNG file whose header has any values."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -35,7 +35,7 @@ def patch(data: bytes, start: int, new: bytes) -> bytes:
 
 
 def jpeg(width: int, height: int) -> bytes:
-    """A JPEG file whose header says another size."""
+    """A JPEG file whose header has another size."""
     return patch(JPEG, JPEG.index(b"\xff\xc0") + 5, struct.pack(">HH", height, width))
 
 
@@ -44,14 +44,14 @@ def bmp(width: int, height: int) -> bytes:
 
 
 def tiff(tag: int, value: int) -> bytes:
-    """A TIFF file with another value of a tag of one whole number."""
+    """A TIFF file with another value of a tag that has one integer."""
     start = next(TIFF.index(struct.pack("<HHI", tag, kind, 1)) for kind in (4, 3) if
                  struct.pack("<HHI", tag, kind, 1) in TIFF)  # fmt: skip
     return patch(TIFF, start + 2, struct.pack("<HII", 4, 1, value))
 
 
 def without(data: bytes, start: bytes, end: bytes) -> bytes:
-    """Data without what lies from one mark to the other."""
+    """Data without the part from one byte sequence to another."""
     return data[: data.index(start)] + data[data.index(end) :]
 
 
@@ -94,7 +94,7 @@ HEADERS = {
     "one byte": (b"\xff", UNDECODABLE),
     "zeros": (bytes(1000), UNDECODABLE),
     "text": ("hello", "5 bytes"),
-    "a page that says not found": ("<!DOCTYPE html><html>404</html>", UNDECODABLE),
+    "an error page": ("<!DOCTYPE html><html>404</html>", UNDECODABLE),
     "SVG": ("<svg xmlns='http://www.w3.org/2000/svg'/>", UNDECODABLE),
     "a zip archive": (b"PK\x05\x06" + bytes(18), UNDECODABLE),
     "PNG without width": (png(0, 5), UNDECODABLE),
@@ -129,7 +129,7 @@ HEADERS = {
 
 
 def replace(make: object) -> object:
-    """The picture as something that is no plain file."""
+    """Replaces the image by something that is not a regular file."""
 
     def spoil(root: pathlib.Path) -> None:
         (root / FILE).unlink()
@@ -154,8 +154,11 @@ FILES = {
 
 def enter(root: pathlib.Path) -> str | None:
     """Both the builder and the prediction must refuse it."""
-    said = [build_says("landmark_folder", root), reader_says(lambda: predictor.read_picture(root / FILE))]
-    return None if None in said else "\n".join(said)
+    messages = [
+        build_message("landmark_folder", root),
+        reader_message(lambda: predictor.read_image(root / FILE)),
+    ]
+    return None if None in messages else "\n".join(messages)
 
 
 CASES = put_all(FILE, TRUNCATED | FOREIGN | MAGIC | BOMBS | HEADERS) | FILES
@@ -164,19 +167,19 @@ RECORDS = 20_000
 
 
 def enter_memory(root: pathlib.Path) -> str | None:
-    """Training asks this before its first step: whether so many records of one picture can be kept decoded."""
+    """The check before the first training step whether many records of one image fit into memory when decoded."""
     record = {"image": (root / FILE).read_bytes()}
-    return reader_says(lambda: decoded_records.planned_memory([record] * RECORDS))
+    return reader_message(lambda: decoded_records.planned_memory([record] * RECORDS))
 
 
-KEPT = f"config.train.keep_decoded is true, but {RECORDS} decoded training pictures take"
-HELD = "GiB of memory available, which hold"
+KEPT = f"config.train.keep_decoded is true, but {RECORDS} decoded training images take"
+HELD = "GiB of available memory, enough for"
 MEMORY_CASES = {
     "terabytes of PNG": Case(put(FILE, png(13_000, 13_000)).spoil, (f"{KEPT} 9443.61 GiB; found", HELD)),
     "terabytes of JPEG": Case(put(FILE, jpeg(10_000, 17_000)).spoil, (f"{KEPT} 9499.49 GiB; found", HELD)),
 }
 
 KINDS = {
-    "pictures": Kind(prepare_pts, enter, CASES),
-    "pictures that are kept in memory": Kind(prepare_pts, enter_memory, MEMORY_CASES),
+    "images": Kind(prepare_pts, enter, CASES),
+    "images that are kept in memory": Kind(prepare_pts, enter_memory, MEMORY_CASES),
 }

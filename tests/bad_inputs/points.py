@@ -1,10 +1,10 @@
-"""Text files of landmarks and boxes: .pts of 300W's form, .txt and .rect of JD-landmark."""
+"""Text files of landmarks and boxes: .pts in the form of 300W, .txt and .rect of JD-landmark."""
 
 import functools
 import os
 import pathlib
 
-from bad_inputs.corpus import Case, Kind, build_says, encode, picture, put_all, put_faces, write
+from bad_inputs.corpus import Case, Kind, build_message, encode, picture, put_all, put_faces, write
 from bad_inputs.folders import LINES, prepare_pts
 
 PTS = "raw/a.pts"
@@ -19,7 +19,7 @@ def pts(*rows: str, head: str = HEAD, tail: str = "}\n") -> str:
 
 
 def row(third: str) -> str:
-    """Five landmarks, the third one as given; it stands in line 6."""
+    """A file of five landmarks whose third one, in line 6, is given."""
     return pts(*ROWS[:2], third, *ROWS[3:])
 
 
@@ -29,21 +29,21 @@ PTS_CASES = put_all(
         "nothing": ("", "the file is empty"),
         "blanks": (" \n\t\n", "the file is empty"),
         "only a mark of UTF-8": (b"\xef\xbb\xbf", "the file is empty"),
-        "a page that says not found": ("<html>404</html>", "line 1: found '<html>404</html>'", TWO),
-        "a picture": (encode(picture(), "JPEG"), "a.pts"),
+        "an error page": ("<html>404</html>", "line 1: found '<html>404</html>'", TWO),
+        "an image": (encode(picture(), "JPEG"), "a.pts"),
         "zeros": (bytes(100), "line 1: found", TWO),
         "UTF-16": (pts(*ROWS).encode("utf-16"), "a.pts"),
         "no end": (pts(*ROWS, tail=""), BROKEN),
         "no beginning": (pts(*ROWS, head="version: 1\nn_points: 5\n"), BROKEN),
         "no version": (pts(*ROWS, head="n_points: 5\n{\n"), BROKEN),
         "no count": (pts(*ROWS, head="version: 1\n{\n"), BROKEN),
-        "a count in words": (pts(*ROWS, head="version: 1\nn_points: five\n{\n"), BROKEN),
+        "a count as text": (pts(*ROWS, head="version: 1\nn_points: five\n{\n"), BROKEN),
         "a negative count": (pts(*ROWS, head="version: 1\nn_points: -5\n{\n"), BROKEN),
         "something behind the end": (pts(*ROWS, tail="}\n1 2\n"), BROKEN),
         "two lists": (pts(*ROWS) * 2, "a.pts"),
-        "another count": (pts(*ROWS, head="version: 1\nn_points: 68\n{\n"), "n_points says 68, but 5 landmarks follow"),
+        "another count": (pts(*ROWS, head="version: 1\nn_points: 68\n{\n"), "n_points is 68, but 5 landmarks follow"),
         "a count of 5000 digits": (pts(*ROWS, head=f"version: 1\nn_points: {'9' * 5000}\n{{\n"), "a.pts"),
-        "no landmarks": (pts(), "n_points says 5, but 0 landmarks follow"),
+        "no landmarks": (pts(), "n_points is 5, but 0 landmarks follow"),
         "four landmarks": ("".join(f"{row}\n" for row in ROWS[:4]), "4 points, five has 5"),
         "three numbers": (row("1 2 3"), "line 6: found '1 2 3'", TWO),
         "one number": (row("1"), "line 6: found '1'", TWO),
@@ -95,7 +95,7 @@ def jd(*rows: str) -> str:
 
 
 def jd_row(third: str) -> str:
-    """106 landmarks, the third one as given; it stands in line 4."""
+    """A file of 106 landmarks whose third one, in line 4, is given."""
     return jd("106", *JD_ROWS[:2], third, *JD_ROWS[3:])
 
 
@@ -111,7 +111,7 @@ JD_CASES = put_all(
         "nothing": ("", "line 1: the file is empty, expected the line `106`"),
         "no count": (jd(*JD_ROWS), "line 1: found '10.5 10.25', expected the line `106`"),
         "another count": (jd("68", *JD_ROWS), "line 1: found '68', expected the line `106`"),
-        "a picture": (encode(picture(), "PNG"), "line 1: found"),
+        "an image": (encode(picture(), "PNG"), "line 1: found"),
         "105 landmarks": (jd("106", *JD_ROWS[1:]), "the file ends after 105 landmarks, expected 106"),
         "107 landmarks": (jd("106", *JD_ROWS, "1 2"), "after 107 landmarks, expected 106"),
         "cut in a line": (jd("106", *JD_ROWS)[:-6], "line 107: found", TWO),
@@ -143,13 +143,17 @@ JD_CASES |= put_faces(
 RECT_CASES |= put_faces(
     RECT,
     {
-        "beside its face": ("-80 -80 -50 -50", "1.jpg: landmarks within [", "none of them in the face box"),
+        "away from its face": (
+            "-80 -80 -50 -50",
+            "1.jpg: landmarks within [",
+            "none of them in the face box",
+        ),
         "far away": ("5000 5000 5090 5090", "1.jpg: the face box within [5000.0", "far outside"),
     },
 )
 
-enter_folder = functools.partial(build_says, "landmark_folder")
-enter_jd = functools.partial(build_says, "jd_landmark")
+enter_folder = functools.partial(build_message, "landmark_folder")
+enter_jd = functools.partial(build_message, "jd_landmark")
 KINDS = {
     ".pts": Kind(prepare_pts, enter_folder, PTS_CASES),
     "JD-landmark .txt": Kind(prepare_jd, enter_jd, JD_CASES),

@@ -1,4 +1,4 @@
-"""Weights in PyTorch's own format."""
+"""Weights in PyTorch's format."""
 
 import importlib.util
 import io
@@ -15,28 +15,28 @@ from bad_inputs.weights import TOO_LARGE, archive, enter, patch
 PTH = "weights.pth"
 
 
-def saved(make: Callable[[], object], *says: str, **settings: object) -> Case:
-    """What `torch.save` writes."""
+def saved(make: Callable[[], object], *parts: str, **settings: object) -> Case:
+    """A file written by `torch.save`."""
 
     def spoil(root: pathlib.Path) -> None:
         import torch
 
         torch.save(make(), root / PTH, **settings)
 
-    return Case(spoil, (PTH, *says))
+    return Case(spoil, (PTH, *parts))
 
 
-def edited(edit: Callable[[bytes], bytes], *says: str) -> Case:
-    """A good file whose bytes are changed."""
+def edited(edit: Callable[[bytes], bytes], *parts: str) -> Case:
+    """A valid file whose bytes are changed."""
 
     def spoil(root: pathlib.Path) -> None:
         write(root / PTH, edit((root / PTH).read_bytes()))
 
-    return Case(spoil, (PTH, *says))
+    return Case(spoil, (PTH, *parts))
 
 
 class Order:
-    """What unpickles by calling a function."""
+    """An object whose unpickling calls a function."""
 
     def __init__(self, function: object, *arguments: object):
         self.call = function, arguments
@@ -56,7 +56,7 @@ def torch_cases() -> dict[str, Case]:
 
     ones = torch.ones
     asks = "it asks for posix.system, which was not run"
-    plain = "expected a plain one of real numbers"
+    plain = "expected a dense one of real numbers"
     return {
         "an order": saved(lambda: {"a": ones(2), "b": Order(os.system, "touch ran")}, asks),
         "an order in the older form": saved(lambda: {"a": Order(os.system, "touch ran")}, asks,
@@ -69,14 +69,14 @@ def torch_cases() -> dict[str, Case]:
         "a list": saved(lambda: [ones(2)], "it holds no state dict, expected tensors by name"),
         "a number": saved(lambda: 3, "it holds no state dict"),
         "a tensor alone": saved(lambda: ones(2), "it holds no state dict"),
-        "numbers beside tensors": saved(lambda: {"a": ones(2), "epoch": 3}, "it holds no state dict"),
+        "numbers among tensors": saved(lambda: {"a": ones(2), "epoch": 3}, "it holds no state dict"),
         "a state dict in a state dict": saved(lambda: {"state_dict": {"state_dict": {}}}, "it holds no state dict"),
         "names that are numbers": saved(lambda: {1: ones(2)}, "found an entry called 1"),
-        "with and without module": saved(lambda: {"a": ones(1), "module.a": ones(1)}, "with and without 'module.'"),
-        "truths": saved(lambda: {"a": ones(2, dtype=torch.bool)}, "torch.bool", plain),
+        "with and without module": saved(lambda: {"a": ones(1), "module.a": ones(1)}, "with and without the prefix"),
+        "booleans": saved(lambda: {"a": ones(2, dtype=torch.bool)}, "torch.bool", plain),
         "complex numbers": saved(lambda: {"a": ones(2, dtype=torch.complex64)}, "torch.complex64", plain),
         "a sparse tensor": saved(lambda: {"a": torch.eye(2).to_sparse()}, "torch.sparse_coo", plain),
-        "a tensor without data": saved(lambda: {"a": torch.empty(2, device="meta")}, plain, "with its data"),
+        "a tensor without data": saved(lambda: {"a": torch.empty(2, device="meta")}, plain, "with data"),
         "a tensor expanded beyond measure": saved(lambda: {"a": ones(1).expand(10**6, 10**6)}, TOO_LARGE),
         "nothing": edited(lambda data: b""),
         "text": edited(lambda data: b"hello\n"),
@@ -88,7 +88,7 @@ def torch_cases() -> dict[str, Case]:
            for share in (0.1, 0.5, 0.9, 0.99)},
         "more numbers than there are": edited(lambda data: members(data, more_numbers), "record size"),
         "no pickle in it": edited(lambda data: members(data, rename), "file not found"),
-        "two of one name": edited(lambda data: members(data, call_alike), "'archive/data.pkl' stands there"),
+        "two of one name": edited(lambda data: members(data, call_alike), "'archive/data.pkl' occurs"),
         "a bomb": edited(lambda data: patch(data, b"PK\x01\x02", 24, b"\xfe\xff\xff\xff"), TOO_LARGE),
         "a zip archive of something else": edited(lambda data: archive(("a.txt", b"x"))),
         "a tar archive": edited(lambda data: b"a.txt".ljust(257, b"\0") + b"ustar\x0000" + bytes(2000)),
@@ -113,5 +113,5 @@ def prepare_pth(root: pathlib.Path) -> None:
     torch.save({"a": torch.ones(1000)}, root / PTH)
 
 
-# PyTorch alone reads these files; the library runs without it.
+# Only PyTorch can write and read these files; the library runs without it.
 KINDS = {".pth": Kind(prepare_pth, enter, torch_cases())} if importlib.util.find_spec("torch") else {}

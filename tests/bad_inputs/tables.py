@@ -1,10 +1,10 @@
-"""CSV with the points of a folder, and what a folder says of itself: landmarks.json and lists of pictures."""
+"""CSV with the points of a folder, and the options of a folder: landmarks.json and lists of images."""
 
 import functools
 import os
 import pathlib
 
-from bad_inputs.corpus import Case, Kind, build_says, put, put_all, put_faces, write
+from bad_inputs.corpus import Case, Kind, build_message, put, put_all, put_faces, write
 from bad_inputs.documents import NO_JSON
 from bad_inputs.folders import OPTIONS, POINTS, prepare, prepare_pts
 
@@ -40,8 +40,8 @@ CSV_CASES = put_all(
         "nothing": ("", "found the columns", HEADER),
         "a blank line": ("\n\n", HEADER),
         "no header": (",".join(CELLS) + "\n", HEADER),
-        "only a header": (csv().splitlines()[0], "no picture has points in points.csv"),
-        "no column of pictures": (csv(columns=["file", *COLUMNS[1:]]), HEADER),
+        "only a header": (csv().splitlines()[0], "no image has points in points.csv"),
+        "no column of images": (csv(columns=["file", *COLUMNS[1:]]), HEADER),
         "no coordinates": ("image\na.jpg\n", HEADER),
         "a coordinate is missing": (csv([*CELLS[:-1]], COLUMNS[:-1]), HEADER),
         "semicolons": (csv().replace(",", ";"), HEADER),
@@ -64,11 +64,11 @@ CSV_CASES = put_all(
         "Arabic digits": (cell(5, "\u0661"), "line 2, point 2: found", TWO),
         "a decimal comma": (cell(5, '"1,5"'), "line 2, point 2: found '1,5 40.5'", TWO),
         "a formula": (cell(5, "=1+1"), "line 2, point 2: found '=1+1 40.5'", TWO),
-        "a picture above the folder": (cell(0, "../a.jpg"), "line 2: the picture is '../a.jpg', expected a path below"),
-        "a picture from the root": (cell(0, "/etc/passwd"), "the picture is '/etc/passwd', expected a path below"),
-        "no picture of ours": (cell(0, "b.jpg"), "no picture has points in points.csv"),
+        "an image above the folder": (cell(0, "../a.jpg"), "line 2: the image is '../a.jpg', expected a path below"),
+        "an image from the root": (cell(0, "/etc/passwd"), "the image is '/etc/passwd', expected a path below"),
+        "no image of the folder": (cell(0, "b.jpg"), "no image has points in points.csv"),
         "half a box": (boxed("10", "10", "", ""), "line 2: found '10 10", "expected 4 finite numbers"),
-        "a box in words": (boxed("10", "10", "wide", "90"), "line 2: found", "expected 4 finite numbers"),
+        "a box as text": (boxed("10", "10", "wide", "90"), "line 2: found", "expected 4 finite numbers"),
     },
 ) | put_faces(
     CSV,
@@ -102,7 +102,7 @@ OWN_CASES = {
             "an unknown scheme": (options(scheme="w68"), "scheme: there is no scheme 'w68'; there are wflw_98, "),
             "a scheme that is a number": (options(scheme=3), "scheme: found 3, expected the name of a scheme"),
             "a scheme that is empty": (options(scheme={}), "scheme: unknown nothing, missing"),
-            "a scheme of ours by name": (scheme(name="wflw_98"), "name is 'wflw_98', which is a scheme of ours"),
+            "a built-in scheme name": (scheme(name="wflw_98"), "name is 'wflw_98', which is a scheme of ours"),
             "a scheme without name": (scheme(name=""), "name is '', expected some text"),
             "a scheme of one point": (scheme(num_points=1), "num_points is 1, expected a whole number from 2"),
             "a scheme of 5.0 points": (scheme(num_points=5.0), "num_points is 5.0, expected a whole number"),
@@ -110,7 +110,7 @@ OWN_CASES = {
             "a mirror pair of three": (scheme(mirror_pairs=[[0, 1, 2]]), "mirror_pairs has [0, 1, 2], expected two"),
             "a mirror pair of no point": (scheme(mirror_pairs=[[0, 5]]), "found the point 5, expected 0 to 4"),
             "a point mirrored twice": (scheme(mirror_pairs=[[0, 1], [1, 2]]), "names point 1 more than once"),
-            "mirror pairs in words": (scheme(mirror_pairs="all"), "found 'all', expected a list of lists of points"),
+            "mirror pairs as text": (scheme(mirror_pairs="all"), "found 'all', expected a list of lists of points"),
             "one normaliser point": (scheme(normaliser_points=[0, 0]), "expected two different points"),
             "a normaliser that is a number": (scheme(normaliser_points=3), "found 3, expected a list of points"),
             "a line of decimals": (scheme(lines=[[0.5, 1]]), "found the point 0.5, expected 0 to 4"),
@@ -129,14 +129,14 @@ OWN_CASES = {
             "points that are a list": (options(points=["a.csv"]), "points is ['a.csv'], expected *.pts"),
             "a first pixel of 2": (options(first_pixel=2), "first_pixel is 2, expected 0 or 1"),
             "a first pixel that is true": (options(first_pixel=True), "first_pixel is True, expected 0 or 1"),
-            "a first pixel in words": (options(first_pixel="1"), "first_pixel is '1', expected 0 or 1"),
+            "a first pixel as text": (options(first_pixel="1"), "first_pixel is '1', expected 0 or 1"),
         },
     ),
     "points that are not there": Case(
-        put(OWN, options(points="b.csv")).spoil, ("b.csv: there is no such file of points",)
+        put(OWN, options(points="b.csv")).spoil, ("b.csv: no such file of points",)
     ),
     "a list that is not there": Case(
-        put(OWN, {"scheme": FIVE, "test": "b.txt"}).spoil, ("b.txt: there is no such list of pictures",)
+        put(OWN, {"scheme": FIVE, "test": "b.txt"}).spoil, ("b.txt: no such list of images",)
     ),
 }  # fmt: skip
 
@@ -152,20 +152,20 @@ LIST = "raw/test.txt"
 LIST_CASES = put_all(
     LIST,
     {
-        "nothing": ("", "the list is empty, expected the path of a picture on each line"),
+        "nothing": ("", "the list is empty, expected the path of an image on each line"),
         "blanks": ("\n \n", "the list is empty"),
         "UTF-16": ("a.jpg\n".encode("utf-16"), "line 1: found the byte 0xff, expected text in UTF-8"),
-        "no picture of ours": ("b.jpg\n", "none of its pictures is in the folder, the first is 'b.jpg'"),
-        "a picture above the folder": (
+        "no image of the folder": ("b.jpg\n", "none of its images is in the folder, the first is 'b.jpg'"),
+        "an image above the folder": (
             "a.jpg\n../b.jpg\n",
-            "found '../b.jpg', expected the path of a picture below",
+            "found '../b.jpg', expected the path of an image below",
         ),
-        "a picture from the root": (
+        "an image from the root": (
             "/etc/passwd\n",
-            "found '/etc/passwd', expected the path of a picture below",
+            "found '/etc/passwd', expected the path of an image below",
         ),
-        "a control character": ("a.jpg\n\x1b[2J\n", "found '\\x1b[2J', expected the path of a picture below"),
-        "JSON": ('["a.jpg"]', "none of its pictures is in the folder"),
+        "a control character": ("a.jpg\n\x1b[2J\n", "found '\\x1b[2J', expected the path of an image below"),
+        "JSON": ('["a.jpg"]', "none of its images is in the folder"),
     },
 )
 
@@ -176,9 +176,9 @@ def prepare_list(root: pathlib.Path) -> None:
     write(root / LIST, "a.jpg\n")
 
 
-enter = functools.partial(build_says, "landmark_folder")
+enter = functools.partial(build_message, "landmark_folder")
 KINDS = {
     ".csv": Kind(prepare_csv, enter, CSV_CASES),
     "landmarks.json": Kind(prepare_pts, enter, OWN_CASES),
-    "lists of pictures": Kind(prepare_list, enter, LIST_CASES),
+    "lists of images": Kind(prepare_list, enter, LIST_CASES),
 }

@@ -3,7 +3,7 @@
 import functools
 import pathlib
 
-from bad_inputs.corpus import Case, Kind, build_says, encode, picture, put_all, put_faces, write
+from bad_inputs.corpus import Case, Kind, build_message, encode, picture, put_all, put_faces, write
 
 LIST = "raw/WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_train.txt"
 SHORT = "raw/WFLW_annotations/list_98pt_test/list_98pt_test.txt"
@@ -22,7 +22,7 @@ def prepare(root: pathlib.Path) -> None:
 
 
 def line(position: int = 0, *new: str) -> str:
-    """The line of a face with other fields from a position on, which counts from 0."""
+    """The line of a face with other fields from a position, counted from 0."""
     return " ".join([*FIELDS[:position], *new, *FIELDS[position + len(new) :]]) + "\n"
 
 
@@ -30,14 +30,14 @@ LINE_CASES = put_all(
     LIST,
     {
         "nothing but a word": ("hello\n", "line 1: found 1 fields, expected 207"),
-        "a page that says not found": ("<html>404</html>\n", "line 1: found 1 fields, expected 207"),
-        "a picture": (encode(picture(), "JPEG"), "line 1: found"),
+        "an error page": ("<html>404</html>\n", "line 1: found 1 fields, expected 207"),
+        "an image": (encode(picture(), "JPEG"), "line 1: found"),
         "zeros": (bytes(50), "line 1: found 1 fields, expected 207"),
         "UTF-16": (line().encode("utf-16"), "line 1: f"),
         "a field too few": (" ".join(FIELDS[1:]), "line 1: found 206 fields, expected 207"),
         "a field too many": ("1 " + line(), "line 1: found 208 fields, expected 207"),
         "commas": (line().replace(" ", ","), "line 1: found 1 fields, expected 207"),
-        "a blank in the picture's name": (line(206, "0--Parade/a b.jpg"), "line 1: found 208 fields, expected 207"),
+        "a blank in the image's name": (line(206, "0--Parade/a b.jpg"), "line 1: found 208 fields, expected 207"),
         "two lines, one of them cut": (line() + line()[:200], "line 2: found"),
         "a word": (line(2, "x"), "line 1: field 3 is 'x'", NUMBER),
         "not a number": (line(2, "nan"), "line 1: field 3 is 'nan'", NUMBER),
@@ -49,26 +49,26 @@ LINE_CASES = put_all(
         "a decimal comma": (line(2, "1,5"), "line 1: field 3 is '1,5'", NUMBER),
         "hexadecimal": (line(2, "0x10"), "line 1: field 3 is '0x10'", NUMBER),
         "a field of 10 kB": (line(2, "9" * 10_000), f"line 1: field 3 is '{'9' * 40}'", NUMBER),
-        "a box in words": (line(198, "wide"), "line 1: field 199 is 'wide'", NUMBER),
+        "a box as text": (line(198, "wide"), "line 1: field 199 is 'wide'", NUMBER),
         "a flag of 2": (line(201, "2"), "line 1: expression is '2'", FLAG),
         "a flag of 1.0": (line(200, "1.0"), "line 1: pose is '1.0'", FLAG),
-        "a flag in words": (line(205, "yes"), "line 1: blur is 'yes'", FLAG),
-        "a picture above the folder": (line(206, "../a.jpg"), "line 1: the picture is '../a.jpg'", PATH),
-        "a picture further above": (line(206, "a/../../../b.jpg"), "line 1: the picture is 'a/../../../b.jpg'", PATH),
-        "a picture from the root": (line(206, "/etc/passwd"), "line 1: the picture is '/etc/passwd'", PATH),
-        "a picture above in Windows": (line(206, "..\\a.jpg"), "line 1: the picture is '..\\\\a.jpg'", PATH),
-        "a picture on another drive": (line(206, "C:a.jpg"), "line 1: the picture is 'C:a.jpg'", PATH),
-        "a picture with a control character": (line(206, "\x1b[2J"), "line 1: the picture is '\\x1b[2J'", PATH),
+        "a flag as text": (line(205, "yes"), "line 1: blur is 'yes'", FLAG),
+        "an image above the folder": (line(206, "../a.jpg"), "line 1: the image is '../a.jpg'", PATH),
+        "an image further above": (line(206, "a/../../../b.jpg"), "line 1: the image is 'a/../../../b.jpg'", PATH),
+        "an image from the root": (line(206, "/etc/passwd"), "line 1: the image is '/etc/passwd'", PATH),
+        "an image above in Windows": (line(206, "..\\a.jpg"), "line 1: the image is '..\\\\a.jpg'", PATH),
+        "an image on another drive": (line(206, "C:a.jpg"), "line 1: the image is 'C:a.jpg'", PATH),
+        "an image with a control character": (line(206, "\x1b[2J"), "line 1: the image is '\\x1b[2J'", PATH),
     },
 ) | put_faces(
     LIST,
     {
         "a box without area": (line(196, "5", "5", "5", "95"), "a.jpg: the face box is [5.0, 5.0, 5.0, 95.0]"),
-        "a box turned round": (line(196, "95", "95", "5", "5"), "a.jpg: the face box is [95.0, 95.0, 5.0, 5.0]"),
+        "a box in reverse order": (line(196, "95", "95", "5", "5"), "a.jpg: the face box is [95.0, 95.0, 5.0, 5.0]"),
         "a box far away": (line(196, "5000", "5000", "5090", "5090"), "a.jpg: the face box within [5000.0"),
-        "a box beside the face": (line(196, "-60", "-60", "-20", "-20"), "none of them in the face box"),
+        "a box away from the face": (line(196, "-60", "-60", "-20", "-20"), "none of them in the face box"),
         "a landmark far away": (line(2, "900000"), "a.jpg: landmarks within ["),
-        "no picture": (line(206, "0--Parade/b.jpg"), "no faces of WFLW here"),
+        "no image": (line(206, "0--Parade/b.jpg"), "no faces of WFLW here"),
         "an empty list": ("", "no faces of WFLW here"),
     },
 )  # fmt: skip
@@ -88,4 +88,4 @@ LINE_CASES["a short list that is damaged"] = Case(
     put_short, ("list_98pt_test.txt, line 1: found 196 fields, expected 197",)
 )
 
-KINDS = {"WFLW": Kind(prepare, functools.partial(build_says, "wflw"), LINE_CASES)}
+KINDS = {"WFLW": Kind(prepare, functools.partial(build_message, "wflw"), LINE_CASES)}

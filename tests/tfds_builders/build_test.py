@@ -1,4 +1,4 @@
-"""The build command and the loader, on the drawn 300W of its builder's tests."""
+"""The build command and the loader, with the drawn data of the tests of 300W."""
 
 import importlib.util
 import os
@@ -25,8 +25,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return folder
 
 
-def test_the_command_says_where_what_and_what_not(tmp_path: pathlib.Path):
-    """In a process of its own, for what TFDS itself would print."""
+def test_the_command_reports_the_folder_the_splits_and_the_skipped_records(tmp_path: pathlib.Path):
+    """Runs in a new process, to include anything that TFDS prints."""
     command = [sys.executable, "-m", "tfds_builders.build", "w300", f"--manual_dir={RAW}"]
     done = subprocess.run(
         command,
@@ -42,7 +42,7 @@ def test_the_command_says_where_what_and_what_not(tmp_path: pathlib.Path):
     assert "  helen_test              2 faces" in lines
     assert lines[-2:] == [
         "Skipped 1 incomplete and 0 damaged records:",
-        "  lfpw/testset/image_0002.pts: no picture beside it",
+        "  lfpw/testset/image_0002.pts: no image of the same name",
     ]
     assert all("official set has" in line for line in done.stderr.splitlines())
 
@@ -57,7 +57,7 @@ def test_building_again_does_nothing(data_dir: pathlib.Path, capsys: pytest.Capt
 
 
 def records(data_dir: str | pathlib.Path) -> list[tuple]:
-    """All records of synthetic_faces/tiny, pictures undecoded, as tuples that can be compared."""
+    """All records of synthetic_faces/tiny as comparable tuples, with encoded images."""
     builder = tfds_builders.load_builder("synthetic_faces/tiny", data_dir)
     sources = [
         builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
@@ -71,10 +71,10 @@ def records(data_dir: str | pathlib.Path) -> list[tuple]:
     ]
 
 
-def test_a_build_that_was_killed_leaves_nothing_and_the_next_is_as_if_it_had_not_been(
+def test_a_killed_build_leaves_no_dataset_and_does_not_change_the_next_build(
     tiny_dataset: str, tmp_path: pathlib.Path
 ):
-    # Killed by the build itself at its twentieth face, so that no clock decides.
+    # The build kills itself at its twentieth face, so that the test does not depend on timing.
     program = """
 import os, signal, sys
 from tfds_builders import build, faces
@@ -107,9 +107,12 @@ def test_tfrecord_needs_tensorflow(tmp_path: pathlib.Path, capsys: pytest.Captur
     assert "error: TFRecord is written by TensorFlow, which is not installed" in capsys.readouterr().err
 
 
-def test_a_dataset_in_another_format_is_not_taken_for_the_one_asked_for(data_dir: pathlib.Path, capsys):
+def test_a_dataset_that_exists_in_another_format_is_refused(data_dir: pathlib.Path, capsys):
     assert build.main(["w300", f"--data_dir={data_dir}", "--file_format=tfrecord"]) == 1
-    assert "w300/faces/1.0.0: built as array_record, not tfrecord; give another" in capsys.readouterr().err
+    assert (
+        "w300/faces/1.0.0: built as array_record, expected tfrecord; choose another"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_name_that_no_dataset_can_store_is_refused(tmp_path: pathlib.Path):
@@ -120,7 +123,7 @@ def test_a_name_that_no_dataset_can_store_is_refused(tmp_path: pathlib.Path):
     assert not (tmp_path / "data" / "w300" / "faces" / "1.0.0").exists()
 
 
-def test_processes_that_want_the_same_dataset_build_it_once(tmp_path: pathlib.Path):
+def test_two_processes_build_the_same_dataset_once(tmp_path: pathlib.Path):
     command = [sys.executable, "-m", "tfds_builders.build", "w300", f"--manual_dir={RAW}"]
     processes = [
         subprocess.Popen(
@@ -139,7 +142,7 @@ def test_processes_that_want_the_same_dataset_build_it_once(tmp_path: pathlib.Pa
         (["w3000"], "error: no dataset is called 'w3000'; there are "),
         (["w300/cut"], "error: w300 has no configuration called 'cut'; there are faces, original"),
         (["w300"], "error: w300 needs --manual_dir=DIR."),
-        (["w300", "--manual_dir=missing"], "error: missing: there is no such folder."),
+        (["w300", "--manual_dir=missing"], "error: missing: no such folder."),
         (["w300", "--manual_dir=empty"], "error: empty: the folder is empty."),
         (["w300", "--manual_dir=other"], "error: other: no faces of 300W here."),
     ],
@@ -163,7 +166,7 @@ def test_a_mistake_is_one_clear_message(
     )
 
 
-def test_an_unknown_dataset_lists_the_known_ones(capsys: pytest.CaptureFixture):
+def test_the_message_on_an_unknown_dataset_lists_the_available_ones(capsys: pytest.CaptureFixture):
     assert build.main(["nothing"]) == 1
     assert ", ".join(tfds_builders.builder_names()) in capsys.readouterr().err
 
@@ -172,14 +175,14 @@ def test_builders_are_found_by_their_folder():
     assert "w300" in tfds_builders.builder_names()
 
 
-def test_loads_what_was_built(data_dir: pathlib.Path):
+def test_a_built_dataset_is_loaded(data_dir: pathlib.Path):
     builder = tfds_builders.load_builder("w300", data_dir)
     source = builder.as_data_source(split="train[:67%]", decoders={"image": tfds.decode.SkipDecoding()})
     assert len(source) == 2
     assert isinstance(source[0]["image"], bytes)
 
 
-def test_loading_what_was_not_built_names_the_command(data_dir: pathlib.Path):
+def test_loading_a_dataset_that_has_not_been_built_names_the_command(data_dir: pathlib.Path):
     with pytest.raises(FileNotFoundError) as error:
         tfds_builders.load_builder("w300/original", data_dir)
     command = f"`python -m tfds_builders.build w300/original --manual_dir=DIR --data_dir={data_dir}`"
@@ -193,7 +196,7 @@ def test_a_built_dataset_that_is_damaged_is_one_clear_message(
 ):
     build.build("w300", RAW, tmp_path)
     (tmp_path / "w300/faces/1.0.0/dataset_info.json").write_bytes(content)
-    with pytest.raises(tfds_builders.BuildError, match="w300 was built there and is damaged"):
+    with pytest.raises(tfds_builders.BuildError, match="the built dataset w300 is damaged"):
         tfds_builders.load_builder("w300", tmp_path)
     assert build.main(["w300", f"--data_dir={tmp_path}"]) == 1
-    assert f"error: {tmp_path}: w300 was built there and is damaged (" in capsys.readouterr().err
+    assert f"error: {tmp_path}: the built dataset w300 is damaged (" in capsys.readouterr().err

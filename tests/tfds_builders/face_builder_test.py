@@ -1,4 +1,4 @@
-"""What builders share: the log of a build, and the records in their order."""
+"""The base class of the builders: the log of a build, and the order of the records."""
 
 import os
 
@@ -24,7 +24,7 @@ def test_one_percent_of_damage_passes_and_more_does_not():
     )
 
 
-def test_faces_that_are_lost_for_the_same_reason_all_count():
+def test_faces_with_the_same_reason_of_damage_all_count():
     log = face_builder.BuildLog(max_skipped=0.02)
     log.damaged["a.jpg: cannot be read"] += ["train", "train", "train", "test"]
     log.check_damage("train", 150)
@@ -38,7 +38,7 @@ def builder(tmp_path) -> face_builder.FaceBuilder:
 
 
 def read(sample: int) -> dict[str, object]:
-    """A drawn face; every fifth is damaged in its annotation, the one after in its picture."""
+    """A drawn face; every fifth has a damaged annotation, and the next one a damaged image."""
     if sample % 5 == 3:
         raise DamagedRecord(f"{sample}: broken annotation")
     picture = np.zeros((60, 60, 3), np.uint8)
@@ -47,7 +47,7 @@ def read(sample: int) -> dict[str, object]:
 
 
 def records(builder: face_builder.FaceBuilder, samples, **arguments) -> list[tuple[str, dict[str, object]]]:
-    """What all shards of the split `train` hold."""
+    """The records of all shards of the split `train`."""
     shards = builder._shards("train", samples, str, read, **arguments)
     return [record for shard in shards for record in shard()]
 
@@ -71,13 +71,13 @@ def test_damage_is_a_share_of_the_whole_split(builder):
         records(builder, range(5), num_records=9)
 
 
-def test_a_split_of_which_nothing_is_left_stops_the_build(builder):
+def test_a_split_without_any_valid_record_stops_the_build(builder):
     builder.log.max_skipped = 1.0
     with pytest.raises(BuildError, match="train: 1 of 1 records are damaged"):
         records(builder, [3], num_records=100)
 
 
-def test_few_pictures_are_in_memory(builder):
+def test_few_images_are_in_memory(builder):
     taken = []
 
     def counting(sample: int) -> dict[str, object]:
@@ -90,7 +90,7 @@ def test_few_pictures_are_in_memory(builder):
         before = len(taken)
         for number, (_, record) in enumerate(shard(), start=1):
             assert len(taken) - before - number <= 2 * os.cpu_count()
-            assert record["image"].read()  # as TFDS does; it keeps the record
+            assert record["image"].read()  # TFDS also reads it and keeps the record
             assert record["image"].closed
         lengths.append(number)
         assert len(taken) == sum(lengths)
@@ -98,7 +98,7 @@ def test_few_pictures_are_in_memory(builder):
     assert len(set(taken)) == 2050
 
 
-def test_a_sample_stands_where_tfds_would_have_put_it():
+def test_samples_are_in_the_order_of_tfds():
     keys = [f"a/{i}.jpg#0" for i in range(50)]
     hasher = hashing.Hasher("train")
     assert face_builder.shuffle("train", keys, str) == sorted(keys, key=hasher.hash_key)
@@ -106,18 +106,18 @@ def test_a_sample_stands_where_tfds_would_have_put_it():
 
 
 def test_two_samples_of_one_key_are_refused(builder):
-    with pytest.raises(BuildError, match="train: 7 stands there twice"):
+    with pytest.raises(BuildError, match="train: 7 occurs twice"):
         builder._shards("train", [1, 7, 3, 7], str, read)
 
 
-def test_incomplete_samples_are_no_damage():
+def test_incomplete_samples_do_not_count_as_damage():
     log = face_builder.BuildLog()
-    log.incomplete["a.pts: no picture beside it"].append("train")
+    log.incomplete["a.pts: no image of the same name"].append("train")
     log.check_damage("train", 1)
-    assert log.summary() == "Skipped 1 incomplete and 0 damaged records:\n  a.pts: no picture beside it"
+    assert log.summary() == "Skipped 1 incomplete and 0 damaged records:\n  a.pts: no image of the same name"
 
 
-def test_summary_is_short_and_the_text_is_whole():
+def test_the_summary_is_short_and_the_text_complete():
     log = face_builder.BuildLog()
     for i in range(25):
         log.damaged[f"{i}.jpg: broken"] += ["test", "test_full"]

@@ -1,4 +1,4 @@
-"""Records and cuts: pixels and landmarks move together, and no training crop looks outside the cut."""
+"""Records and cuts: pixels and landmarks move together, and every training crop is inside the cut."""
 
 import cv2
 import hypothesis
@@ -15,7 +15,7 @@ LANDMARKS = np.array([[30.0, 40.0], [50.0, 42.0], [41.0, 70.5]])
 
 
 def gradient(width: int, height: int) -> np.ndarray:
-    """uint8 [height, width, 3]; red is x / 8, green is y / 8, both rounded."""
+    """An image, uint8 [height, width, 3]; red is x / 8, green is y / 8, both rounded."""
     y, x = np.mgrid[:height, :width]
     return np.stack([np.round(x / 8), np.round(y / 8), np.zeros_like(x)], axis=-1).astype(np.uint8)
 
@@ -62,13 +62,13 @@ def test_cut_by_hand():
     np.testing.assert_array_equal(cut, gradient(1000, 800)[129:322, 254:447])
 
 
-def test_cut_ends_where_the_picture_ends_and_is_never_enlarged():
+def test_cut_ends_where_the_image_ends_and_is_never_enlarged():
     cut, to_original = cut_face(gradient(60, 40), [np.array([-10.0, 5.0, 30.0, 35.0])])
     assert cut.shape == (40, 53, 3)
     np.testing.assert_array_equal(to_original, [[1, 0, 0], [0, 1, 0]])
 
 
-def test_shrunk_cut_shows_what_its_transform_says():
+def test_the_pixels_of_a_shrunk_cut_fit_its_transform():
     picture = gradient(1999, 1800)
     cut, to_original = cut_face(picture, [np.array([700.0, 500.0, 1303.0, 1203.0])])
     height, width = cut.shape[:2]
@@ -97,7 +97,7 @@ side = st.floats(20, 500)
     angle=st.sampled_from([-30.0, 0.0, 30.0]),
     mirror=st.booleans(),
 )
-def test_no_training_crop_looks_outside_the_cut(box, offset, size, angle, mirror):
+def test_every_training_crop_is_inside_the_cut(box, offset, size, angle, mirror):
     x, y, width, height = box
     landmark_box = np.array([x, y, x + width, y + height])
     dataset_box = landmark_box.reshape(2, 2) + np.array(offset[:2]) * [width, height]
@@ -111,8 +111,10 @@ def test_no_training_crop_looks_outside_the_cut(box, offset, size, angle, mirror
         for shift in ([0.1, 0.1], [-0.1, 0.1], [0.1, -0.1], [-0.1, -0.1]):
             jitter = geometry.jitter_matrix(size, angle, 0.9, size * np.array(shift), mirror)
             to_input = geometry.compose(jitter, geometry.crop_matrix(crop_box, size, 0.125))
-            seen = geometry.transform_points(geometry.invert(to_input), corners)
-            in_cut = geometry.transform_points(geometry.invert(to_original), np.clip(seen, -0.5, 2599.5))
+            in_original = geometry.transform_points(geometry.invert(to_input), corners)
+            in_cut = geometry.transform_points(
+                geometry.invert(to_original), np.clip(in_original, -0.5, 2599.5)
+            )
             assert in_cut.min() >= -0.5 - 1e-6
             assert (in_cut <= np.array(cut.shape[1::-1]) - 0.5 + 1e-6).all()
 
@@ -136,7 +138,7 @@ def test_dataset_box_inside_the_landmarks_does_not_narrow_the_cut():
     assert with_box["image"].getvalue() == without["image"].getvalue()
 
 
-def test_one_known_landmark_is_enough_where_the_dataset_has_a_box():
+def test_one_known_landmark_is_enough_if_the_dataset_has_a_box():
     box = np.array([20.0, 30.0, 110.0, 130.0])
     visibility = np.array([UNKNOWN, VISIBLE, UNKNOWN])
     arguments = {
@@ -152,7 +154,7 @@ def test_one_known_landmark_is_enough_where_the_dataset_has_a_box():
         faces.make_record(FACES, **arguments)
 
 
-def test_landmarks_a_little_outside_the_picture_are_kept():
+def test_landmarks_a_little_outside_the_image_are_kept():
     record = faces.make_record(ORIGINAL, picture=gradient(60, 50), landmarks=LANDMARKS, name="a")
     np.testing.assert_array_equal(record["landmarks"], LANDMARKS.astype(np.float32))
 
@@ -186,7 +188,7 @@ def test_exif_orientation_is_ignored():
     np.testing.assert_array_equal(decode_picture(rotated, "a.jpg"), decode_picture(jpeg, "a.jpg"))
 
 
-def test_grey_pictures_become_rgb():
+def test_grey_images_become_rgb():
     grey = gradient(20, 20)[..., 0]
     decoded = decode_picture(cv2.imencode(".png", grey)[1].tobytes(), "a.png")
     np.testing.assert_array_equal(decoded, np.stack([grey] * 3, axis=-1))
@@ -231,7 +233,7 @@ def test_damage_is_named(config: faces.FacesConfig, change: dict, message: str):
 
 @pytest.mark.parametrize("extension", [".jpg", ".png"])
 @pytest.mark.parametrize("share", [0.3, 0.9, 0.98])
-def test_truncated_pictures_are_damaged(extension: str, share: float):
+def test_truncated_images_are_damaged(extension: str, share: float):
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
     data = encode(extension, noise)
     with pytest.raises(DamagedRecord, match="do not decode"):

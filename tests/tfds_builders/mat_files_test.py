@@ -1,4 +1,4 @@
-"""MATLAB files: whatever the bytes, they are read or refused in the project's own words."""
+"""MATLAB files: any bytes are either read or refused with the expected exception."""
 
 import pathlib
 import warnings
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from dsat_jax.errors import UserError
 from dsat_jax.records import DamagedRecord
 from tfds_builders import BuildError, mat_files
 
@@ -25,22 +26,22 @@ def write(file: pathlib.Path, compress: bool) -> None:
     scipy.io.savemat(file, {"numbers": ARRAY, "cells": cells, "other": 3}, do_compression=compress)
 
 
-def test_reads_the_variables_asked_for(file: pathlib.Path):
-    found = mat_files.read_mat(file, "a.mat", ["numbers", "cells"], BuildError)
-    assert list(found) == ["numbers", "cells"]
-    np.testing.assert_array_equal(found["numbers"], ARRAY)
-    assert found["cells"].shape == (2, 1)
+def test_reads_the_requested_variables(file: pathlib.Path):
+    arrays = mat_files.read_mat(file, "a.mat", ["numbers", "cells"], BuildError)
+    assert list(arrays) == ["numbers", "cells"]
+    np.testing.assert_array_equal(arrays["numbers"], ARRAY)
+    assert arrays["cells"].shape == (2, 1)
 
 
 @pytest.mark.parametrize("refuse", [BuildError, DamagedRecord])
-def test_a_missing_variable_is_named_with_those_found(file: pathlib.Path, refuse: type[ValueError]):
+def test_a_missing_variable_is_named_with_the_existing_ones(file: pathlib.Path, refuse: type[UserError]):
     with pytest.raises(refuse) as error:
         mat_files.read_mat(file, "a.mat", ["numbers", "points"], refuse)
     assert str(error.value) == "a.mat: no readable variable points, expected numbers, points; found numbers"
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_damage_anywhere_is_refused_in_one_way(file: pathlib.Path, compress: bool):
+def test_damage_anywhere_is_refused_with_one_exception(file: pathlib.Path, compress: bool):
     write(file, compress)
     whole = file.read_bytes()
     rng = np.random.default_rng(0)
@@ -52,30 +53,30 @@ def test_damage_anywhere_is_refused_in_one_way(file: pathlib.Path, compress: boo
         cut = rng.random() < 0.2
         file.write_bytes(damaged[:start] if cut else damaged)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # scipy's own, of variables that it cannot read
+            warnings.simplefilter("ignore")  # scipy warns of variables that it cannot read
             try:
-                found = mat_files.read_mat(file, "a.mat", ["numbers", "cells"], DamagedRecord)
+                arrays = mat_files.read_mat(file, "a.mat", ["numbers", "cells"], DamagedRecord)
             except DamagedRecord as error:
                 messages.append(str(error))
             else:
-                assert all(isinstance(array, np.ndarray) for array in found.values())
+                assert all(isinstance(array, np.ndarray) for array in arrays.values())
     assert len(messages) > 40
     assert all(message.startswith("a.mat: ") for message in messages)
 
 
-def test_an_absurd_length_is_refused_before_it_takes_memory(file: pathlib.Path):
+def test_an_impossible_length_is_refused_before_memory_is_allocated(file: pathlib.Path):
     data = file.read_bytes()
-    lengths = np.array([2, 1], np.int32).tobytes()  # of the cells
+    lengths = np.array([2, 1], np.int32).tobytes()  # the shape of the cells
     assert data.count(lengths) == 1
     file.write_bytes(data.replace(lengths, np.array([2**30, 1], np.int32).tobytes()))
     with pytest.raises(BuildError) as error:
         mat_files.read_mat(file, "a.mat", ["numbers"], BuildError)
-    message = "a.mat: not a readable MATLAB file (ValueError: cells claims to be 1073741824 x 1)"
+    message = "a.mat: cells claims to be 1073741824 x 1, expected at most 10000000 elements"
     assert str(error.value) == message
 
 
 @pytest.mark.parametrize(
-    ("array", "shape", "found"),
+    ("array", "shape", "problem"),
     [
         (ARRAY, (3, 2), "2 x 3 float64, expected 3 x 2 numbers"),
         (ARRAY, (None, 2), "2 x 3 float64, expected any x 2 numbers"),
@@ -84,15 +85,15 @@ def test_an_absurd_length_is_refused_before_it_takes_memory(file: pathlib.Path):
         (ARRAY * 1j, (2, 3), "2 x 3 complex128, expected 2 x 3 numbers"),
     ],
 )
-def test_arrays_of_another_kind_are_refused(array: np.ndarray, shape: tuple, found: str):
+def test_arrays_of_another_shape_or_type_are_refused(array: np.ndarray, shape: tuple, problem: str):
     with pytest.raises(BuildError) as error:
         mat_files.check_numbers(array.shape, array.dtype, shape, "a.mat, points", BuildError)
-    assert str(error.value) == f"a.mat, points: an array of {found}"
+    assert str(error.value) == f"a.mat, points: an array of {problem}"
 
 
 @pytest.mark.parametrize("refuse", [BuildError, DamagedRecord])
 @pytest.mark.parametrize(
-    ("values", "found"),
+    ("values", "invalid"),
     [
         ([0, 1, 2], "[2]"),
         ([1, -1.0, 0.5, -1.0], "[-1.0, 0.5]"),
@@ -101,11 +102,11 @@ def test_arrays_of_another_kind_are_refused(array: np.ndarray, shape: tuple, fou
     ],
 )
 def test_flags_of_another_value_are_refused_and_named_once(
-    values: list, found: str, refuse: type[ValueError]
+    values: list, invalid: str, refuse: type[UserError]
 ):
     with pytest.raises(refuse) as error:
         mat_files.check_flags(np.array(values), "a.mat, mask", refuse)
-    assert str(error.value) == f"a.mat, mask: found {found}, expected 0 or 1"
+    assert str(error.value) == f"a.mat, mask: found {invalid}, expected 0 or 1"
 
 
 def test_flags_of_0_and_1_pass():

@@ -1,4 +1,4 @@
-"""AFLW-19, see README.md beside this file."""
+"""AFLW-19, see README.md in this folder."""
 
 import collections
 import functools
@@ -34,7 +34,7 @@ class Builder(face_builder.FaceBuilder):
 AFLW comes from https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw/ (research use, on
 request), the annotation from http://mmlab.ie.cuhk.edu.hk/projects/compositional.html. Expected below manual_dir:
   AFLWinfo_release.mat       24386 faces
-  flickr/0/                  the pictures
+  flickr/0/                  the images
   flickr/2/
   flickr/3/"""
 
@@ -70,21 +70,21 @@ request), the annotation from http://mmlab.ie.cuhk.edu.hk/projects/compositional
                 self.log.note(f"{split}: left out, it has no faces.")
         if not shards:
             raise BuildError(
-                f"{root}: no face of {info_mat.NAME} has its picture here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}"
+                f"{root}: no face of {info_mat.NAME} has its image here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}"
             )
         return shards
 
     def _usable(self, root: pathlib.Path, info: info_mat.Info, split: str, rows: Sequence[int]) -> list[int]:
-        """Those rows whose picture is there and of which a landmark is visible; the others are logged."""
+        """The rows that have an image and a visible landmark; logs the others."""
         usable, skipped = [], collections.Counter()
         for row in rows:
-            if lack := _lack(root, info, row):
-                self.log.incomplete[f"{_label(info, row)}: {lack}"].append(split)
-                skipped[lack] += 1
+            if problem := _missing_part(root, info, row):
+                self.log.incomplete[f"{_label(info, row)}: {problem}"].append(split)
+                skipped[problem] += 1
             else:
                 usable.append(int(row))
-        for lack, count in skipped.items():
-            self.log.note(f"{split}: skipped {count} faces: {lack}.")
+        for problem, count in skipped.items():
+            self.log.note(f"{split}: skipped {count} faces: {problem}.")
         lost = (info.mask[usable] == 0) & (_visibility(info, usable) == UNKNOWN)
         if lost.any():
             self.log.note(
@@ -93,13 +93,13 @@ request), the annotation from http://mmlab.ie.cuhk.edu.hk/projects/compositional
         return usable
 
 
-def _lack(root: pathlib.Path, info: info_mat.Info, row: int) -> str:
-    """What a face lacks to be stored, or ""."""
+def _missing_part(root: pathlib.Path, info: info_mat.Info, row: int) -> str:
+    """The reason why a face is incomplete, or an empty text."""
     if not info.mask[row].any():
         return "no visible landmark"
-    # A name that leads out of the folder is not looked for: `_read` refuses it.
+    # A name that leads out of the folder is not checked here, since `_read` refuses it.
     if stays_inside(info.pictures[row]) and not os.path.isfile(root / PICTURES / info.pictures[row]):
-        return "no such picture"
+        return "no such image"
     return ""
 
 
@@ -108,7 +108,7 @@ def _read(root: pathlib.Path, info: info_mat.Info, row: int) -> dict[str, object
     where = f"{info_mat.NAME}, row {row + 1}"
     if not stays_inside(info.pictures[row]):
         raise DamagedRecord(
-            f"{where}: found the picture {info.pictures[row]!r}, expected a path below {PICTURES}/"
+            f"{where}: found the image {info.pictures[row]!r}, expected a path below {PICTURES}/"
         )
     check_flags(info.mask[row], f"{where}, mask_new", DamagedRecord)
     name = f"{PICTURES}/{info.pictures[row]}"
@@ -123,10 +123,10 @@ def _read(root: pathlib.Path, info: info_mat.Info, row: int) -> dict[str, object
 
 
 def _visibility(info: info_mat.Info, rows: int | Sequence[int]) -> np.ndarray:
-    """The feature `visibility` of one face [19], or of some [faces, 19].
+    """The feature `visibility` of one face, [19], or of several, [faces, 19].
 
-    A hidden landmark is occluded where the file has a usable position of it, not farther from the face box than the
-    box is wide and high, and otherwise unknown.
+    A hidden landmark is occluded if its position in the file is not farther from the face box than the box is wide
+    and high, and otherwise unknown.
     """
     low, high = info.boxes[rows, None, :2], info.boxes[rows, None, 2:]  # [..., 1, 2]
     with np.errstate(invalid="ignore", over="ignore"):  # `faces.make_record` refuses a box that is not finite

@@ -1,4 +1,4 @@
-"""Builds AFLW-19 from drawn faces in its true format, reads it back, and breaks it in every known way."""
+"""Building AFLW-19 from drawn faces in its original format, reading it back, and damaging it in every known way."""
 
 import pathlib
 import shutil
@@ -28,7 +28,7 @@ def built(raw, tmp_path_factory: pytest.TempPathFactory) -> dict[str, face_build
 
 @pytest.fixture
 def small(raw, tmp_path: pathlib.Path) -> pathlib.Path:
-    """A folder with a short file that a test may damage: three faces, which are all for training."""
+    """A folder with a short file that a test may damage: three faces, all for training."""
     root = tmp_path / "raw"
     shutil.copytree(raw.root / "flickr", root / "flickr")
     write_info(root / INFO, [raw.rows[label] for label in ("left", "png", "whole")], np.array([3, 1, 2]))
@@ -36,13 +36,13 @@ def small(raw, tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def read(builder: face_builder.FaceBuilder, split: str) -> dict[tuple[str, int], dict]:
-    """The records of a split by name and number of the face."""
+    """The records of a split by name and index of the face."""
     source = builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
     return {(record["name"].decode(), int(record["face"])): record for record in source}
 
 
 def change(root: pathlib.Path, **variables: np.ndarray | None) -> None:
-    """Replaces variables of the annotation, or takes them out."""
+    """Replaces variables of the annotation, or removes them."""
     contents = scipy.io.loadmat(root / INFO) | variables
     scipy.io.savemat(root / INFO, {n: v for n, v in contents.items() if n[0] != "_" and v is not None})
 
@@ -82,9 +82,9 @@ def test_faces_are_cut_out_and_map_back(built, raw, split: str):
         np.testing.assert_allclose(corners.reshape(4), face.box, atol=1e-3)
 
 
-def test_a_face_partly_outside_its_picture_keeps_its_landmarks(built, raw):
+def test_a_face_partly_outside_its_image_keeps_its_landmarks(built, raw):
     face = raw.splits["test_frontal"][0]
-    assert face.points.min() < 0  # some landmarks lie left of the picture or above it
+    assert face.points.min() < 0  # some landmarks lie left of the image or above it
     record = read(built["faces"], "test_frontal")[face.name, face.number]
     image = decode_picture(record["image"], face.name)
     assert image.shape[1] <= 256 - 100
@@ -92,20 +92,20 @@ def test_a_face_partly_outside_its_picture_keeps_its_landmarks(built, raw):
     np.testing.assert_allclose(back, face.points, atol=1e-3)
 
 
-def test_what_is_hidden_or_missing_is_counted_and_listed(built):
+def test_hidden_and_missing_faces_are_counted_and_listed(built):
     log = built["faces"].log
     assert not log.damaged
     assert len(log.incomplete) == TOTAL - 5
-    # The faces of two splits are listed once.
-    assert log.incomplete["flickr/2/image99999.jpg: no such picture"] == ["test_full", "test_frontal"]
+    # A face of two splits is listed once.
+    assert log.incomplete["flickr/2/image99999.jpg: no such image"] == ["test_full", "test_frontal"]
     assert log.notes == [
         "train: skipped 19998 faces: no visible landmark.",
         "train: 2 hidden landmarks have no position near their face: unknown.",
-        "test_full: skipped 1 faces: no such picture.",
+        "test_full: skipped 1 faces: no such image.",
         "test_full: skipped 4382 faces: no visible landmark.",
         "test_full: 1 hidden landmarks have no position near their face: unknown.",
         "test_frontal: found 3 faces, the official set has 1314.",
-        "test_frontal: skipped 1 faces: no such picture.",
+        "test_frontal: skipped 1 faces: no such image.",
     ]
     written = (built["faces"].data_path / "skipped.txt").read_text().splitlines()
     assert len(written) == len(log.notes) + TOTAL - 5
@@ -128,7 +128,7 @@ def test_a_short_file_is_all_for_training(small: pathlib.Path, tmp_path: pathlib
 def test_a_number_of_faces_that_is_not_the_official_one_is_noted(small, tmp_path, monkeypatch, more: int):
     for split, count in {"train": 3, "test_full": 0, "test_frontal": 0}.items():
         monkeypatch.setitem(aflw19_dataset_builder.OFFICIAL, split, count + more)
-    (small / "flickr/3/image00004.jpg").unlink()  # it is the annotation that is compared
+    (small / "flickr/3/image00004.jpg").unlink()  # the annotation is compared, not the images
     builder, _ = build.build("aflw19", small, tmp_path / "built")
     expected = [
         "train: found 3 faces, the official set has 4.",
@@ -191,13 +191,13 @@ BELOW = ", expected a path below flickr/"
         (set_number("data", 7, 1e7), f"{PICTURE}landmarks within ["),
         (set_number("mask_new", 4, np.nan), f"{WHERE}, mask_new: found [nan], expected 0 or 1"),
         (set_number("mask_new", 4, 2.0), f"{WHERE}, mask_new: found [2.0], expected 0 or 1"),
-        (set_name("../secret.jpg"), f"{WHERE}: found the picture '../secret.jpg'{BELOW}"),
-        (set_name("0/../../secret.jpg"), f"{WHERE}: found the picture '0/../../secret.jpg'{BELOW}"),
-        (set_name("/etc/passwd"), f"{WHERE}: found the picture '/etc/passwd'{BELOW}"),
-        (set_name(""), f"{WHERE}: found the picture ''{BELOW}"),
-        (set_name(np.ones((2, 2))), f"{WHERE}: found the picture ''{BELOW}"),
-        (set_name("..\\secret.jpg"), f"{WHERE}: found the picture '..\\\\secret.jpg'{BELOW}"),
-        (set_name("C:\\secret.jpg"), f"{WHERE}: found the picture 'C:\\\\secret.jpg'{BELOW}"),
+        (set_name("../secret.jpg"), f"{WHERE}: found the image '../secret.jpg'{BELOW}"),
+        (set_name("0/../../secret.jpg"), f"{WHERE}: found the image '0/../../secret.jpg'{BELOW}"),
+        (set_name("/etc/passwd"), f"{WHERE}: found the image '/etc/passwd'{BELOW}"),
+        (set_name(""), f"{WHERE}: found the image ''{BELOW}"),
+        (set_name(np.ones((2, 2))), f"{WHERE}: found the image ''{BELOW}"),
+        (set_name("..\\secret.jpg"), f"{WHERE}: found the image '..\\\\secret.jpg'{BELOW}"),
+        (set_name("C:\\secret.jpg"), f"{WHERE}: found the image 'C:\\\\secret.jpg'{BELOW}"),
         (truncate_picture, f"{PICTURE}900 bytes that do not decode as an image"),
         (refuse_reading, f"{PICTURE}cannot be read: Input/output error"),
         (move_away, f"{PICTURE}landmarks within ["),
@@ -212,19 +212,19 @@ def test_a_damaged_face_is_skipped_and_named_up_to_the_limit(
     assert not list((tmp_path / "built" / "aflw19" / "faces").iterdir())
     builder, _ = build.build("aflw19", small, tmp_path / "built", max_skipped=0.5)
     assert builder.info.splits["train"].num_examples == 2
-    (said,) = builder.log.damaged
-    assert said.startswith(reason)
-    assert "\n" not in said
+    (logged,) = builder.log.damaged
+    assert logged.startswith(reason)
+    assert "\n" not in logged
 
 
-def test_a_name_too_long_for_a_file_is_a_missing_picture(small: pathlib.Path, tmp_path: pathlib.Path):
+def test_a_name_too_long_for_a_file_is_a_missing_image(small: pathlib.Path, tmp_path: pathlib.Path):
     name = f"3/{'x' * 300}.jpg"
     set_name(name)(small)
     builder, _ = build.build("aflw19", small, tmp_path / "built")
-    assert dict(builder.log.incomplete) == {f"flickr/{name}: no such picture": ["train"]}
+    assert dict(builder.log.incomplete) == {f"flickr/{name}: no such image": ["train"]}
 
 
-def test_hidden_landmarks_are_known_up_to_one_box_beside_their_face(small, tmp_path: pathlib.Path):
+def test_hidden_landmarks_are_known_within_one_box_of_their_face(small, tmp_path: pathlib.Path):
     info = scipy.io.loadmat(small / INFO)
     x_min, x_max, y_min, y_max = info["bbox"][0]
     left, right = 2 * x_min - x_max, 2 * x_max - x_min
@@ -242,7 +242,7 @@ def test_hidden_landmarks_are_known_up_to_one_box_beside_their_face(small, tmp_p
     assert record["visibility"].tolist() == [OCCLUDED] * 4 + [UNKNOWN] * 8 + [VISIBLE] * 7
     np.testing.assert_array_equal(record["landmarks"][:4], np.float32(near))
     np.testing.assert_array_equal(record["landmarks"][4:12], 0)
-    # Two of them are another picture's.
+    # Two of them belong to another image.
     assert "train: 10 hidden landmarks have no position near their face: unknown." in builder.log.notes
 
 
@@ -282,18 +282,10 @@ def write_hdf5(root: pathlib.Path) -> None:
         ),
         (
             lambda root: change(root, ra=np.array([[0, 1, 2]])),
-            f"{INFO}: ra (3 int64) is no permutation of 1 to 3",
-        ),
-        (
-            lambda root: change(root, ra=np.array([[1, 2, 2]])),
-            f"{INFO}: ra (3 int64) is no permutation of 1 to 3",
-        ),
-        (
-            lambda root: change(root, ra=np.array([[1, 2]])),
-            f"{INFO}: ra (2 int64) is no permutation of 1 to 3",
+            f"{INFO}: found 3 int64 in ra, expected a permutation of 1 to 3",
         ),
     ],
-    ids=["short", "text", "hdf5", "no-ra", "37", "4-boxes", "complex", "from-0", "twice", "two"],
+    ids=["short", "text", "hdf5", "no-ra", "37", "4-boxes", "complex", "from-0"],
 )
 def test_a_damaged_file_stops_the_build_and_is_named(small, tmp_path: pathlib.Path, damage, reason: str):
     damage(small)
@@ -310,8 +302,8 @@ def test_without_its_parts_the_expected_tree_is_shown(small: pathlib.Path, tmp_p
     assert "flickr/0/ " in str(error.value)
 
 
-def test_without_any_picture_there_is_nothing_to_build(small: pathlib.Path, tmp_path: pathlib.Path):
+def test_without_any_image_there_is_nothing_to_build(small: pathlib.Path, tmp_path: pathlib.Path):
     for folder in list((small / "flickr").iterdir()):
         shutil.rmtree(folder)
-    with pytest.raises(BuildError, match=r"no face of AFLWinfo_release\.mat has its picture here"):
+    with pytest.raises(BuildError, match=r"no face of AFLWinfo_release\.mat has its image here"):
         build.build("aflw19", small, tmp_path / "built")

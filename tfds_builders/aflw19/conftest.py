@@ -1,4 +1,4 @@
-"""AFLW-19 in its true format and full length, of a few drawn faces; all other faces are hidden ones."""
+"""AFLW-19 in its original format and full length, with a few drawn faces; all other faces are hidden."""
 
 import dataclasses
 import pathlib
@@ -14,21 +14,21 @@ from tfds_builders.synthetic_faces.drawing import draw_face
 from tfds_builders.synthetic_faces.other_schemes import landmarks_in
 
 TOTAL, NUM_TRAIN = 24_386, 20_000
-# Hidden landmarks without a usable position: the drawn face, the landmark, what the file has of it.
+# Hidden landmarks without a usable position: the drawn face, the landmark, its position in the file.
 LOST = [(1, 6, (-1.0, -1.0)), (2, 12, (np.nan, np.nan)), (2, 15, (60.0, 1e9))]
-Row = tuple[str, np.ndarray, np.ndarray, np.ndarray]  # picture, points [19, 2], mask [19], box [4]
+Row = tuple[str, np.ndarray, np.ndarray, np.ndarray]  # image, points [19, 2], mask [19], box [4]
 
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-    """A face as it was written: where, and what a record of it must say.
+    """The expected record of a face.
 
     Attributes:
-      name: of the record.
-      number: which face of its picture.
+      name: name of the record.
+      number: index of the face in its image.
       points: float64 [19, 2].
-      visibility: [19] of faces.UNKNOWN, VISIBLE, OCCLUDED.
-      box: x_min, y_min, x_max, y_max.
+      visibility: [19], records.UNKNOWN, VISIBLE or OCCLUDED.
+      box: [4] x_min, y_min, x_max, y_max.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Face:
 
 
 def write_info(file: pathlib.Path, rows: list[Row], order: np.ndarray) -> None:
-    """Writes AFLWinfo_release.mat; the order counts rows from 1."""
+    """Writes AFLWinfo_release.mat; `order` counts rows from 1."""
     pictures = np.empty((len(rows), 1), object)
     pictures[:, 0] = [picture for picture, *_ in rows]
     points, masks, boxes = (np.stack(column) for column in list(zip(*rows, strict=True))[1:])
@@ -54,7 +54,7 @@ def write_info(file: pathlib.Path, rows: list[Row], order: np.ndarray) -> None:
 
 
 def draw_rows(root: pathlib.Path) -> dict[str, Row]:
-    """Draws four pictures with five faces below flickr/, and gives the row of each face."""
+    """Draws four images with five faces below flickr/ and returns the row of each face."""
     drawings = [draw_face(5, 0, index) for index in range(5)]
     points = [landmarks_in(drawing.points.astype(np.float64), AFLW_19) for drawing in drawings]
     shift = [[0, 0], [256, 0], [0, 0], [-100, -30], [0, 0]]
@@ -85,8 +85,8 @@ class Raw:
 
     Attributes:
       root: the folder.
-      rows: what `draw_rows` gave.
-      splits: the faces that each split must hold.
+      rows: rows of the drawn faces, see `draw_rows`.
+      splits: split -> its expected faces.
     """
 
     root: pathlib.Path
@@ -96,21 +96,21 @@ class Raw:
 
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Raw:
-    """Two training faces, three test faces (two of them frontal), one test face without its picture."""
+    """Two training faces, three test faces (two of them frontal), one test face without its image."""
     root = tmp_path_factory.mktemp("aflw")
     drawn = draw_rows(root)
     lost = ("2/image99999.jpg", *drawn["whole"][1:])
     hidden = ("0/hidden.jpg", np.zeros((19, 2)), np.zeros(19, bool), np.array([0, 0, 9, 9]))
     rows = [hidden] * TOTAL
     order = np.random.default_rng(0).permutation(TOTAL)
-    # Places in the order of `ra`: the first 20,000 are for training.
+    # Positions in the order of `ra`: the first 20,000 are for training.
     places = {"left": 5, "png": NUM_TRAIN - 1, "right": NUM_TRAIN, "cut": NUM_TRAIN + 7, "whole": TOTAL - 1}
     for label, place in places.items():
         rows[order[place]] = drawn[label]
     rows[order[NUM_TRAIN + 1]] = lost
     write_info(root / "AFLWinfo_release.mat", rows, order + 1)
 
-    # Both faces of one picture: the one that comes first in the file has number 0.
+    # Of two faces in one image, the first in the file has number 0.
     second = "left" if order[places["left"]] > order[places["right"]] else "right"
     written = {}
     for row, (label, (name, points, visible, box)) in enumerate(drawn.items()):

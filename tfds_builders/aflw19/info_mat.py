@@ -16,15 +16,15 @@ VARIABLES = ("nameList", "data", "bbox", "mask_new", "ra")
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-    """The annotation, one row a face, in the numbers of the file.
+    """The annotation, one row per face, with the unchanged numbers of the file.
 
     Attributes:
-      pictures: path of each face's picture below flickr/, such as 0/image00002.jpg; "" where the cell holds no text.
-      numbers: which face of its picture each is, from 0, in the order of the file.
+      pictures: path of each face's image below flickr/, such as 0/image00002.jpg; empty if the cell is not a text.
+      numbers: index of each face in its image, from 0, in the order of the file.
       landmarks: float64 [faces, 19, 2], (x, y).
-      mask: float64 [faces, 19], 1 where the landmark is visible.
+      mask: float64 [faces, 19], 1 for a visible landmark.
       boxes: float64 [faces, 4], x_min, y_min, x_max, y_max.
-      order: int [faces], the rows in the order that train and test are cut from.
+      order: int [faces], permutation of the rows; its first part is the training set.
     """
 
     pictures: list[str]
@@ -44,27 +44,27 @@ def read_info(root: pathlib.Path) -> Info:
     Raises:
       BuildError: if the file is missing or damaged, or its arrays do not fit each other.
     """
-    found = read_mat(root / NAME, NAME, VARIABLES, BuildError)
-    count = found["nameList"].size
+    arrays = read_mat(root / NAME, NAME, VARIABLES, BuildError)
+    count = arrays["nameList"].size
     for variable, columns in (("data", 2 * NUM_POINTS), ("bbox", 4), ("mask_new", NUM_POINTS)):
-        array = found[variable]
+        array = arrays[variable]
         check_numbers(array.shape, array.dtype, (count, columns), f"{NAME}, {variable}", BuildError)
-    pictures = [_text(cell) for cell in found["nameList"].flat]
+    pictures = [_text(cell) for cell in arrays["nameList"].flat]
     return Info(
         pictures=pictures,
         numbers=_count_repeats(pictures),
-        landmarks=found["data"]
+        landmarks=arrays["data"]
         .astype(np.float64)
         .reshape(count, 2, NUM_POINTS)
         .swapaxes(1, 2),  # 19 x, then 19 y
-        mask=found["mask_new"].astype(np.float64),
-        boxes=found["bbox"].astype(np.float64)[:, [0, 2, 1, 3]],  # x_min, x_max, y_min, y_max
-        order=_order(found["ra"], count),
+        mask=arrays["mask_new"].astype(np.float64),
+        boxes=arrays["bbox"].astype(np.float64)[:, [0, 2, 1, 3]],  # x_min, x_max, y_min, y_max
+        order=_order(arrays["ra"], count),
     )
 
 
 def _text(cell: object) -> str:
-    """The string in a cell, which scipy wraps into an array of one."""
+    """The string of a cell, which scipy wraps into an array of one element."""
     if isinstance(cell, np.ndarray) and cell.dtype.kind == "U" and cell.size == 1:
         return str(cell.item())
     return ""
@@ -80,9 +80,9 @@ def _count_repeats(names: list[str]) -> list[int]:
 
 
 def _order(ra: np.ndarray, count: int) -> np.ndarray:
-    """The permutation `ra`, which counts rows from 1, from 0."""
+    """The permutation `ra` of the file, which counts rows from 1, as row numbers from 0."""
     if ra.dtype.kind not in "uif" or not np.array_equal(np.sort(ra, axis=None), np.arange(1, count + 1)):
         raise BuildError(
-            f"{NAME}: ra ({ra.size} {ra.dtype}) is no permutation of 1 to {count}, the number of faces"
+            f"{NAME}: found {ra.size} {ra.dtype} in ra, expected a permutation of 1 to {count}, the number of faces"
         )
     return ra.astype(np.int64).reshape(-1) - 1

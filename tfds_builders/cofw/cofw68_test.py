@@ -1,4 +1,4 @@
-"""The configurations cofw68 and cofw68_original: annotations that lack a partner or are damaged."""
+"""The configurations cofw68 and cofw68_original: annotations that are missing, superfluous or damaged."""
 
 import pathlib
 
@@ -12,7 +12,7 @@ from tfds_builders.cofw.conftest import names, read
 ANNOTATIONS = pathlib.Path("COFW68_Data", "test_annotations")
 
 
-def test_may_lie_beside_the_pictures(copy: pathlib.Path, raw, tmp_path: pathlib.Path):
+def test_the_annotation_may_be_in_the_folder_of_the_images(copy: pathlib.Path, raw, tmp_path: pathlib.Path):
     for part in list((copy / "COFW68_Data").iterdir()):
         part.rename(copy / part.name)
     (copy / "COFW68_Data").rmdir()
@@ -21,7 +21,7 @@ def test_may_lie_beside_the_pictures(copy: pathlib.Path, raw, tmp_path: pathlib.
         np.testing.assert_array_equal(record["landmarks"], np.float32(raw.points68[index] - 1))
 
 
-def test_annotations_without_a_partner_are_listed(copy: pathlib.Path, tmp_path: pathlib.Path):
+def test_annotations_without_an_image_and_the_reverse_are_listed(copy: pathlib.Path, tmp_path: pathlib.Path):
     folder = copy / ANNOTATIONS
     (folder / "1_points.mat").rename(folder / "9_points.mat")
     (folder / "._2_points.mat").write_bytes(b"left by macOS")
@@ -29,7 +29,7 @@ def test_annotations_without_a_partner_are_listed(copy: pathlib.Path, tmp_path: 
     assert list(read(builder, "test")) == names("test", 2)[1:]
     assert dict(builder.log.incomplete) == {
         "test_annotations/1_points.mat: missing": ["test"],
-        "test_annotations/9_points.mat: no picture of this number": ["test"],
+        "test_annotations/9_points.mat: no image of this number": ["test"],
     }
     assert "test: found 1 faces, the official set has 507." in builder.log.notes
 
@@ -65,8 +65,8 @@ def test_a_damaged_annotation_is_skipped_and_named(copy, tmp_path, annotation, r
         scipy.io.savemat(file, annotation)
     builder, _ = build.build("cofw/cofw68", copy, tmp_path / "built", max_skipped=0.5)
     assert list(read(builder, "test")) == names("test", 2)[:1]
-    (said,) = builder.log.damaged
-    assert said.startswith(reason)
+    (logged,) = builder.log.damaged
+    assert logged.startswith(reason)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""COFW and COFW-68, see README.md beside this file."""
+"""COFW and COFW-68, see README.md in this folder."""
 
 import dataclasses
 import pathlib
@@ -16,31 +16,31 @@ from tfds_builders.mat_files import check_flags
 FILES = {"train": colour_mat.TRAIN, "test": colour_mat.TEST}
 OFFICIAL = {"train": 1345, "test": 507}  # faces, in both annotations
 
-# Gives the annotation of the picture with an index, as it stands in the files: landmarks, occlusion flags, and the
-# box as left, top, width, height.
+# A function from the index of an image to its annotation, with the unchanged numbers of the files: landmarks,
+# occlusion flags, and the box as left, top, width, height.
 Annotate = Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @dataclasses.dataclass
 class CofwConfig(faces.FacesConfig):
-    """How the pictures are stored, and which annotation.
+    """How the images are stored, and the annotation.
 
     Attributes:
-      reannotated: COFW-68 instead of COFW.
+      reannotated: whether to use the annotation of COFW-68 instead of COFW.
     """
 
     reannotated: bool = False
 
 
 class Builder(face_builder.FaceBuilder):
-    """COFW, 29 landmarks on faces behind all kinds of things, each landmark marked as occluded or not.
+    """COFW, 29 landmarks on faces behind all kinds of objects, each landmark marked as occluded or not.
 
-    The configurations `cofw68` and `cofw68_original` hold its test faces with 68 landmarks in the order of 300W.
+    The configurations `cofw68` and `cofw68_original` have its test faces with 68 landmarks in the order of 300W.
     """
 
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS's form)
         CofwConfig("faces", description=faces.CONFIGS[0].description),
-        CofwConfig("original", description="The whole pictures, as PNG.", cut=False),
+        CofwConfig("original", description="The whole images, as PNG.", cut=False),
         CofwConfig(
             "cofw68",
             description="COFW-68: the test faces with 68 landmarks, cut out as in `faces`.",
@@ -48,7 +48,7 @@ class Builder(face_builder.FaceBuilder):
         ),
         CofwConfig(
             "cofw68_original",
-            description="COFW-68: the test faces with 68 landmarks, the whole pictures as in `original`.",
+            description="COFW-68: the test faces with 68 landmarks, the whole images as in `original`.",
             cut=False,
             reannotated=True,
         ),
@@ -58,7 +58,8 @@ class Builder(face_builder.FaceBuilder):
 COFW (colour) comes from https://data.caltech.edu/records/20099. Expected below manual_dir:
   COFW_train_color.mat       1345 faces
   COFW_test_color.mat         507 faces
-For cofw/cofw68 the annotation from https://github.com/golnazghiasi/cofw68-benchmark beside COFW_test_color.mat:
+For cofw/cofw68, in addition to COFW_test_color.mat, the annotation from
+https://github.com/golnazghiasi/cofw68-benchmark:
   COFW68_Data/test_annotations/1_points.mat ... 507_points.mat
   COFW68_Data/cofw68_test_bboxes.mat"""
 
@@ -92,7 +93,9 @@ For cofw/cofw68 the annotation from https://github.com/golnazghiasi/cofw68-bench
 
     def _split_29(self, root: pathlib.Path, split: str) -> face_builder.Shards:
         mat = FILES[split]
-        with colour_mat.open_mat(root, mat) as file:  # here already: a damaged file stops the build at once
+        with colour_mat.open_mat(
+            root, mat
+        ) as file:  # read before the first record: damage stops the build at once
             annotations = colour_mat.read_annotations(file, mat)
         count = len(annotations.boxes)
         self._note_count(split, count, OFFICIAL[split])
@@ -105,21 +108,21 @@ For cofw/cofw68 the annotation from https://github.com/golnazghiasi/cofw68-bench
     def _split_68(self, root: pathlib.Path) -> face_builder.Shards:
         folder = points68.find_folder(root)
         files = points68.list_annotations(folder)
-        for part, there in (
+        for part, exists in (
             (colour_mat.TEST.name, (root / colour_mat.TEST.name).is_file()),
             (points68.ANNOTATIONS, files),
             (points68.BOXES, (folder / points68.BOXES).is_file()),
         ):
-            if not there:
+            if not exists:
                 raise BuildError(f"{root}: no {part} here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         with colour_mat.open_mat(root, colour_mat.TEST) as file:
             count = colour_mat.count_pictures(file, colour_mat.TEST)
         boxes = points68.read_boxes(folder, count)
         numbers = range(1, count + 1)
         for number in sorted(files.keys() ^ set(numbers)):
-            lonely = f"{points68.ANNOTATIONS}/{number}_points.mat"
-            reason = "no picture of this number" if number in files else "missing"
-            self.log.incomplete[f"{lonely}: {reason}"].append("test")
+            file_name = f"{points68.ANNOTATIONS}/{number}_points.mat"
+            reason = "no image of this number" if number in files else "missing"
+            self.log.incomplete[f"{file_name}: {reason}"].append("test")
         indices = [number - 1 for number in numbers if number in files]
         self._note_count("test", len(indices), OFFICIAL["test"])
 
@@ -138,7 +141,7 @@ For cofw/cofw68 the annotation from https://github.com/golnazghiasi/cofw68-bench
             return f"{mat.name}/{index + 1:04d}"
 
         def read(index: int) -> dict[str, object]:
-            """The arguments of `faces.make_record` for one face. HDF5 is read here alone, in one thread."""
+            """The arguments of `faces.make_record` for one face; the only reader of HDF5, in one thread."""
             landmarks, flags, box = annotate(index)
             check_flags(flags, f"{name(index)}: occlusion flags", DamagedRecord)
             with colour_mat.open_mat(root, mat) as file:

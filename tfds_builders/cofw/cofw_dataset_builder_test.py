@@ -1,4 +1,4 @@
-"""Builds COFW from drawn faces in its true format, reads it back, and breaks it in every known way."""
+"""Building COFW from drawn faces in its original format, reading it back, and damaging it in every known way."""
 
 import pathlib
 
@@ -26,12 +26,12 @@ def rgb(picture: np.ndarray) -> np.ndarray:
 
 
 def corners(box: np.ndarray) -> np.ndarray:
-    """By hand: the left, top, right and bottom edge, counted from 0."""
+    """The left, top, right and bottom edge, counted from 0, computed by hand."""
     left, top, width, height = box
     return np.float32([left - 1, top - 1, left + width - 1, top + height - 1])
 
 
-def test_splits_hold_their_files(built):
+def test_splits_have_the_faces_of_their_files(built):
     for config, counts in zip(CONFIGS, [{"train": 3, "test": 2}] * 2 + [{"test": 2}] * 2, strict=True):
         info = built[config].info
         assert {split: part.num_examples for split, part in info.splits.items()} == counts
@@ -41,7 +41,7 @@ def test_splits_hold_their_files(built):
 
 
 @pytest.mark.parametrize("split", FILES)
-def test_original_keeps_landmarks_boxes_and_pictures_bit_by_bit(built, raw, split: str):
+def test_original_keeps_landmarks_boxes_and_images_bit_by_bit(built, raw, split: str):
     for index, record in enumerate(read(built["original"], split).values()):
         x, y, flags = raw.phis[split][index].reshape(3, 29)
         np.testing.assert_array_equal(record["landmarks"], np.float32(np.stack([x - 1, y - 1], axis=1)))
@@ -52,7 +52,7 @@ def test_original_keeps_landmarks_boxes_and_pictures_bit_by_bit(built, raw, spli
         assert record["face"] == 0
 
 
-def test_cofw68_keeps_landmarks_boxes_and_pictures_bit_by_bit(built, raw):
+def test_cofw68_keeps_landmarks_boxes_and_images_bit_by_bit(built, raw):
     for index, record in enumerate(read(built["cofw68_original"], "test").values()):
         np.testing.assert_array_equal(record["landmarks"], np.float32(raw.points68[index] - 1))
         flags = raw.flags68[index]
@@ -77,9 +77,9 @@ def test_faces_are_cut_out_and_map_back(built, cut: str, whole: str):
             assert np.abs(difference).mean() < 3  # JPEG
 
 
-def test_says_what_it_is_and_where_a_copy_differs_from_the_official_set(built):
+def test_describes_itself_and_notes_where_a_copy_differs_from_the_official_set(built):
     assert built["faces"].info.citation.count("author") == 2
-    assert built["original"].builder_config.description == "The whole pictures, as PNG."
+    assert built["original"].builder_config.description == "The whole images, as PNG."
     assert built["faces"].log.notes == [
         "train: found 3 faces, the official set has 1345.",
         "test: found 2 faces, the official set has 507.",
@@ -137,56 +137,56 @@ def flatten_the_box(h5: h5py.File) -> str:
 
 def clear_the_reference(h5: h5py.File) -> str:
     h5["IsT"][0, 1] = h5py.Reference()
-    return "the picture is unreadable ("
+    return "the image is unreadable ("
 
 
 def delete_the_picture(h5: h5py.File) -> str:
     del h5["#refs#/IsT1"]
-    return "the picture is unreadable ("
+    return "the image is unreadable ("
 
 
 def refer_to_a_group(h5: h5py.File) -> str:
     h5["IsT"][0, 1] = h5["#refs#"].ref
-    return "the picture is no array, expected (3, width, height) or (width, height) uint8"
+    return "the image is not an array, expected (3, width, height) or (width, height) uint8"
 
 
 def add_a_channel(h5: h5py.File) -> str:
     replace_picture(h5, np.zeros((4, 20, 30), np.uint8))
-    return "the picture is (4, 20, 30) uint8, expected"
+    return "the image is (4, 20, 30) uint8, expected"
 
 
 def store_decimals(h5: h5py.File) -> str:
     replace_picture(h5, np.zeros((3, 20, 30)))
-    return "the picture is (3, 20, 30) float64, expected"
+    return "the image is (3, 20, 30) float64, expected"
 
 
 def store_a_line(h5: h5py.File) -> str:
     replace_picture(h5, np.zeros(20, np.uint8))
-    return "the picture is (20,) uint8, expected"
+    return "the image is (20,) uint8, expected"
 
 
 def store_nothing(h5: h5py.File) -> str:
     replace_picture(h5, np.zeros((0, 20), np.uint8))
-    return "the picture is (0, 20) uint8, expected"
+    return "the image is (0, 20) uint8, expected"
 
 
 def store_times(h5: h5py.File) -> str:
     kind = h5py.h5t.UNIX_D32LE  # a type that NumPy does not have
     h5py.h5d.create(h5["#refs#"].id, b"times", kind, h5py.h5s.create_simple((20, 30)))
     h5["IsT"][0, 1] = h5["#refs#/times"].ref
-    return "the picture is unreadable ("
+    return "the image is unreadable ("
 
 
 def store_emptiness(h5: h5py.File) -> str:
     h5["#refs#/nothing"] = h5py.Empty(np.uint8)
     h5["IsT"][0, 1] = h5["#refs#/nothing"].ref
-    return "the picture is None uint8, expected"
+    return "the image is None uint8, expected"
 
 
 def claim_too_much(h5: h5py.File) -> str:
     huge = h5.create_dataset("#refs#/huge", (3, 2**30, 2**30), np.uint8, chunks=(3, 64, 64))
     h5["IsT"][0, 1] = huge.ref
-    return "the picture is unreadable ("
+    return "the image is unreadable ("
 
 
 def shrink_the_picture(h5: h5py.File) -> str:
@@ -225,9 +225,9 @@ def test_a_damaged_face_is_skipped_and_named_up_to_the_limit(
     assert not list((tmp_path / "built" / "cofw" / "faces").iterdir())
     builder, _ = build.build("cofw", copy, tmp_path / "built", max_skipped=0.5)
     assert list(read(builder, "test")) == names("test", 2)[:1]
-    (said,) = builder.log.damaged
-    assert said.startswith(f"COFW_test_color.mat/0002: {reason}")
-    assert "\n" not in said
+    (logged,) = builder.log.damaged
+    assert logged.startswith(f"COFW_test_color.mat/0002: {reason}")
+    assert "\n" not in logged
 
 
 def cut_short(file: pathlib.Path) -> str:
@@ -265,7 +265,7 @@ def store_no_cells(file: pathlib.Path) -> str:
     with h5py.File(file, "r+") as h5:
         del h5["IsT"]
         h5["IsT"] = np.ones((1, 2))
-    return "COFW_test_color.mat: IsT is (1, 2) float64, expected one row of references to pictures"
+    return "COFW_test_color.mat: IsT is (1, 2) float64, expected one row of references to images"
 
 
 def store_empty_landmarks(file: pathlib.Path) -> str:

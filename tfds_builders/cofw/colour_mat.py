@@ -14,18 +14,18 @@ from tfds_builders import BuildError
 from tfds_builders.mat_files import MOST_ELEMENTS, check_numbers
 
 NUM_POINTS = 29
-# What h5py raises over references that lead nowhere, broken structures, data that does not unpack, types that NumPy
-# does not have, and absurd sizes.
+# Errors that h5py raises for invalid references, damaged structures, data that does not unpack, types that NumPy does
+# not have, and impossible sizes.
 H5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError)
 
 
 @dataclasses.dataclass(frozen=True)
 class ColourMat:
-    """One of the two files, and what its variables are called.
+    """One of the two files.
 
     Attributes:
-      name: of the file.
-      suffix: of its variables: pictures Is + suffix, landmarks phis + suffix, boxes bboxes + suffix.
+      name: name of the file.
+      suffix: suffix of the variables' names: images Is + suffix, landmarks phis + suffix, boxes bboxes + suffix.
     """
 
     name: str
@@ -38,11 +38,11 @@ TEST = ColourMat("COFW_test_color.mat", "T")
 
 @dataclasses.dataclass(frozen=True)
 class Annotations:
-    """The numbers of a file, as they stand there.
+    """The unchanged numbers of a file.
 
     Attributes:
       landmarks: float64 [faces, 29, 2], (x, y) in pixels counted from 1.
-      flags: float64 [faces, 29], 1 where something hides the landmark.
+      flags: float64 [faces, 29], 1 for an occluded landmark.
       boxes: float64 [faces, 4], left, top, width, height.
     """
 
@@ -52,10 +52,10 @@ class Annotations:
 
 
 def open_mat(root: pathlib.Path, mat: ColourMat) -> h5py.File:
-    """Opens one of the files, to be closed by the caller.
+    """Opens one of the files; the caller closes it.
 
     Raises:
-      BuildError: if it is no HDF5 file, or stops short.
+      BuildError: if it is not an HDF5 file, or is cut short.
     """
     try:
         return h5py.File(root / mat.name, "r")
@@ -64,24 +64,24 @@ def open_mat(root: pathlib.Path, mat: ColourMat) -> h5py.File:
 
 
 def count_pictures(file: h5py.File, mat: ColourMat) -> int:
-    """How many pictures a file has.
+    """The number of images in a file.
 
     Raises:
-      BuildError: if it has no cells of pictures.
+      BuildError: if it has no cells of images.
     """
     cells = _dataset(file, mat, f"Is{mat.suffix}")
     if cells.ndim != 2 or cells.shape[0] != 1 or h5py.check_ref_dtype(cells.dtype) is not h5py.Reference:
         raise BuildError(
-            f"{mat.name}: Is{mat.suffix} is {cells.shape} {cells.dtype}, expected one row of references to pictures"
+            f"{mat.name}: Is{mat.suffix} is {cells.shape} {cells.dtype}, expected one row of references to images"
         )
     return cells.shape[1]
 
 
 def read_annotations(file: h5py.File, mat: ColourMat) -> Annotations:
-    """Reads everything but the pictures.
+    """Reads everything except the images.
 
     Raises:
-      BuildError: if the file is damaged, or its arrays do not fit the pictures.
+      BuildError: if the file is damaged, or its arrays do not fit the images.
     """
     count = count_pictures(file, mat)
     # [87, faces]: 29 x, 29 y, 29 flags.
@@ -91,29 +91,29 @@ def read_annotations(file: h5py.File, mat: ColourMat) -> Annotations:
 
 
 def read_picture(file: h5py.File, mat: ColourMat, index: int, label: str) -> np.ndarray:
-    """Reads one picture, and nothing else.
+    """Reads one image and nothing else.
 
     Args:
-      file: from `open_mat`.
-      mat: which file that is.
-      index: of the picture, from 0.
-      label: the picture's name, for errors.
+      file: open file, see `open_mat`.
+      mat: description of the file.
+      index: index of the image, from 0.
+      label: name of the image, for error messages.
 
     Returns:
-      uint8 [height, width, 3] RGB; grey pictures have three equal channels.
+      uint8 [height, width, 3] RGB; grey images have three equal channels.
 
     Raises:
-      DamagedRecord: if the reference leads nowhere, the data is unreadable or is no picture.
+      DamagedRecord: if the reference is invalid, or the data is unreadable or not an image.
     """
     try:
         cell = file[file[f"Is{mat.suffix}"][0, index]]
         pixels = cell[()].T if _holds_picture(cell) else None  # [3, width, height] -> [height, width, 3]
     except H5_ERRORS as error:
-        raise DamagedRecord(f"{label}: the picture is unreadable ({error})") from error
+        raise DamagedRecord(f"{label}: the image is unreadable ({error})") from error
     if pixels is None:
-        found = f"{cell.shape} {cell.dtype}" if isinstance(cell, h5py.Dataset) else "no array"
+        kind = f"{cell.shape} {cell.dtype}" if isinstance(cell, h5py.Dataset) else "not an array"
         raise DamagedRecord(
-            f"{label}: the picture is {found}, expected (3, width, height) or (width, height) uint8"
+            f"{label}: the image is {kind}, expected (3, width, height) or (width, height) uint8"
         )
     return np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else np.ascontiguousarray(pixels)
 
@@ -126,10 +126,10 @@ def _holds_picture(cell: h5py.HLObject) -> bool:
 
 
 def _check_storage(dataset: h5py.Dataset, most: int) -> None:
-    """Refuses an array that would fill memory when it is read, or that is kept in other files.
+    """Refuses an array that would fill the memory when it is read, or that is stored in other files.
 
     Raises:
-      ValueError: if it, or one of its compressed chunks, has more elements than `most`; or if it is not in this file.
+      UserError: if the array or one of its compressed chunks has more elements than `most`, or it is not in this file.
     """
     if dataset.external or dataset.is_virtual:
         raise UserError("its numbers are in another file")
@@ -142,16 +142,16 @@ def _check_storage(dataset: h5py.Dataset, most: int) -> None:
 def _dataset(file: h5py.File, mat: ColourMat, variable: str) -> h5py.Dataset:
     try:
         names = [str(name) for name in file]
-        # A link could lead to any other HDF5 file of this machine.
-        here = variable in names and isinstance(file.get(variable, getlink=True), h5py.HardLink)
-        found = file[variable] if here else None
-        usable = isinstance(found, h5py.Dataset) and found.shape is not None and found.dtype is not None
+        # A soft or external link could lead to any other HDF5 file of this machine.
+        in_file = variable in names and isinstance(file.get(variable, getlink=True), h5py.HardLink)
+        dataset = file[variable] if in_file else None
+        usable = isinstance(dataset, h5py.Dataset) and dataset.shape is not None and dataset.dtype is not None
     except H5_ERRORS as error:
         raise BuildError(f"{mat.name}: {variable} is unreadable ({error})") from error
     if not usable:
         others = ", ".join(name for name in names if not name.startswith("#")) or "nothing"
         raise BuildError(f"{mat.name}: no variable {variable}; found {others}")
-    return found
+    return dataset
 
 
 def _matrix(file: h5py.File, mat: ColourMat, variable: str, rows: int, columns: int) -> np.ndarray:

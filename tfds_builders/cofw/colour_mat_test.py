@@ -1,4 +1,4 @@
-"""Reading the HDF5 files of COFW: memory, and damage anywhere in the file."""
+"""Reading the HDF5 files of COFW: memory use, and damage anywhere in the file."""
 
 import pathlib
 import tracemalloc
@@ -12,7 +12,7 @@ from tfds_builders.cofw import colour_mat
 from tfds_builders.cofw.conftest import write_mat73
 
 
-def test_one_picture_at_a_time_is_in_memory(tmp_path: pathlib.Path):
+def test_one_image_at_a_time_is_in_memory(tmp_path: pathlib.Path):
     pictures = [np.full((400, 500, 3), index, np.uint8) for index in range(20)]
     write_mat73(tmp_path / colour_mat.TEST.name, {"IsT": pictures}, {})
     size = pictures[0].nbytes
@@ -27,14 +27,14 @@ def test_one_picture_at_a_time_is_in_memory(tmp_path: pathlib.Path):
 
 
 def test_damage_anywhere_is_one_of_the_two_documented_errors(raw, tmp_path: pathlib.Path):
-    """Bytes are overwritten at random: the file is read, or refused in the project's own words."""
+    """Bytes are overwritten at random: the file is read, or refused with BuildError or DamagedRecord."""
     whole = (raw.root / colour_mat.TEST.name).read_bytes()
     rng = np.random.default_rng(0)
     file = tmp_path / colour_mat.TEST.name
     refused = 0
     for _ in range(80):
         damaged = bytearray(whole)
-        # The structure is what is dangerous, and pictures are most of the file: half of the hits near its start.
+        # Damage of the structure matters most, and images fill most of the file: half of the damage is near its start.
         end = rng.choice([8000, len(whole)])
         start = int(rng.integers(512, end - 16))
         damaged[start : start + 16] = rng.bytes(16)

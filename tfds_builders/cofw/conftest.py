@@ -1,4 +1,4 @@
-"""COFW and COFW-68 in their true formats, of drawn faces."""
+"""COFW and COFW-68 in their original formats, with drawn faces."""
 
 import dataclasses
 import pathlib
@@ -19,11 +19,11 @@ FILES = {"train": "COFW_train_color.mat", "test": "COFW_test_color.mat"}
 
 @dataclasses.dataclass(frozen=True)
 class Raw:
-    """A folder in the layout of COFW, and what was written there, by split.
+    """A folder in the layout of COFW, and its contents by split.
 
     Attributes:
       root: the folder.
-      pictures: uint8 [height, width, 3], or [height, width] where grey.
+      pictures: images, uint8 [height, width, 3], or [height, width] for grey ones.
       phis: [faces, 87].
       boxes: [faces, 4].
       points68: [test faces, 68, 2].
@@ -62,18 +62,18 @@ def write_mat73(
 
 
 def points_of(drawing: Drawing, scheme: Scheme) -> np.ndarray:
-    """float64 [N, 2] landmarks of a drawn face, counted from 1 as MATLAB does."""
+    """Landmarks of a drawn face, float64 [N, 2], in pixels counted from 1 as in MATLAB."""
     return landmarks_in(drawing.points.astype(np.float64), scheme) + 1
 
 
 def left_top_width_height(points: np.ndarray) -> np.ndarray:
-    """A box [4] that a detector might find around landmarks [points, 2]."""
+    """A box [4] around landmarks [points, 2], as from a detector."""
     low, high = points.min(axis=0), points.max(axis=0)
     return np.round([*(low - 3), *(high - low + 6)])
 
 
 def read(builder: face_builder.FaceBuilder, split: str) -> dict[str, dict]:
-    """The records of a split by name, in its order."""
+    """The records of a split by name, in the order of the names."""
     records = {record["name"].decode(): record for record in builder.as_data_source(split=split)}
     return dict(sorted(records.items()))
 
@@ -89,7 +89,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Raw:
     drawn = {"train": [draw_face(3, 0, i) for i in range(3)], "test": [draw_face(3, 1, i) for i in range(2)]}
     pictures, phis, boxes = {}, {}, {}
     for split, faces in drawn.items():
-        # Not square, to tell rows from columns.
+        # Not square, so that exchanged rows and columns are detected.
         pictures[split] = [face.image[: 240 - 5 * index] for index, face in enumerate(faces)]
         points = [points_of(face, COFW_29) for face in faces]
         flags = random.random((len(faces), 29)) < 0.3

@@ -10,19 +10,19 @@ from tfds_builders import BuildError
 from tfds_builders.mat_files import check_numbers, read_mat
 
 NUM_POINTS = 68
-FOLDER = "COFW68_Data"  # what the archive of the annotation unpacks to
+FOLDER = "COFW68_Data"  # the folder in the archive of the annotation
 ANNOTATIONS = "test_annotations"
 BOXES = "cofw68_test_bboxes.mat"
 _NAME = re.compile(r"(\d+)_points\.mat")
 
 
 def find_folder(root: pathlib.Path) -> pathlib.Path:
-    """Where the annotation lies below a dataset's folder: in COFW68_Data, or directly there."""
+    """The folder of the annotation: COFW68_Data in the dataset's folder, or that folder itself."""
     return root / FOLDER if (root / FOLDER).is_dir() else root
 
 
 def list_annotations(folder: pathlib.Path) -> dict[int, pathlib.Path]:
-    """The files of the faces by the number of their picture, which counts from 1."""
+    """The files of the faces by the number of their image, which counts from 1."""
     if not (folder / ANNOTATIONS).is_dir():
         return {}
     names = {file: _NAME.fullmatch(file.name) for file in (folder / ANNOTATIONS).iterdir()}
@@ -33,7 +33,7 @@ def read_boxes(folder: pathlib.Path, count: int) -> np.ndarray:
     """The face boxes, float64 [count, 4] left, top, width, height.
 
     Raises:
-      BuildError: if the file is missing or damaged, or has another number of boxes.
+      BuildError: if the file is missing or damaged, or has a wrong number of boxes.
     """
     boxes = read_mat(folder / BOXES, BOXES, ["bboxes"], BuildError)["bboxes"]
     check_numbers(boxes.shape, boxes.dtype, (count, 4), f"{BOXES}, bboxes", BuildError)
@@ -41,20 +41,20 @@ def read_boxes(folder: pathlib.Path, count: int) -> np.ndarray:
 
 
 def read_points(file: pathlib.Path, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Reads the annotation of a face, as it stands there.
+    """Reads the annotation of a face.
 
     Args:
-      file: `<number>_points.mat`.
-      label: its name, for errors.
+      file: path of `<number>_points.mat`.
+      label: name of the file, for error messages.
 
     Returns:
-      float64 [68, 2], (x, y) in pixels counted from 1, and float64 [68], 1 where something hides the landmark.
+      Landmarks, float64 [68, 2], (x, y) in pixels counted from 1, and flags, float64 [68], 1 for an occluded landmark.
 
     Raises:
-      DamagedRecord: if the file is damaged, or its arrays have other shapes.
+      DamagedRecord: if the file is damaged, or its arrays have wrong shapes.
     """
-    found = read_mat(file, label, ["Points", "Occ"], DamagedRecord)
+    arrays = read_mat(file, label, ["Points", "Occ"], DamagedRecord)
     for variable, shape in (("Points", (NUM_POINTS, 2)), ("Occ", (1, NUM_POINTS))):
-        array = found[variable]
+        array = arrays[variable]
         check_numbers(array.shape, array.dtype, shape, f"{label}, {variable}", DamagedRecord)
-    return found["Points"].astype(np.float64), found["Occ"][0].astype(np.float64)
+    return arrays["Points"].astype(np.float64), arrays["Occ"][0].astype(np.float64)

@@ -1,4 +1,4 @@
-"""JD-landmark, see README.md beside this file."""
+"""JD-landmark, see README.md in this folder."""
 
 import dataclasses
 import pathlib
@@ -24,10 +24,10 @@ SPLITS = {
 # Faces of the official distribution, by split.
 OFFICIAL = {"train": 11_393, "valid": 2_000, "test": 2_000}
 
-# Whose landmarks replace those of the same name.
+# Folder of landmarks that replace those of the same name.
 CORRECTED = "Corrected_landmark"
 
-# The boxes of the training faces: the archive's folder, which some unpack into one of the archive's name.
+# Folders of the boxes of the training faces: that of the archive, alone or inside a folder of the archive's name.
 TRAINING_BOXES = (
     "training_dataset_face_detection_bounding_box",
     "training_dataset_face_detection_bounding_box_v1/training_dataset_face_detection_bounding_box",
@@ -37,7 +37,7 @@ TRAINING_BOXES = (
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One annotated face: the paths of its files, relative to the dataset's folder; not every face has a box."""
+    """One annotated face: the paths of its files, relative to the dataset's folder; `box` is None without a box."""
 
     picture: str
     landmarks: str
@@ -51,7 +51,7 @@ class Builder(face_builder.FaceBuilder):
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 JD-landmark comes from {HOMEPAGE} (research use). Expected below manual_dir:
-  Training_data/{{AFW,HELEN,IBUG,LFPW}}/{{picture,landmark}}/   11393 pictures, and IMAGE.jpg.txt for each IMAGE.jpg
+  Training_data/{{AFW,HELEN,IBUG,LFPW}}/{{picture,landmark}}/   11393 images, and IMAGE.jpg.txt for each IMAGE.jpg
   Test_data1/{{picture,landmark,rect}}/                       2000, the split valid; boxes in IMAGE.jpg.rect
   Test_data2/{{picture,landmark,rect}}/                       2000, the split test
   Corrected_landmark/                                       landmarks that replace those of the same name
@@ -65,17 +65,17 @@ JD-landmark comes from {HOMEPAGE} (research use). Expected below manual_dir:
     ) -> dict[str, face_builder.Shards]:
         root = pathlib.Path(dl_manager.manual_dir)
         corrected = _files(root, CORRECTED)
-        found = {split: self._list_split(root, split, corrected) for split in SPLITS}
-        if not any(found.values()):
+        samples_of = {split: self._list_split(root, split, corrected) for split in SPLITS}
+        if not any(samples_of.values()):
             raise BuildError(f"{root}: no faces of JD-landmark here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
-        self._note_unused(corrected, [sample for samples in found.values() for sample in samples])
+        self._note_unused(corrected, [sample for samples in samples_of.values() for sample in samples])
         sources = {split: " or ".join(folders) for split, folders in SPLITS.items()}
         return self._shards_by_split(
-            found, lambda sample: f"{sample.picture}#0", lambda sample: _read(root, sample), sources
+            samples_of, lambda sample: f"{sample.picture}#0", lambda sample: _read(root, sample), sources
         )
 
     def _list_split(self, root: pathlib.Path, split: str, corrected: dict[str, str]) -> list[Sample]:
-        """The annotated faces of a split, ordered by folder and name; notes what differs from the official set."""
+        """The annotated faces of a split, ordered by folder and name; notes differences from the official set."""
         samples = []
         for folder in SPLITS[split]:
             if (root / folder).is_dir():
@@ -108,15 +108,13 @@ JD-landmark comes from {HOMEPAGE} (research use). Expected below manual_dir:
                 self.log.incomplete[f"{path}: no {folder}/landmark/{name}.txt"].append(split)
         for name, path in landmarks.items():
             if name.removesuffix(".txt") not in pictures:
-                self.log.incomplete[f"{path}: no picture of that name"].append(split)
+                self.log.incomplete[f"{path}: no image of that name"].append(split)
         return samples
 
     def _note_unused(self, corrected: dict[str, str], samples: list[Sample]) -> None:
         unused = sorted(set(corrected.values()) - {sample.landmarks for sample in samples})
         if unused:
-            self.log.note(
-                f"{CORRECTED}: {len(unused)} files belong to no picture here, the first is {unused[0]}."
-            )
+            self.log.note(f"{CORRECTED}: {len(unused)} files belong to no image, the first is {unused[0]}.")
 
 
 def _files(root: pathlib.Path, folder: str, suffixes: Sequence[str] = ()) -> dict[str, str]:
@@ -129,7 +127,7 @@ def _read(root: pathlib.Path, sample: Sample) -> dict[str, object]:
     box = None if sample.box is None else parse_box(read_file(root, sample.box), sample.box)
     return {
         "picture": read_file(root, sample.picture),
-        # Pixels count from 0: the rules of the challenge's later rounds give the top left corner as [0, 0].
+        # Pixels count from 0: the rules of the challenge's later rounds define the top left corner as [0, 0].
         "landmarks": parse_landmarks(read_file(root, sample.landmarks), sample.landmarks),
         "box": box,
         "name": sample.picture,
@@ -137,17 +135,17 @@ def _read(root: pathlib.Path, sample: Sample) -> dict[str, object]:
 
 
 def parse_landmarks(data: bytes, name: str) -> np.ndarray:
-    """Reads a landmark file: the line `106`, then 106 lines `x y`; blanks and blank lines do not matter.
+    """Reads a landmark file: the line `106`, then 106 lines `x y`. Extra spaces and blank lines are allowed.
 
     Args:
       data: contents of the file.
-      name: of the file, for errors.
+      name: name of the file, for error messages.
 
     Returns:
       float64 [106, 2], 0-based pixels.
 
     Raises:
-      DamagedRecord: if the file is anything else; the message names the line.
+      DamagedRecord: if the file is not in this form; the message names the line.
     """
     lines = data.decode("utf-8-sig", errors="replace").splitlines()
     first = next((i for i, line in enumerate(lines) if line.strip()), None)
@@ -170,13 +168,13 @@ def parse_box(data: bytes, name: str) -> np.ndarray:
 
     Args:
       data: contents of the file.
-      name: of the file, for errors.
+      name: name of the file, for error messages.
 
     Returns:
       float64 [4] x_min, y_min, x_max, y_max.
 
     Raises:
-      DamagedRecord: if the file is anything else, or the box has no area.
+      DamagedRecord: if the file is not in this form, or the box has no area.
     """
     lines = data.decode("utf-8-sig", errors="replace").strip().splitlines()
     if len(lines) != 1:

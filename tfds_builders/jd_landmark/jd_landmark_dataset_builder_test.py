@@ -1,4 +1,4 @@
-"""Builds JD-landmark from drawn pictures in the true layout, reads it back, and breaks it in every known way."""
+"""Building JD-landmark from drawn images in its original layout, reading it back, and damaging it in known ways."""
 
 import functools
 import pathlib
@@ -18,7 +18,7 @@ from tfds_builders.jd_landmark import jd_landmark_dataset_builder
 from tfds_builders.synthetic_faces import drawing
 from tfds_builders.synthetic_faces.other_schemes import landmarks_in
 
-# Folder and name of each picture, in the order of the archives.
+# Folder and name of each image, in the order of the archives.
 PICTURES = {
     "train": [
         ("Training_data/AFW", "AFW_134212_1_0.jpg"),
@@ -41,7 +41,7 @@ def draw(index: int) -> drawing.Drawing:
 
 
 def points_of(index: int) -> np.ndarray:
-    """float64 [106, 2] with the four digits that the files have."""
+    """Landmarks of an image, float64 [106, 2], with the four decimals of the files."""
     return np.round(landmarks_in(draw(index).points.astype(np.float64), schemes.JD_106), 4)
 
 
@@ -59,7 +59,7 @@ def write(path: pathlib.Path, content: str | bytes) -> None:
 
 
 def everything() -> list[tuple[int, str, str, str]]:
-    """Number, split, folder and name of every picture."""
+    """Index, split, folder and name of every image."""
     rows = [(split, folder, name) for split, pictures in PICTURES.items() for folder, name in pictures]
     return [(index, *row) for index, row in enumerate(rows)]
 
@@ -70,7 +70,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     for index, split, folder, name in everything():
         encoded = cv2.imencode(name[-4:], draw(index).image[..., ::-1])[1].tobytes()
         write(root / folder / "picture" / name, encoded)
-        points = points_of(index) + (50 if name == CORRECTED else 0)  # the archive's wrong ones
+        points = points_of(index) + (50 if name == CORRECTED else 0)  # the wrong landmarks of the archive
         write(root / folder / "landmark" / f"{name}.txt", landmark_text(points))
         rects = root / BOXES if split == "train" else root / folder / "rect"
         if name != WITHOUT_BOX:
@@ -89,13 +89,13 @@ def built(raw: pathlib.Path, tmp_path_factory) -> dict[str, face_builder.FaceBui
 
 
 def read(builder: face_builder.FaceBuilder, split: str) -> dict[str, dict]:
-    """The records of a split by the name of their picture."""
+    """The records of a split by the name of their image."""
     source = builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
     return {record["name"].decode(): record for record in source}
 
 
 @pytest.mark.parametrize("config", ["faces", "original"])
-def test_splits_hold_the_faces_of_their_folders(built, config: str):
+def test_splits_have_the_faces_of_their_folders(built, config: str):
     for split, pictures in PICTURES.items():
         assert sorted(read(built[config], split)) == [f"{folder}/picture/{name}" for folder, name in pictures]
 
@@ -123,7 +123,7 @@ def test_faces_are_cut_out_and_map_back(built):
         np.testing.assert_allclose(back, points_of(index), atol=1e-3)
 
 
-def test_says_where_a_copy_differs_from_the_official_set(built):
+def test_notes_where_a_copy_differs_from_the_official_set(built):
     log = built["faces"].log
     assert log.notes == [
         "train: found 5 faces, the official set has 11393.",
@@ -144,18 +144,18 @@ def test_incomplete_faces_are_skipped_and_listed(copy: pathlib.Path, tmp_path: p
     counts = {split: info.num_examples for split, info in builder.info.splits.items()}
     assert counts == {"train": 4, "valid": 1}
     assert dict(builder.log.incomplete) == {
-        "Training_data/AFW/landmark/AFW_134212_1_3.jpg.txt: no picture of that name": ["train"],
+        "Training_data/AFW/landmark/AFW_134212_1_3.jpg.txt: no image of that name": ["train"],
         "Test_data1/picture/1.jpg: no Test_data1/landmark/1.jpg.txt": ["valid"],
     }
     for note in (
         "Test_data2 (test): the folder is missing.",
         "test: left out, no faces in Test_data2.",
-        "Corrected_landmark: 1 files belong to no picture here, the first is Corrected_landmark/AFW_9_0.jpg.txt.",
+        "Corrected_landmark: 1 files belong to no image, the first is Corrected_landmark/AFW_9_0.jpg.txt.",
     ):
         assert note in builder.log.notes
 
 
-def test_corrected_landmarks_serve_where_the_archive_has_none(copy: pathlib.Path, tmp_path: pathlib.Path):
+def test_corrected_landmarks_are_used_if_the_archive_has_none(copy: pathlib.Path, tmp_path: pathlib.Path):
     (copy / f"Training_data/HELEN/landmark/{CORRECTED}.txt").unlink()
     builder, _ = build.build("jd_landmark/original", copy, tmp_path / "built")
     assert not builder.log.incomplete
@@ -235,7 +235,7 @@ def test_damage_is_skipped_and_named_up_to_the_limit(
     assert dict(builder.log.damaged) == {reason: ["valid"]}
 
 
-def test_blanks_do_not_matter():
+def test_extra_spaces_and_blank_lines_are_allowed():
     points = points_of(0)
     text = "\ufeff 106 \r\n\r\n" + "".join(f"\t{x:.4f}   {y:.4f} \r\n" for x, y in points) + "\r\n\r\n"
     np.testing.assert_array_equal(jd_landmark_dataset_builder.parse_landmarks(text.encode(), "a.txt"), points)
@@ -247,7 +247,7 @@ line = st.lists(field, max_size=4).map(lambda fields: " ".join(map(str, fields))
 
 @hypothesis.settings(deadline=None)
 @hypothesis.given(count=st.integers(100, 110), at=st.integers(0, 120), inserted=st.lists(line, max_size=3))
-def test_any_file_is_either_read_whole_or_refused(count: int, at: int, inserted: list[str]):
+def test_any_file_is_either_read_completely_or_refused(count: int, at: int, inserted: list[str]):
     lines = ["106"] + ["1.5 2"] * count
     lines[at:at] = inserted
     try:
@@ -265,7 +265,7 @@ def test_any_file_is_either_read_whole_or_refused(count: int, at: int, inserted:
 
 @hypothesis.settings(deadline=None)
 @hypothesis.given(st.lists(line, max_size=2))
-def test_any_box_is_either_read_as_it_stands_or_refused(lines: list[str]):
+def test_any_box_is_either_read_exactly_or_refused(lines: list[str]):
     text = "\n".join(lines)
     try:
         box, reason = jd_landmark_dataset_builder.parse_box(text.encode(), "a.rect"), None

@@ -1,1 +1,1 @@
-"""A folder of one's own pictures and points."""
+"""Any folder of images with landmarks."""

@@ -1,4 +1,4 @@
-"""The points of one face, and where they stand."""
+"""The points of one face, and a reference to them that is read later."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,9 +13,9 @@ class Face:
     """The points of one face.
 
     Attributes:
-      landmarks: float64 [points, 2], the numbers as they stand in the file.
-      visibility: uint8 [points] of faces.UNKNOWN, VISIBLE, OCCLUDED.
-      box: float64 [4] x_min, y_min, x_max, y_max as they stand in the file, or None.
+      landmarks: float64 [points, 2], the unchanged numbers of the file.
+      visibility: uint8 [points], records.UNKNOWN, VISIBLE or OCCLUDED.
+      box: float64 [4] x_min, y_min, x_max, y_max, the unchanged numbers of the file; None without a box.
     """
 
     landmarks: np.ndarray
@@ -25,14 +25,12 @@ class Face:
 
 @dataclasses.dataclass(frozen=True)
 class Annotation:
-    """Where the points of one face are.
+    """A reference to the points of one face.
 
     Attributes:
-      picture: as the annotation calls it: a path, whole or its end; empty if it names none.
+      picture: path of the image as the annotation gives it, whole or its end; empty if it names none.
       source: file, and line or entry, for messages.
-      read: gives the face.
-
-    `read` raises DamagedRecord if the face is not what its form demands.
+      read: function that returns the face, or raises DamagedRecord if it is not in the expected form.
     """
 
     picture: str
@@ -41,5 +39,5 @@ class Annotation:
 
 
 def refuse(reason: str) -> Face:
-    """Reads a face that is known to be damaged: raises DamagedRecord for the reason."""
+    """Raises DamagedRecord with a reason; the `read` of a face that is known to be damaged."""
     raise DamagedRecord(reason)

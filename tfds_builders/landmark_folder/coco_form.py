@@ -1,4 +1,4 @@
-"""COCO's keypoints: `images` with id and file_name, `annotations` with image_id, keypoints and perhaps bbox."""
+"""COCO's keypoints: `images` with id and file_name, `annotations` with image_id, keypoints and optionally bbox."""
 
 import functools
 import pathlib
@@ -16,12 +16,12 @@ _VISIBILITY = {0: UNKNOWN, 1: OCCLUDED, 2: VISIBLE}
 
 
 def annotations(content: Mapping[str, object], path: pathlib.Path, file: str) -> Iterator[Annotation]:
-    """The annotations that have keypoints, in the order of the file.
+    """The annotations with keypoints, in the order of the file.
 
     Args:
       content: decoded JSON with `images` and `annotations`.
-      path: of the file, for errors.
-      file: its path relative to the folder, for messages.
+      path: path of the file, for error messages.
+      file: path relative to the folder, for messages.
 
     Raises:
       BuildError: if images have no id and file_name or share an id, or annotations have no image_id.
@@ -40,7 +40,7 @@ def annotations(content: Mapping[str, object], path: pathlib.Path, file: str) ->
         where = f"{file}, annotation {reprlib.repr(name)}"
         keypoints = entry.get("keypoints")
         if keypoints in (None, []) or entry.get("num_keypoints") == 0:
-            continue  # a box or an outline only: COCO annotates things without points, too
+            continue  # a box or an outline only: COCO also annotates objects without points
         if picture is None:
             reason = f"{where}: no image has the id {reprlib.repr(image_id)}"
             yield Annotation("", where, functools.partial(refuse, reason))
@@ -53,7 +53,7 @@ def _check_images(images: list[tuple[object, object]], path: pathlib.Path) -> No
     for image_id, name in images:
         if not isinstance(name, str):
             raise BuildError(
-                f"{path}: found the file_name {reprlib.repr(name)}, expected the path of a picture"
+                f"{path}: found the file_name {reprlib.repr(name)}, expected the path of an image"
             )
         if image_id in seen:
             raise BuildError(f"{path}: several images have the id {reprlib.repr(image_id)}")
@@ -66,7 +66,7 @@ def _read(keypoints: object, bbox: object, where: str) -> Face:
         raise DamagedRecord(
             f"{where}: keypoints: found {reprlib.repr(keypoints)}, expected [x, y, visibility, ...]"
         )
-    numbers = numbers_of(keypoints, (3 * count,), f"{where}: keypoints").reshape(-1, 3)
+    numbers = numbers_of(keypoints, (3 * count,), f"{where}: keypoints").reshape(-1, 3)  # x, y, visibility
     if not np.isin(numbers[:, 2], list(_VISIBILITY)).all():
         raise DamagedRecord(f"{where}: keypoints with a visibility other than 0, 1 and 2")
     visibility = np.array([_VISIBILITY[v] for v in numbers[:, 2]], np.uint8)

@@ -1,4 +1,4 @@
-"""A folder of drawn pictures that a test may fill and break."""
+"""A folder of drawn images that a test may fill and damage."""
 
 import pathlib
 import shutil
@@ -12,7 +12,7 @@ from tfds_builders.synthetic_faces import drawing
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A folder with the pictures only."""
+    """A folder of images without points."""
     root = tmp_path_factory.mktemp("pictures")
     for index, picture in enumerate(PICTURES):
         (root / picture).parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""CSV: rows under a header `image,x0,y0,x1,y1,...`, perhaps with the columns of a box; others are ignored."""
+"""CSV: rows under a header `image,x0,y0,x1,y1,...`, optionally with a box; other columns are ignored."""
 
 import csv
 import functools
@@ -18,14 +18,14 @@ BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 
 
 def annotations(path: pathlib.Path, file: str) -> Iterator[Annotation]:
-    """The annotations of a file, one a row.
+    """The annotations of a file, one per row.
 
     Args:
-      path: of the file.
-      file: its path relative to the folder, for messages.
+      path: path of the file.
+      file: path relative to the folder, for messages.
 
     Raises:
-      BuildError: if the file is not CSV in UTF-8, or its header is another.
+      BuildError: if the file is not CSV in UTF-8, or its header is wrong.
     """
     try:
         text = decode(path.read_bytes())
@@ -44,7 +44,7 @@ def annotations(path: pathlib.Path, file: str) -> Iterator[Annotation]:
 
 
 def _coordinates(columns: Sequence[str], path: pathlib.Path) -> list[str]:
-    """The names x0, y0, x1, ... of a header's columns."""
+    """The columns x0, y0, x1, ... of a header."""
     count = sum(f"x{i}" in columns for i in range(len(columns)))
     coordinates = [f"{axis}{i}" for i in range(count) for axis in "xy"]
     if "image" not in columns or not count or not set(coordinates) <= set(columns):
@@ -55,9 +55,9 @@ def _coordinates(columns: Sequence[str], path: pathlib.Path) -> list[str]:
 
 
 def _read(row: Mapping[str, str], num_columns: int, coordinates: Sequence[str], where: str) -> Face:
-    found = sum(value is not None for key, value in row.items() if key is not None) + len(row.get(None, ()))
-    if found != num_columns:
-        raise DamagedRecord(f"{where}: found {found} fields, expected {num_columns}")
+    count = sum(value is not None for key, value in row.items() if key is not None) + len(row.get(None, ()))
+    if count != num_columns:
+        raise DamagedRecord(f"{where}: found {count} fields, expected {num_columns}")
     cells = [row[column].strip() for column in coordinates]
     points = list(zip(cells[::2], cells[1::2], strict=True))
     known = [point != ("", "") for point in points]
@@ -70,8 +70,10 @@ def _read(row: Mapping[str, str], num_columns: int, coordinates: Sequence[str], 
 
 
 def _parse_cells(cells: Sequence[str], where: str, form: str) -> list[float]:
-    """The numbers of cells, one in each."""
+    """The numbers of some cells, one number per cell."""
     for cell in cells:
-        if len(cell.split()) > 1:  # else it could stand in for an empty one beside it
+        if (
+            len(cell.split()) > 1
+        ):  # with an empty cell next to it, the joined text would have the right length
             raise DamagedRecord(f"{where}: found the cell {cell[:40]!r}, expected one number")
     return pts.parse_numbers(" ".join(cells), where, form)

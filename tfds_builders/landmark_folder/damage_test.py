@@ -1,10 +1,11 @@
-"""Breaks a folder of drawn pictures and points in every known way."""
+"""A folder of drawn images and points damaged in every known way."""
 
 import os
 import pathlib
 
 import pytest
 
+from dsat_jax.errors import UserError
 from tfds_builders import BuildError, build
 from tfds_builders.landmark_folder.example_points import (
     FIVE,
@@ -25,7 +26,7 @@ def built(root: pathlib.Path) -> None:
 
 
 def write_bytes(root: pathlib.Path, file: str, content: object) -> None:
-    """As `write`, and bytes as they are."""
+    """Writes bytes unchanged, and other content with `write`."""
     if isinstance(content, bytes):
         (root / file).write_bytes(content)
     else:
@@ -68,12 +69,12 @@ def write_bytes(root: pathlib.Path, file: str, content: object) -> None:
         (
             "points.csv",
             csv_of({"../outside.jpg": POINTS}),
-            "points.csv, line 2: the picture is '../outside.jpg', expected a path below the folder",
+            "points.csv, line 2: the image is '../outside.jpg', expected a path below the folder",
         ),
         (
             "points.csv",
             csv_of({"/etc/outside.jpg": POINTS}),
-            "points.csv, line 2: the picture is '/etc/outside.jpg', expected a path below the folder",
+            "points.csv, line 2: the image is '/etc/outside.jpg', expected a path below the folder",
         ),
         (
             "points.json",
@@ -105,7 +106,7 @@ def write_bytes(root: pathlib.Path, file: str, content: object) -> None:
         (
             "points.json",
             {"\ud800.jpg": POINTS.tolist()},
-            r"points.json, '\ud800.jpg': the picture is '\ud800.jpg', expected a path below the folder",
+            r"points.json, '\ud800.jpg': the image is '\ud800.jpg', expected a path below the folder",
         ),
         (
             "points.json",
@@ -172,12 +173,12 @@ def test_damage_is_named(root: pathlib.Path, file: str, content: object, reason:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "no .pts or .json beside a picture, and no .csv or .json for all of them"),
-        ({"a.csv": "", "b.json": "{}"}, "and a.csv, b.json for all of them; expected one"),
+        ({}, "no image has a .pts or .json file, and the folder has no .csv or .json for all of them"),
+        ({"a.csv": "", "b.json": "{}"}, "the folder has a.csv, b.json for all of them; expected one"),
         ({"a.csv": ""}, "a.csv: found the columns , expected image,x0,y0,x1,y1,..."),
         ({"a.csv": "image;x0;y0\n"}, "a.csv: found the columns image;x0;y0, expected image,x0,y0"),
         ({"a.csv": "image,x0,y0,x1\n"}, "a.csv: found the columns image,x0,y0,x1, expected image,x0,y0"),
-        ({"a.json": "[]"}, "a.json: found [], expected COCO's form or an object from pictures to points"),
+        ({"a.json": "[]"}, "a.json: found [], expected COCO's form or an object from images to points"),
         ({"a.json": "{"}, "a.json: not JSON: "),
         ({"a.json": DEEP}, "a.json: not JSON that can be read: it is nested too deeply"),
         ({"landmarks.json": DEEP}, "landmarks.json: not JSON that can be read: it is nested too deeply"),
@@ -201,7 +202,7 @@ def test_damage_is_named(root: pathlib.Path, file: str, content: object, reason:
         ),
         ({"a.json": '{"images": [{}], "annotations": []}'}, "a.json: not COCO's form: every image needs id"),
         ({"a.json": '{"images": [], "annotations": [3]}'}, "a.json: not COCO's form: every image needs id"),
-        ({"a.json": {"x.jpg": [[1, 2]] * 5}}, "no picture has points in a.json"),
+        ({"a.json": {"x.jpg": [[1, 2]] * 5}}, "no image has points in a.json"),
         ({"landmarks.json": "{"}, "landmarks.json: not JSON: "),
         (
             {"landmarks.json": {"sceme": 1, "x": 2}},
@@ -217,7 +218,7 @@ def test_damage_is_named(root: pathlib.Path, file: str, content: object, reason:
         ),
         (
             {"landmarks.json": {"train": "a.txt", "test": 0.1}, "a.txt": PICTURES[0]},
-            "test is the share 0.1 beside a list for training, expected a list (.txt) or nothing",
+            "test is the share 0.1 together with a list for training, expected a list (.txt) or nothing",
         ),
         ({"landmarks.json": {"test": True}}, "test is True, expected a list (.txt) or a share from 0 to 1"),
         ({"landmarks.json": {"test": 1.5}}, "test is 1.5, expected a list (.txt) or a share from 0 to 1"),
@@ -230,32 +231,32 @@ def test_damage_is_named(root: pathlib.Path, file: str, content: object, reason:
             "points is 'a.xml', expected *.pts or *.json or a .csv file",
         ),
         ({"landmarks.json": {"first_pixel": 2}}, "first_pixel is 2, expected 0 or 1"),
-        ({"landmarks.json": {"points": "a.csv"}}, "a.csv: there is no such file of points"),
+        ({"landmarks.json": {"points": "a.csv"}}, "a.csv: no such file of points"),
         (
             {"landmarks.json": {}, "a.json": {PICTURES[0]: [[1, 2], [3, 4]]}},
-            f"a.json, {PICTURES[0]} has 2 points, and no scheme of ours has: they have 19, 29, 68, 98, 106. Describe",
+            f"a.json, {PICTURES[0]} has 2 points, the built-in schemes have 19, 29, 68, 98, 106; describe",
         ),
         (
             {"landmarks.json": {}, "a.json": {PICTURES[0]: 3}},
-            "none of 1 annotations can be read, so that the number of points is open",
+            "none of 1 annotations can be read, so the number of points is unknown",
         ),
     ],
 )
 def test_a_mistake_is_one_clear_message(root: pathlib.Path, files: dict[str, object], message: str):
     for file, content in files.items():
         write_bytes(root, file, content)
-    with pytest.raises(BuildError) as error:
+    with pytest.raises(UserError) as error:
         built(root)
     assert message in str(error.value)
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path: pathlib.Path):
+def test_a_folder_without_images_is_refused(tmp_path: pathlib.Path):
     write(tmp_path, "mine/notes.txt", "nothing")
-    with pytest.raises(BuildError, match="no pictures here"):
+    with pytest.raises(BuildError, match="no images here"):
         build.build("landmark_folder", tmp_path / "mine", tmp_path / "built")
 
 
-def test_an_unreadable_file_beside_a_picture_is_damaged(root: pathlib.Path):
+def test_unreadable_points_of_an_image_are_damage(root: pathlib.Path):
     write_pts(root)
     (root / "anna/0.pts").unlink()
     (root / "anna/0.pts").symlink_to("nowhere.pts")
@@ -268,7 +269,7 @@ def test_an_unreadable_file_beside_a_picture_is_damaged(root: pathlib.Path):
         built(root)
 
 
-def test_a_picture_whose_name_is_not_in_utf_8_is_refused(root: pathlib.Path):
+def test_an_image_whose_name_is_not_in_utf_8_is_refused(root: pathlib.Path):
     write_pts(root)
     os.rename(root / "anna/0.jpg", os.fsencode(root) + b"/caf\xe9.jpg")
     with pytest.raises(BuildError, match=r"the name of the file 'caf\\udce9.jpg' is not in UTF-8"):

@@ -1,4 +1,4 @@
-"""Which pictures are for training and which for testing; all faces of a picture go the same way."""
+"""The division of the images into training and test split; all faces of an image are in the same split."""
 
 import dataclasses
 import hashlib
@@ -17,12 +17,12 @@ TEST_SHARE = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Division:
-    """The division that a folder's options ask for.
+    """The division that a folder's options define.
 
     Attributes:
-      listed: split -> the pictures of its list, paths relative to the folder; only splits that have a list.
-      missing: split -> a line on each entry of its list that is not in the folder.
-      test_share: the share of the pictures to test on where there are no lists.
+      listed: split -> the images of its list, paths relative to the folder; only splits that have a list.
+      missing: split -> one line for each entry of its list without an image.
+      test_share: share of the images in the test split if there are no lists.
     """
 
     listed: Mapping[str, frozenset[str]]
@@ -30,7 +30,7 @@ class Division:
     test_share: float
 
     def split_of(self, picture: str) -> str | None:
-        """The split of a picture, by its path relative to the folder; None for neither."""
+        """The split of an image, given its path relative to the folder; None for neither."""
         for split, pictures in self.listed.items():
             if picture in pictures:
                 return split
@@ -46,12 +46,12 @@ def make_division(root: pathlib.Path, options: Options, find: Callable[[str], Se
 
     Args:
       root: the folder.
-      options: of the folder.
-      find: from `folder.make_finder`.
+      options: options of the folder.
+      find: function from an entry to its images, see `folder.make_finder`.
 
     Raises:
-      BuildError: if a list is missing, has none of the folder's pictures, or an entry that may mean several of
-        them or leads out of the folder; or if a picture stands in both lists.
+      BuildError: if a list is missing, has none of the folder's images, or has an entry that fits several images
+        or leads out of the folder; or if an image is in both lists.
     """
     listed, missing = {}, {}
     files = {"train": options.train, "test": options.test if isinstance(options.test, str) else None}
@@ -60,48 +60,48 @@ def make_division(root: pathlib.Path, options: Options, find: Callable[[str], Se
             listed[split], missing[split] = _read_list(root, file, find)
     both = sorted(listed.get("train", frozenset()) & listed.get("test", frozenset()))
     if both:
-        raise BuildError(f"{root}: {both[0]} stands both in {options.train} and in {options.test}")
+        raise BuildError(f"{root}: {both[0]} is both in {options.train} and in {options.test}")
     return Division(listed, missing, options.test if isinstance(options.test, int | float) else TEST_SHARE)
 
 
 def share_of(picture: str) -> float:
-    """A number from 0 to 1 that a picture's path decides alone: it stays the same whatever else the folder holds."""
+    """A number from 0 to 1 that depends on an image's path alone, not on the other images of the folder."""
     return int.from_bytes(hashlib.sha256(picture.encode()).digest()[:6], "big") / 2**48
 
 
 def _read_list(
     root: pathlib.Path, file: str, find: Callable[[str], Sequence[str]]
 ) -> tuple[frozenset[str], list[str]]:
-    """The pictures of a list with one path a line, and a line on each entry that is not in the folder."""
+    """The images of a list with one path per line, and a line for each entry without an image."""
     entries = _entries(root / file)
     listed, missing = set(), []
     for entry in entries:
         fitting = find(entry)
         if len(fitting) > 1:
             raise BuildError(
-                f"{root / file}: {entry!r} may be {' or '.join(fitting[:2])}, expected the path from the folder"
+                f"{root / file}: {entry!r} fits {' and '.join(fitting[:2])}, expected the path from the folder"
             )
         if not fitting and not stays_inside(entry):
             raise BuildError(
-                f"{root / file}: found {entry!r}, expected the path of a picture below the folder"
+                f"{root / file}: found {entry!r}, expected the path of an image below the folder"
             )
         listed.update(fitting)
         if not fitting:
-            missing.append(f"{file}: no picture {entry!r}")
+            missing.append(f"{file}: no image {entry!r}")
     if not listed:
-        raise BuildError(f"{root / file}: none of its pictures is in the folder, the first is {entries[0]!r}")
+        raise BuildError(f"{root / file}: none of its images is in the folder, the first is {entries[0]!r}")
     return frozenset(listed), missing
 
 
 def _entries(path: pathlib.Path) -> list[str]:
-    """The lines of a list; without blank ones and a leading `./`."""
+    """The lines of a list, without blank lines and without a leading `./`."""
     if not path.is_file():
-        raise BuildError(f"{path}: there is no such list of pictures")
+        raise BuildError(f"{path}: no such list of images")
     try:
         lines = decode(path.read_bytes()).splitlines()
     except UserError as error:
         raise BuildError(f"{path}, {error}") from error
     entries = [pathlib.PurePosixPath(line.strip()).as_posix() for line in lines if line.strip()]
     if not entries:
-        raise BuildError(f"{path}: the list is empty, expected the path of a picture on each line")
+        raise BuildError(f"{path}: the list is empty, expected the path of an image on each line")
     return list(dict.fromkeys(entries))

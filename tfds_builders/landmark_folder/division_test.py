@@ -15,7 +15,7 @@ def built(root: pathlib.Path, **kwargs) -> face_builder.FaceBuilder:
 
 
 def pictures_of(builder: face_builder.FaceBuilder) -> dict[str, list[str]]:
-    """The names of each split's pictures."""
+    """Split -> names of its images."""
     return {
         split: sorted(record["name"].decode() for record in builder.as_data_source(split=split))
         for split in builder.info.splits
@@ -29,10 +29,10 @@ def write_lists(root: pathlib.Path, **lists: list[str]) -> None:
     write(root, "landmarks.json", {"scheme": FIVE, **{split: f"lists/{split}.txt" for split in lists}})
 
 
-def test_the_share_of_a_picture_depends_on_its_path_alone():
+def test_the_share_of_an_image_depends_on_its_path_alone():
     shares = [division.share_of(f"{i}.jpg") for i in range(2000)]
     assert 0.08 < np.mean(np.array(shares) < 0.1) < 0.12
-    # The first 48 bits of the SHA-256 of the path; another number would move everyone's pictures.
+    # The first 48 bits of the SHA-256 of the path; another number would change the splits of existing folders.
     assert division.share_of("a/b.jpg") == pytest.approx(0.29030438565578365, abs=1e-15)
 
 
@@ -46,32 +46,32 @@ def test_the_share_of_a_picture_depends_on_its_path_alone():
         ({"test": [*PICTURES[:2], "carl/0.jpg"]}, {"test": PICTURES[:2], "train": PICTURES[2:]}),
     ],
 )
-def test_lists_divide_the_pictures(root: pathlib.Path, lists: dict, expected: dict):
+def test_lists_divide_the_images(root: pathlib.Path, lists: dict, expected: dict):
     example_points.write_csv(root)
     write_lists(root, **{split: [f"./{picture} \n" for picture in listed] for split, listed in lists.items()})
     builder = built(root)
     assert pictures_of(builder) == expected
     missing = {
-        f"lists/{split}.txt: no picture {picture!r}": [split]
+        f"lists/{split}.txt: no image {picture!r}": [split]
         for split, listed in lists.items()
         for picture in listed
         if picture not in PICTURES
     }
     assert dict(builder.log.incomplete) == missing
     left_out = len(PICTURES) - sum(map(len, expected.values()))
-    note = f"{left_out} pictures stand in no list and are left out."
+    note = f"{left_out} images are in no list and are left out."
     assert (note in builder.log.notes) == (left_out > 0)
 
 
 @pytest.mark.parametrize("entry", ["only.jpg", "bert\\only.jpg", "./bert/only.jpg"])
-def test_a_list_names_pictures_as_annotations_do(root: pathlib.Path, entry: str):
+def test_a_list_names_images_as_annotations_do(root: pathlib.Path, entry: str):
     example_points.write_pts(root)
     for suffix in (".jpg", ".pts"):
         (root / f"bert/0{suffix}").rename(root / f"bert/only{suffix}")
     write_lists(root, test=[entry])
-    found = pictures_of(built(root))
-    assert found["test"] == ["bert/only.jpg"]
-    assert len(found["train"]) == 7
+    names = pictures_of(built(root))
+    assert names["test"] == ["bert/only.jpg"]
+    assert len(names["train"]) == 7
 
 
 @pytest.mark.parametrize(
@@ -79,32 +79,32 @@ def test_a_list_names_pictures_as_annotations_do(root: pathlib.Path, entry: str)
     [
         (
             {"train": PICTURES[:1], "test": PICTURES[1::-1]},
-            "anna/0.jpg stands both in lists/train.txt and in lists/test.txt",
+            "anna/0.jpg is both in lists/train.txt and in lists/test.txt",
         ),
         (
             {"train": ["only.jpg"], "test": ["bert/only.jpg"]},
-            "bert/only.jpg stands both in lists/train.txt and in lists/test.txt",
+            "bert/only.jpg is both in lists/train.txt and in lists/test.txt",
         ),
         (
             {"test": ["mine/anna/0.jpg", "mine/anna/1.jpg"]},
-            "test.txt: none of its pictures is in the folder, the first is 'mine/anna/0.jpg'",
+            "test.txt: none of its images is in the folder, the first is 'mine/anna/0.jpg'",
         ),
         (
             {"test": ["anna/0.jpg", "1.jpg"]},
-            "test.txt: '1.jpg' may be anna/1.jpg or bert/1.jpg, expected the path from the folder",
+            "test.txt: '1.jpg' fits anna/1.jpg and bert/1.jpg, expected the path from the folder",
         ),
         (
             {"train": ["anna/0.jpg", "1.jpg"]},
-            "train.txt: '1.jpg' may be anna/1.jpg or bert/1.jpg, expected the path from the folder",
+            "train.txt: '1.jpg' fits anna/1.jpg and bert/1.jpg, expected the path from the folder",
         ),
         (
             {"test": ["anna/0.jpg", "/photos/anna/1.jpg"]},
-            "test.txt: found '/photos/anna/1.jpg', expected the path of a picture below the folder",
+            "test.txt: found '/photos/anna/1.jpg', expected the path of an image below the folder",
         ),
-        ({"test": [" ", ""]}, "test.txt: the list is empty, expected the path of a picture on each line"),
+        ({"test": [" ", ""]}, "test.txt: the list is empty, expected the path of an image on each line"),
     ],
 )
-def test_a_list_that_leaves_a_doubt_is_refused(root: pathlib.Path, lists: dict, message: str):
+def test_an_ambiguous_or_invalid_list_is_refused(root: pathlib.Path, lists: dict, message: str):
     (root / "bert/0.jpg").rename(root / "bert/only.jpg")
     write(root, "points.csv", csv_of({PICTURES[0]: POINTS}))
     write_lists(root, **lists)
@@ -113,10 +113,10 @@ def test_a_list_that_leaves_a_doubt_is_refused(root: pathlib.Path, lists: dict, 
     assert message in str(error.value)
 
 
-def test_a_list_must_be_there_and_in_utf_8(root: pathlib.Path):
+def test_a_list_must_exist_and_be_in_utf_8(root: pathlib.Path):
     example_points.write_csv(root)
     write(root, "landmarks.json", {"scheme": FIVE, "test": "b.txt"})
-    with pytest.raises(BuildError, match=r"b\.txt: there is no such list of pictures"):
+    with pytest.raises(BuildError, match=r"b\.txt: no such list of images"):
         built(root)
     (root / "b.txt").write_bytes("anna/0.jpg\né.jpg".encode("latin-1"))
     with pytest.raises(BuildError, match=r"b\.txt, line 2: found the byte 0xe9, expected text in UTF-8"):
@@ -127,11 +127,11 @@ def test_with_two_lists_bad_annotations_are_still_reported(root: pathlib.Path):
     outside = {"../x.jpg": POINTS, "gone.jpg": POINTS}
     write(root, "points.csv", csv_of({picture: points_of(picture) for picture in PICTURES} | outside))
     write_lists(root, train=PICTURES[:3], test=PICTURES[3:6])
-    bad_path = "points.csv, line 10: the picture is '../x.jpg', expected a path below the folder"
+    bad_path = "points.csv, line 10: the image is '../x.jpg', expected a path below the folder"
     with pytest.raises(BuildError, match=r"train: 1 of 4 records are damaged.*\n.*line 10"):
         built(root)
     builder = built(root, max_skipped=0.3)
     assert list(builder.log.damaged) == [bad_path]
-    assert list(builder.log.incomplete) == ["points.csv, line 11: no picture 'gone.jpg'"]
-    assert "2 pictures stand in no list and are left out." in builder.log.notes
+    assert list(builder.log.incomplete) == ["points.csv, line 11: no image 'gone.jpg'"]
+    assert "2 images are in no list and are left out." in builder.log.notes
     assert pictures_of(builder) == {"train": PICTURES[:3], "test": PICTURES[3:6]}

@@ -1,11 +1,11 @@
-"""Five points on drawn pictures, written in every form: what the tests build from."""
+"""Five points on drawn images, written in every form, for tests."""
 
 import json
 import pathlib
 
 import numpy as np
 
-# With the share of 0.3 the hash puts some on each side.
+# With a share of 0.3, the hash puts some into each split.
 PICTURES = [f"{folder}/{i}.jpg" for folder in ("anna", "bert") for i in range(4)]
 FIVE = {
     "name": "five",
@@ -19,7 +19,7 @@ BOX = np.array([20.0, 30.0, 110.0, 125.0])
 
 
 def points_of(picture: str) -> np.ndarray:
-    """float64 [5, 2], another face on each picture."""
+    """The points of an image, float64 [5, 2], different for each image."""
     return POINTS + PICTURES.index(picture)
 
 

@@ -1,4 +1,4 @@
-"""What lies in a folder: its pictures, the files of points beside them, and which picture a name means."""
+"""The contents of a folder: its images, the files of points next to them, and the image that a name refers to."""
 
 import dataclasses
 import os
@@ -15,8 +15,8 @@ class Contents:
     """The files of a folder; all paths are relative to it.
 
     Attributes:
-      pictures: ordered.
-      points: for each of the suffixes .pts and .json the files, by path without suffix.
+      pictures: the images, sorted within each folder.
+      points: suffix (.pts or .json) -> path without suffix -> path.
     """
 
     pictures: Sequence[str]
@@ -24,17 +24,17 @@ class Contents:
 
 
 def walk(root: pathlib.Path) -> Contents:
-    """Looks for pictures and points in a folder and all below it.
+    """Lists the images and points of a folder and its subfolders.
 
     Raises:
-      BuildError: see `check_name`.
+      BuildError: if a name is not in UTF-8.
     """
     pictures = []
     points: dict[str, dict[str, str]] = {".pts": {}, ".json": {}}
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if name.startswith("."):  # what macOS leaves in archives
+            if name.startswith("."):  # macOS leaves such files in archives
                 continue
             path = (pathlib.Path(folder) / name).relative_to(root)
             check_name(path.as_posix(), root)
@@ -47,17 +47,17 @@ def walk(root: pathlib.Path) -> Contents:
 
 
 def choose_points(root: pathlib.Path, contents: Contents) -> str:
-    """Finds out where the points are, in the words of `Options.points`.
+    """Finds the files of points and returns them as a value of `Options.points`.
 
     Raises:
-      BuildError: if they are nowhere, or in several places.
+      BuildError: if there are none, or more than one choice.
     """
     stems = [os.path.splitext(picture)[0] for picture in contents.pictures]
     counts = {suffix: sum(stem in files for stem in stems) for suffix, files in contents.points.items()}
     if all(counts.values()):
         raise BuildError(
-            f"{root}: {counts['.pts']} pictures have a .pts beside them and {counts['.json']} a .json; say which of "
-            f'them counts, as `points` in {FILE}: "*.pts" or "*.json"'
+            f"{root}: {counts['.pts']} images have a .pts file and {counts['.json']} a .json file, expected one form; "
+            f'choose it as `points` in {FILE}: "*.pts" or "*.json"'
         )
     for suffix, count in counts.items():
         if count:
@@ -69,32 +69,32 @@ def choose_points(root: pathlib.Path, contents: Contents) -> str:
     )
     if len(single) != 1:
         raise BuildError(
-            f"{root}: no .pts or .json beside a picture, and {', '.join(single) or 'no .csv or .json'} for all of "
-            f"them; expected one, or its name as `points` in {FILE}"
+            f"{root}: no image has a .pts or .json file, and the folder has {', '.join(single) or 'no .csv or .json'} "
+            f"for all of them; expected one, or its name as `points` in {FILE}"
         )
     return single[0]
 
 
 def make_finder(pictures: Sequence[str]) -> Callable[[str], Sequence[str]]:
-    """A function from what annotations and lists call a picture to the pictures that this may mean.
+    """Returns a function from an image's name in an annotation or list to the images that fit it.
 
-    A name counts from the folder; where there is no such picture, all pictures whose path ends with it may be meant.
+    A name is a path relative to the folder. If there is no such image, all images whose path ends with the name fit.
 
     Args:
-      pictures: paths relative to the folder.
+      pictures: paths of the images, relative to the folder.
     """
-    there = set(pictures)
+    known = set(pictures)
     by_name: dict[str, list[str]] = {}
     for picture in pictures:
         by_name.setdefault(pathlib.PurePosixPath(picture).name, []).append(picture)
 
     def find(name: str) -> Sequence[str]:
-        if name in there:
+        if name in known:
             return [name]
         if not stays_inside(name):
             return []
         path = pathlib.PurePosixPath(name.replace("\\", "/")).as_posix()
-        if path in there:
+        if path in known:
             return [path]
         return [p for p in by_name.get(pathlib.PurePosixPath(path).name, ()) if p.endswith(f"/{path}")]
 

@@ -1,4 +1,4 @@
-"""Points in the forms that people have them: .pts, .json, .csv, COCO. Each face is read when it is its turn."""
+"""Points in the supported forms: .pts, .json, .csv, COCO. Each face is read only when its record is made."""
 
 import functools
 import pathlib
@@ -17,12 +17,12 @@ from tfds_builders.raw_files import read_file
 
 
 def beside(root: pathlib.Path, picture: str, file: str) -> Iterator[Annotation]:
-    """The annotations of a picture in a .pts or .json file beside it.
+    """The annotations of an image in its .pts or .json file.
 
     Args:
       root: the folder.
-      picture: path relative to the folder.
-      file: path relative to the folder.
+      picture: path of the image, relative to the folder.
+      file: path of the points, relative to the folder.
     """
     if file.lower().endswith(".pts"):
         yield Annotation(picture, file, functools.partial(_read_pts, root, file))
@@ -36,18 +36,18 @@ def beside(root: pathlib.Path, picture: str, file: str) -> Iterator[Annotation]:
 
 
 def in_one_file(root: pathlib.Path, file: str) -> Iterator[Annotation]:
-    """The annotations of a .csv or .json file, in its order.
+    """The annotations of a .csv or .json file, in the order of the file.
 
     Args:
       root: the folder.
-      file: path relative to the folder.
+      file: path of the points, relative to the folder.
 
     Raises:
       BuildError: if the file as a whole is not in one of the forms.
     """
     path = root / file
     if not path.is_file():
-        raise BuildError(f"{path}: there is no such file of points")
+        raise BuildError(f"{path}: no such file of points")
     if file.lower().endswith(".csv"):
         yield from csv_form.annotations(path, file)
         return
@@ -56,8 +56,9 @@ def in_one_file(root: pathlib.Path, file: str) -> Iterator[Annotation]:
     except UserError as error:
         raise BuildError(f"{path}: {error}") from error
     if not isinstance(content, dict):
-        found = reprlib.repr(content)
-        raise BuildError(f"{path}: found {found}, expected COCO's form or an object from pictures to points")
+        raise BuildError(
+            f"{path}: found {reprlib.repr(content)}, expected COCO's form or an object from images to points"
+        )
     if {"images", "annotations"} <= set(content):
         yield from coco_form.annotations(content, path, file)
         return

@@ -1,4 +1,4 @@
-"""Valid documents, broken at random: what is read must be what stands there, all else must be refused."""
+"""Valid documents damaged at random: they must be read exactly, or refused."""
 
 import contextlib
 import csv
@@ -10,6 +10,7 @@ import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 
+from dsat_jax.errors import UserError
 from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE, DamagedRecord
 from tfds_builders import BuildError
 from tfds_builders.landmark_folder import division, folder, forms
@@ -23,7 +24,7 @@ visibility = st.sampled_from([0, 1, 2])
 
 @st.composite
 def broken(draw: st.DrawFn, values: list, junk: list = JUNK) -> list:
-    """A list, or what remains of it after an element is exchanged, taken away or put in."""
+    """A list in which some elements may be replaced, removed or inserted."""
     values = list(values)
     for _ in range(draw(st.sampled_from([0, 0, 1, 2]))):
         index = draw(st.integers(0, max(0, len(values) - 1)))
@@ -41,19 +42,19 @@ def are_numbers(values: object, count: int) -> bool:
 
 
 def read(path: pathlib.Path) -> list[Face | str]:
-    """The faces of a file, and the reasons of those that are refused."""
-    found = []
+    """The faces of a file; for a damaged face, the reason."""
+    faces = []
     for annotation in forms.in_one_file(path.parent, path.name):
         try:
-            found.append(annotation.read())
+            faces.append(annotation.read())
         except DamagedRecord as damage:
-            found.append(str(damage))
-    return found
+            faces.append(str(damage))
+    return faces
 
 
-def check(found: list[Face | str], expected: Face | None) -> None:
-    """Whether the only face is the expected one, or refused where none is."""
-    (face,) = found
+def check(faces: list[Face | str], expected: Face | None) -> None:
+    """Checks that the only face is the expected one, or is damaged if `expected` is None."""
+    (face,) = faces
     if expected is None:
         assert isinstance(face, str)
         assert face.startswith("fuzz.")
@@ -72,7 +73,7 @@ def coco_faces(draw: st.DrawFn) -> tuple[list, list | None]:
 
 @hypothesis.settings(deadline=None)
 @hypothesis.given(face=coco_faces())
-def test_coco_is_read_as_it_stands_or_refused(face: tuple[list, list | None], tmp_path_factory):
+def test_coco_is_read_exactly_or_refused(face: tuple[list, list | None], tmp_path_factory):
     keypoints, bbox = face
     path = tmp_path_factory.getbasetemp() / "fuzz.json"
     annotation = {"id": 3, "image_id": 7, "keypoints": keypoints, "bbox": bbox}
@@ -104,17 +105,19 @@ def json_faces(draw: st.DrawFn) -> dict[str, object]:
 
 @hypothesis.settings(deadline=None)
 @hypothesis.given(face=json_faces(), predicted=st.booleans())
-def test_json_is_read_as_it_stands_or_refused(face: dict, predicted: bool, tmp_path_factory):
+def test_json_is_read_exactly_or_refused(face: dict, predicted: bool, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "fuzz.json"
     path.write_text(json.dumps({"a.jpg": {"faces": [face]} if predicted else face}))
     points, seen, box = (face[key] for key in ("landmarks", "visibility", "box"))
     known = [point not in (None, [None, None]) for point in points]
-    fits = bool(points) and all(are_numbers(p, 2) for p, there in zip(points, known, strict=True) if there)
+    fits = bool(points) and all(
+        are_numbers(p, 2) for p, has_position in zip(points, known, strict=True) if has_position
+    )
     fits = fits and (seen is None or (are_numbers(seen, len(points)) and set(seen) <= {0, 1, 2}))
     expected = None
     if fits and (box is None or are_numbers(box, 4)):
-        landmarks = [p if there else (0, 0) for p, there in zip(points, known, strict=True)]
-        seen = [there and v for there, v in zip(known, seen or [1] * len(points), strict=True)]
+        landmarks = [p if has_position else (0, 0) for p, has_position in zip(points, known, strict=True)]
+        seen = [has_position and v for has_position, v in zip(known, seen or [1] * len(points), strict=True)]
         expected = Face(landmarks, seen, box)
     check(read(path), expected)
 
@@ -141,7 +144,7 @@ DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII)
 
 
 def numbers_in(cells: list[str]) -> list[float] | None:
-    """The numbers of cells, or None if one of them is no finite number."""
+    """The numbers of some cells; None if one of them is not a finite number."""
     fits = all(DECIMAL.fullmatch(cell.strip()) and abs(float(cell)) < 1e308 for cell in cells)
     return [float(cell) for cell in cells] if fits else None
 
@@ -152,7 +155,7 @@ def numbers_in(cells: list[str]) -> list[float] | None:
 )
 @hypothesis.example(cells=["", "0 0", "0.0", "0.0", "", "", "", ""])
 @hypothesis.example(cells=["", "", "0.0", "0.0", "1 2", "", "3", "4"])
-def test_csv_is_read_as_it_stands_or_refused(cells: list[str], tmp_path_factory):
+def test_csv_is_read_exactly_or_refused(cells: list[str], tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "fuzz.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         header = ["image", "x0", "y0", "x1", "y1", "x_min", "y_min", "x_max", "y_max"]
@@ -183,7 +186,7 @@ def test_any_bytes_are_read_or_refused(data: bytes, start: bytes, tmp_path_facto
         lambda: division.make_division(root, Options(test="fuzz.txt"), folder.make_finder(["a.jpg"])),
     ]
     for attempt in attempts:
-        with contextlib.suppress(BuildError):
+        with contextlib.suppress(UserError):
             attempt()
 
 
@@ -201,10 +204,10 @@ def test_any_json_is_either_read_or_refused(content: dict[str, object], tmp_path
     path = tmp_path_factory.getbasetemp() / "fuzz.json"
     path.write_text(json.dumps(content))
     try:
-        found = read(path)
+        faces = read(path)
     except BuildError:
         return
-    for face in found:
+    for face in faces:
         if not isinstance(face, str):
             assert face.landmarks.shape == (len(face.visibility), 2)
             assert np.isfinite(face.landmarks).all()

@@ -1,4 +1,4 @@
-"""JSON of one picture: `[[x, y], ...]`, objects with `landmarks`, or what prediction writes."""
+"""JSON of one image: `[[x, y], ...]`, objects with `landmarks`, or the results of a prediction."""
 
 import functools
 import reprlib
@@ -12,12 +12,12 @@ from tfds_builders.landmark_folder.annotation import Annotation, Face
 
 
 def annotations(picture: str, content: object, source: str) -> Iterator[Annotation]:
-    """The annotations of a picture: one face, a list of faces, or `{"faces": [...]}`, as predictions are written.
+    """The annotations of an image: one face, a list of faces, or `{"faces": [...]}`, the form of predictions.
 
     Args:
-      picture: as the annotation calls it.
+      picture: path of the image as the annotation gives it.
       content: decoded JSON.
-      source: where it stands, for messages.
+      source: file, and entry within it, for messages.
     """
     if isinstance(content, Mapping) and "faces" in content:
         content = content["faces"]
@@ -28,10 +28,10 @@ def annotations(picture: str, content: object, source: str) -> Iterator[Annotati
 
 
 def numbers_of(values: object, shape: tuple[int, ...], where: str) -> np.ndarray:
-    """Nested lists of finite numbers as float64 of a shape.
+    """Converts nested lists of finite numbers to a float64 array of a shape.
 
     Raises:
-      DamagedRecord: if they are anything else, `true` and `false` among the numbers included.
+      DamagedRecord: if the shape is wrong or a value is not a finite number; `true` and `false` are not numbers.
     """
     if not _fits(values, shape):
         expected = f"{' x '.join(map(str, shape))} finite numbers"
@@ -41,7 +41,7 @@ def numbers_of(values: object, shape: tuple[int, ...], where: str) -> np.ndarray
 
 def _fits(values: object, shape: tuple[int, ...]) -> bool:
     if not shape:
-        # A whole number in JSON may be larger than any float; the comparison is false for NaN, too.
+        # An integer in JSON may be larger than any float. The comparison is also false for NaN.
         return type(values) in (int, float) and abs(values) <= sys.float_info.max
     return (
         isinstance(values, list)
@@ -51,24 +51,24 @@ def _fits(values: object, shape: tuple[int, ...]) -> bool:
 
 
 def _read(value: object, where: str) -> Face:
-    """`[[x, y], ...]`, or an object with these as `landmarks`, and perhaps `visibility` and `box`."""
+    """Reads `[[x, y], ...]`, or an object with these as `landmarks`, and optionally `visibility` and `box`."""
     fields = value if isinstance(value, Mapping) else {"landmarks": value}
     points = fields.get("landmarks")
     if not isinstance(points, list) or not points:
         raise DamagedRecord(f"{where}: found no landmarks, expected [[x, y], ...]")
     known = [_is_known(point) for point in points]
-    positions = [point if there else [0, 0] for point, there in zip(points, known, strict=True)]
+    positions = [point if has_position else [0, 0] for point, has_position in zip(points, known, strict=True)]
     landmarks = numbers_of(positions, (len(points), 2), f"{where}: landmarks")
     visibility = np.where(known, VISIBLE, UNKNOWN).astype(np.uint8)
     if fields.get("visibility") is not None:
-        given = numbers_of(fields["visibility"], (len(points),), f"{where}: visibility")
-        if not np.isin(given, (UNKNOWN, VISIBLE, OCCLUDED)).all():
+        annotated = numbers_of(fields["visibility"], (len(points),), f"{where}: visibility")
+        if not np.isin(annotated, (UNKNOWN, VISIBLE, OCCLUDED)).all():
             raise DamagedRecord(f"{where}: visibility has values other than 0, 1 and 2")
-        visibility = np.where(known, given, UNKNOWN).astype(np.uint8)
+        visibility = np.where(known, annotated, UNKNOWN).astype(np.uint8)
     box = None if fields.get("box") is None else numbers_of(fields["box"], (4,), f"{where}: box")
     return Face(landmarks, visibility, box)
 
 
 def _is_known(point: object) -> bool:
-    """Whether a point has a position: null, and null for both coordinates, mean that it has none."""
+    """Whether a point has a position: null, or null for both coordinates, means that it has none."""
     return point is not None and point != [None, None]

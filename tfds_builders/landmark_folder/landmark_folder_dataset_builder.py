@@ -1,4 +1,4 @@
-"""A folder of one's own pictures and points, see README.md beside this file."""
+"""Any folder of images with landmarks, see README.md in this folder."""
 
 import collections
 import dataclasses
@@ -19,7 +19,7 @@ from tfds_builders.landmark_folder.annotation import Annotation
 from tfds_builders.landmark_folder.options import FILE, Options, read_options
 from tfds_builders.raw_files import read_file, stays_inside
 
-NO_SPLIT = "no split"  # in place of a split in the log: points without a picture have none
+NO_SPLIT = "no split"  # replaces the split in the log for points without an image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Sample:
     """One annotated face.
 
     Attributes:
-      picture: path relative to the folder; None where the annotation names none that could be in the folder.
-      face: which face of that picture, from 0.
-      annotation: its points.
+      picture: path of the image, relative to the folder; None if the annotation's path leads out of the folder.
+      face: index of the face in its image, from 0.
+      annotation: reference to the points.
     """
 
     picture: str | None
@@ -38,22 +38,22 @@ class Sample:
 
     @property
     def key(self) -> str:
-        """Tells the face from all others."""
+        """A text that is unique to the face."""
         return self.annotation.source if self.picture is None else f"{self.picture}#{self.face}"
 
 
 class Builder(face_builder.FaceBuilder):
-    """One's own pictures with landmarks, beside them or in one file.
+    """Any images with landmarks, in a file per image or in one file for all.
 
-    The landmarks' scheme is that of the folder. It is open until a folder has been built; from then on
-    `info.metadata["scheme"]` has it, as `schemes.find` reads it.
+    The scheme is that of the folder. It is unknown until a folder has been built; `info.metadata["scheme"]` of the
+    built dataset has it, in the form that `schemes.find` reads.
     """
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 Expected below manual_dir:
-  pictures, .jpg or .png, in any folders
-  points: NAME.pts or NAME.json beside each picture, or one .csv or .json (COCO's keypoints, too) for all
-  {FILE}, if something is to be chosen: scheme, train and test (see tfds_builders/landmark_folder/README.md)"""
+  images, .jpg or .png, in any folders
+  points: NAME.pts or NAME.json for each image, or one .csv or .json (also COCO's keypoints) for all
+  {FILE}, optional, with choices: scheme, train and test (see tfds_builders/landmark_folder/README.md)"""
 
     def _info(self) -> tfds.core.DatasetInfo:
         num_points = self.scheme.num_points if self._metadata_file.exists() else None
@@ -63,7 +63,7 @@ Expected below manual_dir:
 
     @property
     def _metadata_file(self) -> pathlib.Path:
-        return self.data_path / "metadata.json"  # TFDS's name for `info.metadata`
+        return self.data_path / "metadata.json"  # TFDS's file of `info.metadata`
 
     @property
     def scheme(self) -> Scheme:
@@ -74,7 +74,7 @@ Expected below manual_dir:
         """
         if not self._metadata_file.exists():
             raise FileNotFoundError(
-                f"{self.data_path}: no landmark_folder has been built there; build one with `python -m "
+                f"{self.data_path}: landmark_folder has not been built there; build it with `python -m "
                 "tfds_builders.build landmark_folder --manual_dir=DIR`"
             )
         return schemes.find(json.loads(self._metadata_file.read_text())["scheme"])
@@ -86,68 +86,66 @@ Expected below manual_dir:
         options = read_options(root)
         contents = folder.walk(root)
         if not contents.pictures:
-            raise BuildError(f"{root}: no pictures here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+            raise BuildError(f"{root}: no images here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         points = options.points or folder.choose_points(root, contents)
-        found = self._find_annotations(root, points, contents)
+        annotations = self._find_annotations(root, points, contents)
         first_pixel = options.first_pixel
         if first_pixel is None:
             first_pixel = 1 if points == "*.pts" else 0
-        scheme = options.scheme or _scheme_of(root, found)
+        scheme = options.scheme or _scheme_of(root, annotations)
         self.info.metadata["scheme"] = schemes.as_text(scheme)
         self.log.note(f"Points from {points}, pixels count from {first_pixel}, scheme {scheme.name}.")
 
-        samples = self._divide(root, options, contents.pictures, found)
+        samples = self._divide(root, options, contents.pictures, annotations)
         shards = {}
         for split in division.SPLITS:
             if samples[split]:
                 read = functools.partial(_read, root, first_pixel, scheme)
                 shards[split] = self._shards(split, samples[split], lambda sample: sample.key, read)
             else:
-                self.log.note(f"{split}: left out, no annotated pictures.")
+                self.log.note(f"{split}: left out, no annotated images.")
         if not shards:
-            raise BuildError(
-                f"{root}: no picture has points in {points}.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}"
-            )
+            raise BuildError(f"{root}: no image has points in {points}.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         return shards
 
     def _find_annotations(
         self, root: pathlib.Path, points: str, contents: folder.Contents
     ) -> list[Annotation]:
-        """The annotations of a folder, in the order of the pictures or of the one file; logs .pts of no picture."""
+        """The annotations of a folder, in the order of the images or of the one file; logs .pts without an image."""
         if not points.startswith("*"):
             return list(forms.in_one_file(root, points))
         files = dict(contents.points[points[1:]])
-        found: list[Annotation] = []
+        annotations: list[Annotation] = []
         for picture in contents.pictures:
             file = files.pop(os.path.splitext(picture)[0], None)
             if file is not None:
-                found += forms.beside(root, picture, file)
+                annotations += forms.beside(root, picture, file)
         if points == "*.pts":  # a .json can be anything
             for file in files.values():
-                self.log.incomplete[f"{file}: no picture beside it"].append(NO_SPLIT)
-        return found
+                self.log.incomplete[f"{file}: no image of the same name"].append(NO_SPLIT)
+        return annotations
 
     def _divide(
-        self, root: pathlib.Path, options: Options, pictures: Sequence[str], found: Sequence[Annotation]
+        self, root: pathlib.Path, options: Options, pictures: Sequence[str], annotations: Sequence[Annotation]
     ) -> dict[str, list[Sample]]:
-        """The faces of each split; logs pictures without points, points without a picture, and lists that miss."""
+        """The faces of each split; logs images without points, and points and list entries without an image."""
         find = folder.make_finder(pictures)
         divided = division.make_division(root, options, find)
         samples: dict[str, list[Sample]] = {split: [] for split in division.SPLITS}
         faces_of: collections.Counter[str] = collections.Counter()
-        nowhere = []
-        for annotation in found:
+        outside = []
+        for annotation in annotations:
             fitting = find(annotation.picture)
             if not fitting and not stays_inside(annotation.picture):
-                nowhere.append(Sample(None, 0, annotation))
+                outside.append(Sample(None, 0, annotation))
             elif len(fitting) != 1:
-                what = "no picture" if not fitting else "more than one picture may be"
-                self.log.incomplete[f"{annotation.source}: {what} {annotation.picture!r}"].append(NO_SPLIT)
+                problem = "no image" if not fitting else "more than one image fits"
+                self.log.incomplete[f"{annotation.source}: {problem} {annotation.picture!r}"].append(NO_SPLIT)
             elif split := divided.split_of(fitting[0]):
                 samples[split].append(Sample(fitting[0], faces_of[fitting[0]], annotation))
                 faces_of[fitting[0]] += 1
-        # They are damaged, and damage counts in a split: in any that has pictures.
-        samples["train" if samples["train"] else "test"] += nowhere
+        # They are damaged, and damage counts in a split: they go to one that has images.
+        samples["train" if samples["train"] else "test"] += outside
         for picture in pictures:
             split = divided.split_of(picture)
             if split is not None and picture not in faces_of:
@@ -157,26 +155,26 @@ Expected below manual_dir:
                 self.log.incomplete[reason].append(split)
         unlisted = sum(divided.split_of(picture) is None for picture in pictures)
         if unlisted:
-            self.log.note(f"{unlisted} pictures stand in no list and are left out.")
+            self.log.note(f"{unlisted} images are in no list and are left out.")
         return samples
 
 
-def _scheme_of(root: pathlib.Path, found: Sequence[Annotation]) -> Scheme:
-    """The scheme of ours that has as many points as the first face that can be read."""
+def _scheme_of(root: pathlib.Path, annotations: Sequence[Annotation]) -> Scheme:
+    """The built-in scheme with as many points as the first readable face."""
     by_count = {scheme.num_points: scheme for scheme in SCHEMES.values()}
-    for annotation in found:
+    for annotation in annotations:
         try:
             count = len(annotation.read().landmarks)
         except DamagedRecord:
             continue
         if count not in by_count:
             raise BuildError(
-                f"{root}: {annotation.source} has {count} points, and no scheme of ours has: they have "
-                f"{', '.join(map(str, sorted(by_count)))}. Describe yours as `scheme` in {FILE}"
+                f"{root}: {annotation.source} has {count} points, the built-in schemes have "
+                f"{', '.join(map(str, sorted(by_count)))}; describe a custom scheme as `scheme` in {FILE}"
             )
         return by_count[count]
     raise BuildError(
-        f"{root}: none of {len(found)} annotations can be read, so that the number of points is open"
+        f"{root}: none of {len(annotations)} annotations can be read, so the number of points is unknown"
     )
 
 
@@ -185,7 +183,7 @@ def _read(root: pathlib.Path, first_pixel: int, scheme: Scheme, sample: Sample) 
     face = sample.annotation.read()
     if sample.picture is None:
         raise DamagedRecord(
-            f"{sample.annotation.source}: the picture is {sample.annotation.picture!r}, expected a path below the "
+            f"{sample.annotation.source}: the image is {sample.annotation.picture!r}, expected a path below the "
             "folder"
         )
     if len(face.landmarks) != scheme.num_points:

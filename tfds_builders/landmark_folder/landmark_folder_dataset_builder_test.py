@@ -1,4 +1,4 @@
-"""Builds a folder of drawn pictures from points in every form and reads it back."""
+"""Building a folder of drawn images from points in every form, and reading it back."""
 
 import json
 import pathlib
@@ -34,7 +34,7 @@ def built(root: pathlib.Path, config: str = "original", **kwargs) -> face_builde
 
 
 def read(builder: face_builder.FaceBuilder) -> dict[tuple[str, int], dict]:
-    """All records by the name of their picture and the number of the face, each with its split."""
+    """All records by the name of their image and the index of the face, each with its split."""
     records = {}
     for split in builder.info.splits:
         for record in builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()}):
@@ -76,7 +76,7 @@ def test_every_form_gives_the_same_records(root: pathlib.Path, form: Callable[[p
     assert f"Points from {points}, pixels count from {first}, scheme five." in builder.log.notes
 
 
-def test_a_built_folder_knows_its_scheme(root: pathlib.Path):
+def test_a_built_folder_stores_its_scheme(root: pathlib.Path):
     example_points.write_csv(root)
     data_dir = root.parent / "data"
     build.build("landmark_folder", root, data_dir)
@@ -88,7 +88,7 @@ def test_a_built_folder_knows_its_scheme(root: pathlib.Path):
     assert image.shape[2] == 3
 
 
-def test_the_scheme_is_ours_with_as_many_points(root: pathlib.Path):
+def test_the_default_scheme_is_the_built_in_one_with_as_many_points(root: pathlib.Path):
     (root / "landmarks.json").unlink()
     drawn = drawing.draw_face(7, 0, 0).points.astype(np.float64)
     write(root, "points.json", {PICTURES[0]: drawn.tolist(), PICTURES[1]: drawn.tolist()[:97]})
@@ -122,7 +122,7 @@ def test_visibility_of_coco(root: pathlib.Path):
     values = points_of(PICTURES[0]).tolist()
     keypoints = [*values[0], 1, 0, 0, 0, *values[2], 2, *values[3], 2, *values[4], 2]
     content = coco_of({PICTURES[0]: keypoints})
-    content["annotations"].append({"id": 9, "image_id": 11, "bbox": [1, 2, 3, 4]})  # a thing without points
+    content["annotations"].append({"id": 9, "image_id": 11, "bbox": [1, 2, 3, 4]})  # an object without points
     write(root, "coco.json", content)
     ((_, record),) = read(built(root)).items()
     np.testing.assert_array_equal(record["visibility"], [OCCLUDED, UNKNOWN, 1, 1, 1])
@@ -144,60 +144,60 @@ def test_first_pixel_moves_points_and_boxes(root: pathlib.Path):
     np.testing.assert_array_equal(record["box"], BOX - 1)
 
 
-def test_the_end_of_a_path_names_a_picture_if_only_one_has_it(root: pathlib.Path):
+def test_the_end_of_a_path_names_an_image_if_only_one_has_it(root: pathlib.Path):
     (root / "bert/0.jpg").rename(root / "bert/only.jpg")
     rows = {name: points_of(PICTURES[0]) for name in ("only.jpg", "1.jpg", "9.jpg")}
     write(root, "points.csv", csv_of(rows))
     builder = built(root)
     assert list(read(builder)) == [("bert/only.jpg", 0)]
-    assert "points.csv, line 3: more than one picture may be '1.jpg'" in builder.log.incomplete
-    assert "points.csv, line 4: no picture '9.jpg'" in builder.log.incomplete
+    assert "points.csv, line 3: more than one image fits '1.jpg'" in builder.log.incomplete
+    assert "points.csv, line 4: no image '9.jpg'" in builder.log.incomplete
 
 
-def test_points_without_a_picture_and_pictures_without_points_are_listed(root: pathlib.Path):
+def test_points_without_an_image_and_images_without_points_are_listed(root: pathlib.Path):
     example_points.write_pts(root)
     (root / PICTURES[0]).unlink()
     (root / PICTURES[5]).with_suffix(".pts").unlink()
     builder = built(root)
     assert sorted(builder.log.incomplete) == [
-        "anna/0.pts: no picture beside it",
+        "anna/0.pts: no image of the same name",
         "bert/1.jpg: no points",
     ]
     assert len(read(builder)) == 6
 
 
-def test_points_beside_nothing_are_not_those_of_a_picture_elsewhere(root: pathlib.Path):
+def test_a_pts_file_without_image_does_not_belong_to_an_image_of_another_folder(root: pathlib.Path):
     example_points.write_pts(root)
     for suffix in (".jpg", ".pts"):
         (root / f"bert/0{suffix}").rename(root / f"bert/only{suffix}")
     shutil.copy(root / "bert/only.pts", root / "only.pts")
     builder = built(root)
-    assert dict(builder.log.incomplete) == {"only.pts: no picture beside it": ["no split"]}
+    assert dict(builder.log.incomplete) == {"only.pts: no image of the same name": ["no split"]}
     assert not builder.log.damaged
     assert len(read(builder)) == 8
 
 
 def write_real_predictions(root: pathlib.Path) -> None:
-    """Lays the results of a prediction beside the pictures, with two faces on the first; corrects the .json."""
+    """Writes the results of a prediction into the images' folder, two faces for the first; corrects the .json."""
     scheme = schemes.read_scheme(FIVE, "here")
     for picture in PICTURES:
-        found = [
+        predicted = [
             Face(box=BOX, landmarks=points_of(picture) - moved, confidence=None, open_channels=None)
             for moved in ((7, 0) if picture == PICTURES[0] else (7,))
         ]
         image = drawing.draw_face(7, 0, PICTURES.index(picture)).image
         file = (root / picture).with_suffix(".json")
-        result_files.write_results(root / picture, file.with_suffix(""), image, found, scheme)
+        result_files.write_results(root / picture, file.with_suffix(""), image, predicted, scheme)
         content = json.loads(file.read_text())
         content["faces"][0]["landmarks"] = points_of(picture).tolist()
         file.write_text(json.dumps(content))
 
 
-def test_corrected_predictions_are_what_is_read(root: pathlib.Path):
+def test_corrected_predictions_are_read_in_the_chosen_form(root: pathlib.Path):
     write_real_predictions(root)
     with pytest.raises(
         BuildError,
-        match=r"8 pictures have a \.pts beside them and 8 a \.json; say which of them counts, as `points` in "
+        match=r"8 images have a \.pts file and 8 a \.json file, expected one form; choose it as `points` in "
         r'landmarks\.json: "\*\.pts" or "\*\.json"',
     ):
         built(root)
@@ -222,4 +222,4 @@ def test_corrected_predictions_are_what_is_read(root: pathlib.Path):
     assert sorted(records) == [(picture, 0) for picture in PICTURES]
     for (picture, _), record in records.items():
         np.testing.assert_array_equal(record["landmarks"], np.float32(points_of(picture) - 7))
-    assert set(builder.log.incomplete) == overlays | {"anna/0.face1.pts: no picture beside it"}
+    assert set(builder.log.incomplete) == overlays | {"anna/0.face1.pts: no image of the same name"}

@@ -1,4 +1,4 @@
-"""What a folder says of itself: the file landmarks.json, which need not be there."""
+"""The options of a folder: the optional file landmarks.json."""
 
 import dataclasses
 import pathlib
@@ -19,13 +19,13 @@ class Options:
     """The fields of landmarks.json.
 
     Attributes:
-      points: `*.pts` or `*.json` for a file beside each picture, or the path of the one file with all points, .csv
-        or .json; None to look which of them is there.
-      first_pixel: what the top left pixel's coordinates are called, 0 or 1; None for 1 in .pts, 0 in the others.
-      scheme: of the points; None for the one of ours that has as many points.
-      train: path of a list of pictures; None for all that are not for testing.
-      test: path of a list of pictures; or, without a list for training, the share of pictures to test on; None for
-        all that are not for training, or without that list a tenth.
+      points: `*.pts` or `*.json` for a file per image, or the path of one file with all points, .csv or .json; None
+        takes the files that exist.
+      first_pixel: coordinate of the top left pixel's centre, 0 or 1; None for 1 with .pts, else 0.
+      scheme: scheme of the points; None for the built-in scheme with as many points.
+      train: path of a list of images; None for all images that are not for testing.
+      test: path of a list of images or, without `train`, share of the test images; None for all images that are not
+        in `train`, or for a tenth of the images without `train`.
     """
 
     points: str | None = None
@@ -36,10 +36,10 @@ class Options:
 
 
 def read_options(root: pathlib.Path) -> Options:
-    """Reads landmarks.json of a folder; without the file all is left to be found out.
+    """Reads landmarks.json of a folder; without the file, all options are None.
 
     Raises:
-      BuildError: if the file is no JSON object, or a field is unknown or makes no sense.
+      UserError: if the file is not a JSON object, or a field is unknown or has an invalid value.
     """
     if not (root / FILE).exists():
         return Options()
@@ -49,22 +49,17 @@ def read_options(root: pathlib.Path) -> Options:
         raise BuildError(f"{root / FILE}: {error}") from error
     known = [field.name for field in dataclasses.fields(Options)]
     if not isinstance(values, dict) or not set(values) <= set(known):
-        found = (
+        unknown = (
             ", ".join(sorted(set(values) - set(known))) if isinstance(values, dict) else reprlib.repr(values)
         )
-        raise BuildError(f"{root / FILE}: found {found}, expected an object with some of {', '.join(known)}")
+        raise BuildError(
+            f"{root / FILE}: found {unknown}, expected an object with some of {', '.join(known)}"
+        )
     if "scheme" in values:
-        values["scheme"] = _scheme(values["scheme"], f"{root / FILE}: scheme")
+        values["scheme"] = read_scheme(values["scheme"], f"{root / FILE}: scheme")
     options = Options(**values)
     _check(options, str(root / FILE))
     return options
-
-
-def _scheme(value: object, where: str) -> Scheme:
-    try:
-        return read_scheme(value, where)
-    except UserError as error:
-        raise BuildError(str(error)) from error
 
 
 def _check(options: Options, where: str) -> None:
@@ -76,12 +71,12 @@ def _check(options: Options, where: str) -> None:
         _check_path(options.test, f"{where}: test", (".txt",))
     elif options.test is not None:
         if type(options.test) not in (int, float) or not 0 <= options.test <= 1:
-            found = reprlib.repr(options.test)
-            raise BuildError(f"{where}: test is {found}, expected a list (.txt) or a share from 0 to 1")
+            shown = reprlib.repr(options.test)
+            raise BuildError(f"{where}: test is {shown}, expected a list (.txt) or a share from 0 to 1")
         if options.train is not None:
             raise BuildError(
-                f"{where}: test is the share {options.test} beside a list for training, expected a list (.txt) or "
-                "nothing: then all pictures that are not in the list are for testing"
+                f"{where}: test is the share {options.test} together with a list for training, expected a list (.txt) "
+                "or nothing: then all images that are not in the list are for testing"
             )
     if options.first_pixel not in (None, 0, 1) or isinstance(options.first_pixel, bool):
         raise BuildError(f"{where}: first_pixel is {reprlib.repr(options.first_pixel)}, expected 0 or 1")

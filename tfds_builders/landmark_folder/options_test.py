@@ -1,4 +1,4 @@
-"""What landmarks.json may say."""
+"""The fields of landmarks.json."""
 
 import pathlib
 import re
@@ -14,10 +14,10 @@ def test_the_examples_of_the_readme_are_read(tmp_path: pathlib.Path):
     for example in re.findall(r"```json\n(.*?)```", text, re.DOTALL):
         write(tmp_path, "landmarks.json", example)
         read.append(options.read_options(tmp_path))
-    choices, own = read
+    choices, custom = read
     assert choices == options.Options("annotations/points.csv", 0, schemes.W300_68, None, 0.2)
-    assert (own.scheme.name, own.scheme.num_points, own.test) == ("five", 5, None)
+    assert (custom.scheme.name, custom.scheme.num_points, custom.test) == ("five", 5, None)
 
 
-def test_without_the_file_all_is_left_to_be_found_out(tmp_path: pathlib.Path):
+def test_without_the_file_all_options_are_none(tmp_path: pathlib.Path):
     assert options.read_options(tmp_path) == options.Options()

@@ -1,1 +1,1 @@
-"""MERL-RAV: 68 landmarks with visibility on the pictures of AFLW."""
+"""MERL-RAV: 68 landmarks with visibility on the images of AFLW."""

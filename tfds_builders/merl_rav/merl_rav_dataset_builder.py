@@ -1,4 +1,4 @@
-"""MERL-RAV, see README.md beside this file."""
+"""MERL-RAV, see README.md in this folder."""
 
 import dataclasses
 import pathlib
@@ -26,8 +26,8 @@ OFFICIAL = {
     "righthalf": (1221, 306),
 }
 
-# Where AFLW's pictures may lie, the first that has a picture counts: as MERL-RAV's own script expects them, as
-# AFLW's archives unpack, and all in one folder.
+# Possible folders of AFLW's images; the first that has an image is used. They are the folders of MERL-RAV's script,
+# those of AFLW's archives, and a single folder.
 AFLW_FOLDERS = (
     *(f"{parent}/{part}" for parent in ("aflw/flickr", "aflw/data/flickr", "flickr") for part in "023"),
     "aflw",
@@ -42,10 +42,10 @@ class Sample:
     """One annotated face.
 
     Attributes:
-      picture: path of its picture, relative to the dataset's folder.
-      landmarks: path of its landmarks, relative to the dataset's folder.
-      face: which face of the picture, from 0.
-      group: key of `OFFICIAL`.
+      picture: path of the image, relative to the dataset's folder.
+      landmarks: path of the landmarks, relative to the dataset's folder.
+      face: index of the face in its image, from 0.
+      group: group of poses, a key of `OFFICIAL`.
     """
 
     picture: str
@@ -55,15 +55,15 @@ class Sample:
 
 
 class Builder(face_builder.FaceBuilder):
-    """MERL-RAV, 68 landmarks, each visible, occluded or without a position, on the pictures of AFLW."""
+    """MERL-RAV, 68 landmarks, each visible, occluded or without a position, on the images of AFLW."""
 
     scheme = SCHEME
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
-MERL-RAV's landmarks come from {HOMEPAGE}, its pictures are AFLW's, from
+MERL-RAV's landmarks come from {HOMEPAGE}, its images are AFLW's, from
 https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw/ (research use). Expected below manual_dir:
   merl_rav_labels/{{frontal,left,lefthalf,right,righthalf}}/{{trainset,testset}}/labels/   19314 .pts
-  aflw/flickr/{{0,2,3}}/                                                                AFLW's pictures"""
+  aflw/flickr/{{0,2,3}}/                                                                AFLW's images"""
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
@@ -75,20 +75,20 @@ https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw/ (r
     ) -> dict[str, face_builder.Shards]:
         root = pathlib.Path(dl_manager.manual_dir)
         pictures = _find_pictures(root)
-        found = {split: self._list_split(root, split, pictures) for split in SPLITS}
-        if not any(found.values()):
-            missing = "no pictures of AFLW" if self.log.incomplete else "no landmarks of MERL-RAV"
+        samples_of = {split: self._list_split(root, split, pictures) for split in SPLITS}
+        if not any(samples_of.values()):
+            missing = "no images of AFLW" if self.log.incomplete else "no landmarks of MERL-RAV"
             raise BuildError(f"{root}: {missing} here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         sources = {split: f"merl_rav_labels/*/{folder}/labels" for split, folder in SPLITS.items()}
         return self._shards_by_split(
-            found,
+            samples_of,
             lambda sample: f"{sample.picture}#{sample.face}",
             lambda sample: self._read(root, sample),
             sources,
         )
 
     def _list_split(self, root: pathlib.Path, split: str, pictures: dict[str, str]) -> list[Sample]:
-        """The annotated faces of a split, ordered by group and name; notes what differs from the official set."""
+        """The annotated faces of a split, ordered by group and name; notes differences from the official set."""
         samples = {}
         for group, counts in OFFICIAL.items():
             folder = f"merl_rav_labels/{group}/{SPLITS[split]}/labels"
@@ -106,12 +106,12 @@ https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw/ (r
         return list(samples.values())
 
     def _sample(self, landmarks: str, group: str, split: str, pictures: dict[str, str]) -> Sample | None:
-        """Finds a face's picture; None if it is missing, which the log keeps."""
+        """The sample of a face; None, and an entry in the log, if its image is missing."""
         stem = pathlib.PurePath(landmarks).stem
         numbered = _NUMBERED.fullmatch(stem)
         key = numbered["picture"] if numbered else stem
         if key not in pictures:
-            self.log.incomplete[f"{landmarks}: no picture {key}.jpg among AFLW's"].append(split)
+            self.log.incomplete[f"{landmarks}: no image {key}.jpg among AFLW's"].append(split)
             return None
         return Sample(pictures[key], landmarks, int(numbered["face"]) - 1 if numbered else 0, group)
 
@@ -120,9 +120,9 @@ https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw/ (r
         numbers = pts.parse_pts(read_file(root, sample.landmarks), sample.landmarks, SCHEME.num_points)
         landmarks, visibility = decode_signs(numbers)
         for i in np.flatnonzero((numbers[:, 0] < 0) != (numbers[:, 1] < 0)):
-            found = f"{numbers[i, 0]:g} {numbers[i, 1]:g}"
+            position = f"{numbers[i, 0]:g} {numbers[i, 1]:g}"
             self.log.note(
-                f"{sample.landmarks}: landmark {i} is {found}, signs that differ: taken as unknown."
+                f"{sample.landmarks}: landmark {i} is {position}, its signs differ: stored as unknown."
             )
         return {
             "picture": read_file(root, sample.picture),
@@ -135,16 +135,17 @@ https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw/ (r
 
 
 def decode_signs(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The meaning of MERL-RAV's signs.
+    """Decodes MERL-RAV's signs.
 
     Args:
-      numbers: [landmarks, 2] as they stand in the file: (x, y) visible, (-x, -y) occluded by something else,
-        (-1, -1) occluded by the face itself and without a position. Signs that differ are none of these.
+      numbers: [landmarks, 2], the unchanged numbers of the file: (x, y) visible, (-x, -y) occluded by something
+        else, (-1, -1) hidden by the face itself and without a position. If only one sign is negative, the landmark
+        counts as unknown.
 
     Returns:
-      Positions float64 [landmarks, 2] in pixels, and visibility uint8 [landmarks] of UNKNOWN, VISIBLE, OCCLUDED.
-      The positions are the absolute values as they are, not one less as in 300W: MERL-RAV's documents do not say
-      where its pixels count from, and the readers of its authors subtract nothing.
+      Positions, float64 [landmarks, 2] in pixels, and visibility, uint8 [landmarks], UNKNOWN, VISIBLE or OCCLUDED.
+      The positions are the absolute values, not one less as in 300W: MERL-RAV's documents do not state whether its
+      pixels count from 0 or 1, and the authors' readers subtract nothing.
     """
     negative = numbers < 0
     unknown = (numbers == -1).all(axis=1) | (negative[:, 0] != negative[:, 1])
@@ -153,7 +154,7 @@ def decode_signs(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _find_pictures(root: pathlib.Path) -> dict[str, str]:
-    """The pictures of AFLW: stem -> path relative to the dataset's folder."""
+    """The images of AFLW: stem -> path relative to the dataset's folder."""
     pictures = {}
     for folder in AFLW_FOLDERS:
         for file in list_files(root / folder, PICTURE_SUFFIXES):

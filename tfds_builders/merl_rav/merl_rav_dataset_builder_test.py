@@ -1,4 +1,4 @@
-"""Builds MERL-RAV from drawn pictures in the true layout, reads it back, and breaks it in every known way."""
+"""Building MERL-RAV from drawn images in the original layout, reading it back, and damaging it in every known way."""
 
 import functools
 import pathlib
@@ -15,7 +15,7 @@ from tfds_builders import BuildError, build, face_builder
 from tfds_builders.merl_rav import merl_rav_dataset_builder
 from tfds_builders.synthetic_faces import drawing
 
-# Split, group and stem of each file of landmarks; the picture of each, below aflw/flickr.
+# Split, group and stem of each file of landmarks -> path of its image below aflw/flickr.
 LABELS = {
     ("train", "frontal", "image00002"): "0/image00002.jpg",
     ("train", "frontal", "image00070_1"): "0/image00070.jpg",
@@ -37,13 +37,13 @@ def image_of(picture: str) -> np.ndarray:
 
 
 def numbers_of(stem: str) -> np.ndarray:
-    """float64 [68, 2] as in a file: signs that tell visibility, many digits. Each face is visible in another part."""
+    """Numbers of a file, float64 [68, 2], with many digits, and with signs that encode the visibility."""
     rng = np.random.default_rng(int(stem[5:10]))
     numbers = rng.uniform(60, 200, (68, 2))
     numbers[3:20] *= -1
     numbers[20:31] = -1
     numbers[31] = [1, 1.5]
-    numbers[32] = [-1, -57.25]  # only both of them mean that there is no position
+    numbers[32] = [-1, -57.25]  # only (-1, -1) means that there is no position
     return numbers
 
 
@@ -73,7 +73,7 @@ def built(raw: pathlib.Path, tmp_path_factory) -> dict[str, face_builder.FaceBui
 
 
 def read(builder: face_builder.FaceBuilder, split: str) -> dict[tuple[str, int], dict]:
-    """The records of a split by the name of their picture and the number of the face."""
+    """The records of a split by the name of their image and the index of the face."""
     source = builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
     return {(record["name"].decode(), int(record["face"])): record for record in source}
 
@@ -83,10 +83,10 @@ def key_of(stem: str, picture: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("config", ["faces", "original"])
-def test_splits_hold_the_faces_of_their_folders(built, config: str):
-    for wanted in ("train", "test"):
-        keys = [key_of(stem, picture) for (split, _, stem), picture in LABELS.items() if split == wanted]
-        assert sorted(read(built[config], wanted)) == sorted(keys)
+def test_splits_have_the_faces_of_their_folders(built, config: str):
+    for split in ("train", "test"):
+        keys = [key_of(stem, picture) for (of_split, _, stem), picture in LABELS.items() if of_split == split]
+        assert sorted(read(built[config], split)) == sorted(keys)
 
 
 def test_original_keeps_files_numbers_and_visibility_bit_by_bit(built, raw: pathlib.Path):
@@ -122,7 +122,7 @@ def test_the_official_counts_are_those_of_the_paper():
     assert sum(map(sum, merl_rav_dataset_builder.OFFICIAL.values())) == 19_314
 
 
-def test_says_where_a_copy_differs_from_the_official_set(built):
+def test_notes_where_a_copy_differs_from_the_official_set(built):
     log = built["faces"].log
     assert "merl_rav_labels/frontal/trainset/labels: found 2 faces, the official set has 8778." in log.notes
     assert "merl_rav_labels/left/testset/labels: found 0 faces, the official set has 521." in log.notes
@@ -131,7 +131,7 @@ def test_says_where_a_copy_differs_from_the_official_set(built):
 
 
 @pytest.mark.parametrize("place", ["aflw/data/flickr", "flickr", "aflw"])
-def test_finds_the_pictures_in_each_place(copy: pathlib.Path, tmp_path: pathlib.Path, place: str):
+def test_finds_the_images_in_each_place(copy: pathlib.Path, tmp_path: pathlib.Path, place: str):
     moved = (copy / "aflw" / "flickr").rename(copy / "moved")
     (copy / place).mkdir(parents=True, exist_ok=True)
     for file in moved.glob("*/*"):
@@ -146,7 +146,7 @@ def test_finds_the_pictures_in_each_place(copy: pathlib.Path, tmp_path: pathlib.
     assert all(name.startswith(place) for name, _ in read(builder, "train"))
 
 
-def test_labels_without_a_picture_are_skipped_and_listed(copy: pathlib.Path, tmp_path: pathlib.Path):
+def test_labels_without_an_image_are_skipped_and_listed(copy: pathlib.Path, tmp_path: pathlib.Path):
     (copy / "aflw/flickr/0/image00070.jpg").unlink()
     builder, _ = build.build("merl_rav", copy, tmp_path / "built")
     assert {split: info.num_examples for split, info in builder.info.splits.items()} == {
@@ -154,7 +154,7 @@ def test_labels_without_a_picture_are_skipped_and_listed(copy: pathlib.Path, tmp
         "test": 1,
     }
     assert dict(builder.log.incomplete) == {
-        f"{folder_of(split, group)}/{stem}.pts: no picture image00070.jpg among AFLW's": [split]
+        f"{folder_of(split, group)}/{stem}.pts: no image image00070.jpg among AFLW's": [split]
         for split, group, stem in LABELS
         if stem.startswith("image00070")
     }
@@ -170,7 +170,7 @@ def test_a_split_without_faces_is_left_out(copy: pathlib.Path, tmp_path: pathlib
 
 @pytest.mark.parametrize(
     ("missing", "message"),
-    [("merl_rav_labels", "no landmarks of MERL-RAV here"), ("aflw", "no pictures of AFLW here")],
+    [("merl_rav_labels", "no landmarks of MERL-RAV here"), ("aflw", "no images of AFLW here")],
 )
 def test_half_a_dataset_is_an_error_with_the_expected_tree(
     copy: pathlib.Path, tmp_path: pathlib.Path, missing: str, message: str
@@ -204,14 +204,14 @@ def test_signs_that_differ_leave_the_landmark_unknown(copy: pathlib.Path, tmp_pa
     builder, _ = build.build("merl_rav", copy, tmp_path / "built")
     record = read(builder, "test")["aflw/flickr/3/image60001.png", 1]
     assert record["visibility"][40] == UNKNOWN
-    assert f"{file}: landmark 40 is -3.5 100, signs that differ: taken as unknown." in builder.log.notes
+    assert f"{file}: landmark 40 is -3.5 100, its signs differ: stored as unknown." in builder.log.notes
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("1 2\n" * 67, "67 landmarks, expected 68"),
-        ("version: 1\nn_points: 68\n{\n" + "1 2\n" * 67 + "}", "n_points says 68, but 67 landmarks follow"),
+        ("version: 1\nn_points: 68\n{\n" + "1 2\n" * 67 + "}", "n_points is 68, but 67 landmarks follow"),
     ],
 )
 def test_wrong_counts_are_named(copy: pathlib.Path, tmp_path: pathlib.Path, text: str, reason: str):
@@ -235,6 +235,6 @@ def test_wrong_counts_are_named(copy: pathlib.Path, tmp_path: pathlib.Path, text
 def test_damage_is_skipped_up_to_the_limit(copy, tmp_path: pathlib.Path, damage: str, reason: str):
     (copy / folder_of("test", "right") / "image60001_2.pts").write_text(damage)
     builder, _ = build.build("merl_rav", copy, tmp_path / "built", max_skipped=0.5)
-    (found,) = builder.log.damaged
-    assert found.startswith(reason)
+    (logged,) = builder.log.damaged
+    assert logged.startswith(reason)
     assert builder.info.splits["test"].num_examples == 1

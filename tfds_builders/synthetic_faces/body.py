@@ -10,13 +10,13 @@ _EAR = np.array([
     [70, 30, -54], [71, -8, -54], [76, -17, -62], [83, -12, -70], [84, 4, -72], [80, 20, -68], [77, 32, -64],
     [73, 41, -58],
 ])  # fmt: skip
-# Outlines of neck and clothes, right half: x in half widths of the neck, y in millimetres below its base.
+# Outlines of neck and clothes, right half: x in half widths of the neck, y in millimetres below the neck's base.
 _NECK = np.array([[0.98, -70], [0.97, -40], [1.0, -22], [1.12, -8], [1.35, 4], [1.75, 16], [1.8, 120]])
 _CLOTHES = np.array([[0.62, 8], [1.2, -5], [1.45, 1], [2.1, 14], [2.75, 30], [3.2, 60], [3.5, 200]])
 
 
 def draw_neck(canvas: Canvas, portrait: Portrait) -> None:
-    """The neck under the jaw, in its shadow, and the clothes."""
+    """Draws the neck, with the shadow of the jaw, and the clothes."""
     random, unit, light = portrait.random, portrait.unit, portrait.parameters.light
     top, chin = portrait.place([[0, 18, -78]])[0], portrait.points[16]
     base = np.array(
@@ -57,7 +57,7 @@ def _both_sides(outline: np.ndarray, base: np.ndarray, half: float, unit: float)
 
 
 def draw_ears(canvas: Canvas, portrait: Portrait) -> None:
-    """Both ears, unless long hair hides them; the face will hide the far one."""
+    """Draws both ears, unless long hair hides them; the face is drawn over the far ear later."""
     look, unit = portrait.parameters.look, portrait.unit
     if look.hair_style == "long":
         return

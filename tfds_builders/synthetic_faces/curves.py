@@ -32,7 +32,7 @@ def curve(points: np.ndarray, closed: bool = False, per_segment: int = 6) -> np.
     Args:
       points: [points, dims].
       closed: whether the line returns to the first point.
-      per_segment: points per segment.
+      per_segment: number of points per segment.
 
     Returns:
       [points * per_segment, dims] if closed, else [(points - 1) * per_segment + 1, dims].
@@ -41,7 +41,7 @@ def curve(points: np.ndarray, closed: bool = False, per_segment: int = 6) -> np.
 
 
 def ribbon(line: np.ndarray, widths: np.ndarray | float) -> np.ndarray:
-    """Outline [2 * points, 2] of a line [points, 2] as thick as `widths`, [points] or one, in pixels."""
+    """Outline [2 * points, 2] of a line [points, 2] with the widths [points] or one width, in pixels."""
     along = np.empty_like(line)
     along[1:-1] = line[2:] - line[:-2]
     along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
@@ -58,7 +58,7 @@ def circle(points: int = 20) -> np.ndarray:
 
 
 def dot(centre: np.ndarray, radius: float, narrow: float = 1.0) -> np.ndarray:
-    """Outline [points, 2] of an ellipse `radius` high and `narrow` times as wide."""
+    """Outline [points, 2] of an ellipse with the vertical radius `radius` and the horizontal one `radius * narrow`."""
     return centre + circle() * (radius * narrow, radius)
 
 
@@ -68,5 +68,5 @@ def _bow(count: int, power: float) -> np.ndarray:
 
 
 def taper(count: int, width: float, power: float = 0.7) -> np.ndarray:
-    """Widths [count] of a line that is `width` thick in the middle and ends in points."""
+    """Widths [count] of a line that is `width` wide in the middle and pointed at both ends."""
     return width * _bow(count, power)

@@ -1,28 +1,28 @@
-"""A synthetic face from its parameters: picture, landmarks, visibility."""
+"""A synthetic face from its parameters: image, landmarks, visibility."""
 
 import dataclasses
 
 import numpy as np
 
+from dsat_jax.records import OCCLUDED, VISIBLE
 from tfds_builders.synthetic_faces import body, eyes, features, hair, occluders, photo
 from tfds_builders.synthetic_faces.paint import Canvas
 from tfds_builders.synthetic_faces.parameters import SIZE, Parameters, sample
 from tfds_builders.synthetic_faces.portrait import Portrait
 from tfds_builders.synthetic_faces.pose import turned_away
 
-MIN_COVERED = 6  # landmarks under something that make a face an occluded one
-VISIBLE, OCCLUDED = 1, 2  # as in `tfds_builders.faces`, which the drawing processes do not import
+MIN_COVERED = 6  # number of covered landmarks from which a face has the attribute `occlusion`
 
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """One synthetic picture and what is known of it.
+    """One synthetic image and its annotation.
 
     Attributes:
       image: uint8 [size, size, 3] RGB.
       points: float32 [98, 2] landmarks in pixels.
       visibility: uint8 [98], VISIBLE or OCCLUDED.
-      attributes: name to truth.
+      attributes: name -> value.
     """
 
     image: np.ndarray
@@ -32,7 +32,7 @@ class Drawing:
 
 
 def draw(parameters: Parameters) -> Drawing:
-    """Draws one face, from the background to the front."""
+    """Draws one face, from back to front."""
     portrait, canvas = Portrait.of(parameters), Canvas.blank(SIZE)
     photo.draw_background(canvas, portrait.random)
     strands = hair.hair_shade(portrait)
@@ -60,17 +60,17 @@ def draw(parameters: Parameters) -> Drawing:
 
 
 def _covered(points: np.ndarray, canvas: Canvas) -> np.ndarray:
-    """Which points lie under an occluder or hair: bool [points]."""
+    """Whether each point is under an occluder or hair: bool [points]."""
     x, y = np.clip(np.rint(points).astype(int), 0, canvas.size - 1).T
     return canvas.cover[y, x] > 127
 
 
 def draw_face(seed: int, split: int, index: int) -> Drawing:
-    """Face `index` of a split: the same on every run, whatever else is drawn.
+    """Draws face `index` of a split, which depends on the arguments alone.
 
     Args:
-      seed: of the dataset.
+      seed: seed of the dataset.
       split: number of the split.
-      index: of the face within its split.
+      index: index of the face within its split.
     """
     return draw(sample(np.random.default_rng([seed, split, index])))

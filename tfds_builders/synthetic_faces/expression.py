@@ -1,4 +1,4 @@
-"""What a face does: it moves the features of a head."""
+"""The expression of a face, which moves the features of a head."""
 
 import dataclasses
 
@@ -9,17 +9,17 @@ from tfds_builders.synthetic_faces.template import BROW_LEFT, BROW_RIGHT, EYE_LE
 
 @dataclasses.dataclass(frozen=True)
 class Expression:
-    """What the face does; the default is neutral with eyes open.
+    """An expression; the default is neutral with open eyes.
 
     Attributes:
-      jaw_open: 0 closed to 1 wide open.
-      lips_part: 0 closed to 1: lips open over closed teeth.
-      pucker: 0 to 1, lips pushed forward and together.
-      smile: of the left and the right mouth corner, -1 drawn down to 1 broad smile.
-      brow_raise: of the left and the right brow, -1 to 1.
-      frown: 0 to 1, brows drawn together and down.
-      eye_open: of the left and the right eye, 0 closed, 1 normal, 1.3 wide.
-      gaze: right and down, -1 to 1.
+      jaw_open: opening of the jaw, 0 closed to 1 wide open.
+      lips_part: distance of the lips over closed teeth, 0 closed to 1.
+      pucker: strength with which the lips are pushed forward and together, 0 to 1.
+      smile: movement of the left and the right mouth corner, -1 drawn down to 1 broad smile.
+      brow_raise: height of the left and the right brow, -1 to 1.
+      frown: strength with which the brows are drawn together and down, 0 to 1.
+      eye_open: opening of the left and the right eye, 0 closed, 1 normal, 1.3 wide.
+      gaze: direction of the gaze, right and down, -1 to 1 each.
     """
 
     jaw_open: float = 0.0
@@ -79,7 +79,7 @@ def _move_lids(
     points[:, 1] = chord + height
     features[eye] = points
     centre = features[pupil, :2] + np.array([6.5, 2.2]) * gaze
-    # The pupil stays between the lids, as where an annotator guesses it.
+    # The pupil stays between the lids, where an annotator would estimate it.
     x = np.clip(centre[0], points[:, 0].min() + 6, points[:, 0].max() - 6)
     order = np.argsort(points[:5, 0])
     top = np.interp(x, points[:5, 0][order], points[:5, 1][order])
@@ -112,7 +112,7 @@ def _move_mouth(features: np.ndarray, expression: Expression) -> None:
 
 
 def _across_mouth(lips: np.ndarray) -> np.ndarray:
-    """Where the points of the lips lie, [20]: 0 in the middle, 1 at the corner of their side."""
+    """Horizontal position of the points of the lips, [20]: 0 in the middle, 1 at the corner of their side."""
     x = lips[:, 0]
     return np.minimum(np.abs(x / np.where(x < 0, lips[0, 0], lips[6, 0])), 1)
 

@@ -7,11 +7,11 @@ from tfds_builders.synthetic_faces.features import DARK, crease
 from tfds_builders.synthetic_faces.paint import Canvas, mix
 from tfds_builders.synthetic_faces.portrait import Portrait
 
-_IRIS = 6.4  # millimetres, a little larger than life, since small ones seem to stare
+_IRIS = 6.4  # radius in millimetres, a little larger than in reality, since small irises look like a stare
 
 
 def draw_eyes(canvas: Canvas, portrait: Portrait) -> None:
-    """Both eyes, from the ball outwards."""
+    """Draws both eyes, from the ball outwards."""
     points = portrait.points
     uppers = [curve(points[first : first + 5]) for first in (60, 68)]
     lowers = [curve(points[[first, first + 7, first + 6, first + 5, first + 4]]) for first in (60, 68)]
@@ -42,7 +42,7 @@ def _balls(
     pupils: list[np.ndarray],
     inners: list[np.ndarray],
 ) -> None:
-    """What shows between the lids [points, 2]; `inners` are the corners at the nose."""
+    """Draws the eyeballs between the lids [points, 2]; `inners` are the corners at the nose."""
     parameters, unit, up = portrait.parameters, portrait.unit, portrait.up
     iris = parameters.look.iris
     openings = [np.concatenate([upper, lower[::-1]]) for upper, lower in zip(uppers, lowers, strict=True)]
@@ -64,7 +64,7 @@ def _balls(
 
 
 def _lashes(canvas: Canvas, portrait: Portrait, uppers: list[np.ndarray], lowers: list[np.ndarray]) -> None:
-    """Lashes, liner, and the fold above the lids."""
+    """Draws lashes, liner, and the fold above the lids."""
     makeup, unit, up = portrait.parameters.makeup, portrait.unit, portrait.up
     liner, count = 1.0 + (0.8 * makeup.liner if makeup is not None else 0.0), len(uppers[0])
     lashes = [ribbon(upper + up * 0.3 * unit, taper(count, 1.7 * unit * liner, 0.5)) for upper in uppers]

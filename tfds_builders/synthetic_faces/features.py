@@ -8,13 +8,13 @@ from tfds_builders.synthetic_faces.portrait import Portrait
 from tfds_builders.synthetic_faces.textures import cloud
 
 DARK = (38, 18, 14)
-# From the points 51-54 and 57 to the edge of a nose that is turned to the right, millimetres.
+# Offsets from the points 51-54 and 57 to the edge of a nose that is turned to the right, millimetres.
 _NOSE_EDGE = np.array([[5.5, 0, -4], [6.5, 0, -5], [7.0, 0, -4], [7, 0, -3], [9, -1, -4]])
 _CIRCLE = circle(12)
 
 
 def draw_skin(canvas: Canvas, portrait: Portrait) -> None:
-    """The lit skin of face and forehead, redder on cheeks and nose, with rouge and freckles."""
+    """Draws the lit skin of face and forehead, redder on cheeks and nose, with rouge and freckles."""
     look, makeup = portrait.parameters.look, portrait.parameters.makeup
     canvas.fill([portrait.outline, _nose_outline(portrait)], look.skin, shade=portrait.shade)
     red = mix(look.skin, (200, 60, 50), 0.6)
@@ -38,14 +38,14 @@ def draw_skin(canvas: Canvas, portrait: Portrait) -> None:
 
 
 def _nose_outline(portrait: Portrait) -> np.ndarray:
-    """Pixels [points, 2] of the nose on the side away from the viewer; it may stand out over the cheek."""
+    """Outline of the nose on the side away from the viewer, pixels [points, 2]; it may extend beyond the cheek."""
     head, side = portrait.head.points, np.sign(portrait.parameters.pose.yaw)
     edge = np.concatenate([head[51:55], head[57:58]]) + _NOSE_EDGE * (side, 1, 1)
     return np.concatenate([curve(portrait.place(edge)), portrait.points[[55 if side > 0 else 59]]])
 
 
 def draw_folds(canvas: Canvas, portrait: Portrait) -> None:
-    """Folds of age and expression: beside the mouth, under the eyes, on the forehead, between the brows."""
+    """Draws folds of age and expression: next to the mouth, under the eyes, on the forehead, between the brows."""
     look, expression, points = portrait.parameters.look, portrait.parameters.expression, portrait.head.points
     lines = []
     for side, ala, corner in ((-1, 55, 76), (1, 59, 82)):
@@ -74,7 +74,7 @@ def draw_folds(canvas: Canvas, portrait: Portrait) -> None:
 def _creases(
     canvas: Canvas, portrait: Portrait, lines: list[np.ndarray], width: float, strength: float
 ) -> None:
-    """Creases along lines given on the skin, in millimetres."""
+    """Draws creases along lines on the skin, in millimetres."""
     pixels = portrait.on_skin(np.concatenate(lines), lift=1.0)
     crease(canvas, portrait, np.split(pixels, np.cumsum([len(line) for line in lines])[:-1]), width, strength)
 
@@ -82,14 +82,14 @@ def _creases(
 def crease(
     canvas: Canvas, portrait: Portrait, lines: list[np.ndarray], width: float, strength: float
 ) -> None:
-    """Soft dark lines [points, 2] of pixels, `width` millimetres wide, that end in points."""
+    """Draws soft dark lines [points, 2] in pixels, `width` millimetres wide, pointed at both ends."""
     colour = mix(portrait.parameters.look.skin, (30, 8, 4), 0.8)
     outlines = [ribbon(line, taper(len(line), width * portrait.unit)) for line in lines]
     canvas.fill(outlines, colour, opacity=min(strength, 1.0), feather=0.35 * width * portrait.unit)
 
 
 def draw_brows(canvas: Canvas, portrait: Portrait) -> None:
-    """Two brows, soft at the edge, with single hairs."""
+    """Draws both brows, soft at the edge, with single hairs."""
     look, unit = portrait.parameters.look, portrait.unit
     colour = mix(mix(look.hair, (30, 20, 16), 0.45), look.skin, 0.08)
     brows = [portrait.points[33:42], portrait.points[42:51]]
@@ -105,7 +105,7 @@ def draw_brows(canvas: Canvas, portrait: Portrait) -> None:
 
 
 def draw_beard(canvas: Canvas, portrait: Portrait) -> None:
-    """Stubble or a beard along the jaw and over the lip."""
+    """Draws stubble or a beard along the jaw and over the lip."""
     look, head = portrait.parameters.look, portrait.head.points
     if not look.beard:
         return
@@ -123,7 +123,7 @@ def draw_beard(canvas: Canvas, portrait: Portrait) -> None:
 
 
 def draw_nose(canvas: Canvas, portrait: Portrait) -> None:
-    """Nostrils, wings, and the far edge of a turned nose; the rest is light."""
+    """Draws nostrils, wings, and the far edge of a turned nose; the shading of the skin shows the rest."""
     head, yaw, pitch = portrait.head.points, portrait.parameters.pose.yaw, portrait.parameters.pose.pitch
     half = (head[59, 0] - head[55, 0]) / 2
     crease(canvas, portrait, [curve(portrait.points[55:60])], 2.4, 0.32)
@@ -147,7 +147,7 @@ def draw_nose(canvas: Canvas, portrait: Portrait) -> None:
 
 
 def draw_mouth(canvas: Canvas, portrait: Portrait) -> None:
-    """Lips, and what an open mouth shows."""
+    """Draws the lips, and the inside of an open mouth."""
     makeup, points, unit = portrait.parameters.makeup, portrait.points, portrait.unit
     upper, lower = curve(points[88:93]), curve(points[[88, 95, 94, 93, 92]])
     above, below = curve(points[76:83]), curve(points[[82, 83, 84, 85, 86, 87, 76]])
@@ -167,7 +167,7 @@ def draw_mouth(canvas: Canvas, portrait: Portrait) -> None:
 
 
 def _open_mouth(canvas: Canvas, portrait: Portrait, upper: np.ndarray, lower: np.ndarray) -> None:
-    """The dark inside, tongue and teeth between the inner edges of the lips [points, 2]."""
+    """Draws the dark inside, tongue and teeth between the inner edges of the lips [points, 2]."""
     unit, up = portrait.unit, portrait.up
     gap = portrait.head.points[94, 1] - portrait.head.points[90, 1]
     inner = np.concatenate([upper, lower[::-1]])

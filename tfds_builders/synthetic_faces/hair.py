@@ -1,4 +1,4 @@
-"""The hair: behind the head, over the forehead, and the light on it."""
+"""The hair: its shading, and its parts behind the head and over the forehead."""
 
 import cv2
 import numpy as np
@@ -9,12 +9,12 @@ from tfds_builders.synthetic_faces.portrait import Portrait
 from tfds_builders.synthetic_faces.textures import cloud, strands
 
 _HAIRLINE = np.array([[-70, -19], [-69, -32], [-62, -48], [-52, -64], [-30, -73], [0, -76]])
-# Least and most millimetres of hair over the skull.
+# Least and greatest thickness of the hair over the skull, millimetres.
 _VOLUMES = {"bald": (0, 0), "short": (2, 7), "parted": (5, 14), "volume": (10, 24), "long": (5, 14)}
 
 
 def hair_shade(portrait: Portrait) -> np.ndarray:
-    """Light on the hair, strands that fall from the crown, or on a bald skull: uint8 [size, size]."""
+    """Shades of the hair, with strands from the crown downwards, or of a bald skull: uint8 [size, size]."""
     light, size = portrait.parameters.light, portrait.shade.shape[0]
     glow = light.shade(_skull_normals(portrait))
     if portrait.parameters.look.hair_style == "bald":
@@ -28,7 +28,7 @@ def hair_shade(portrait: Portrait) -> np.ndarray:
 
 
 def _skull_normals(portrait: Portrait) -> np.ndarray:
-    """Unit normals of a ball around the head at an eighth of the resolution: float32 [rows, columns, 3]."""
+    """Unit normals of a sphere around the head at an eighth of the resolution: float32 [rows, columns, 3]."""
     size = portrait.shade.shape[0]
     centre, radius = portrait.place([[0, -15, -60]])[0], 108 * portrait.unit
     y, x = np.mgrid[: size // 8, : size // 8].astype(np.float32) * 8 + 3.5
@@ -39,7 +39,7 @@ def _skull_normals(portrait: Portrait) -> np.ndarray:
 
 
 def draw_behind(canvas: Canvas, portrait: Portrait, shade: np.ndarray) -> None:
-    """Long hair, where it falls behind neck and shoulders."""
+    """Draws the part of long hair that is behind neck and shoulders."""
     look = portrait.parameters.look
     if look.hair_style != "long":
         return
@@ -55,7 +55,7 @@ def draw_behind(canvas: Canvas, portrait: Portrait, shade: np.ndarray) -> None:
 
 
 def draw_on_skull(canvas: Canvas, portrait: Portrait, shade: np.ndarray) -> None:
-    """The hair, or the bare skin, of the back of the head and the temples."""
+    """Draws the hair, or the bare skin, of the back of the head and the temples."""
     look = portrait.parameters.look
     if look.hair_style == "bald":
         canvas.fill(portrait.skull(np.arange(0, 360, 8), 0.0), look.skin, shade=shade)
@@ -64,7 +64,7 @@ def draw_on_skull(canvas: Canvas, portrait: Portrait, shade: np.ndarray) -> None
 
 
 def draw_in_front(canvas: Canvas, portrait: Portrait, shade: np.ndarray) -> None:
-    """The hair over the forehead and temples, or the scalp; a fringe hides the brows."""
+    """Draws the hair over the forehead and temples, or the scalp; a fringe hides the brows."""
     look = portrait.parameters.look
     hairline = _hairline(portrait)
     outline = np.concatenate([hairline, _ruffled(portrait, np.arange(10, -191, -8))])

@@ -1,8 +1,8 @@
 """A head in one expression: landmarks and skin in millimetres.
 
 The skin is a height field z(x, y) between the two jaw lines: a smooth base, spanned by jaw line and profile,
-and bumps on it (nose, lips, eye sockets ...) that only the shading sees. Landmarks lie on the base plus an
-offset of their own.
+and bumps on it (nose, lips, eye sockets ...) that only the shading uses. Each landmark has its own offset from
+the base.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ class Head:
     """One head in one expression.
 
     Attributes:
-      points: float64 [98, 3] landmarks in millimetres; those of the contour lie on the jaw line.
+      points: float64 [98, 3] landmarks in millimetres; those of the contour are on the jaw line.
       rows: float64 [rows, 4]: y, half width of the skin, z at its edge, z at the midline; y ascends.
     """
 
@@ -28,20 +28,20 @@ class Head:
 
 
 def build_head(shape: Shape, expression: Expression) -> Head:
-    """Landmarks and skin of a head.
+    """Computes landmarks and skin of a head.
 
     Args:
-      shape: who.
-      expression: doing what.
+      shape: identity of the head.
+      expression: expression of the face.
 
     Returns:
-      The head; exactly mirror-symmetric where the expression is.
+      The head; exactly mirror-symmetric if the expression is.
     """
     features = features_of(shape)
     express(features, expression)
     stretch = 1 + 0.045 * shape.face_length
     for y in (features.points[:, 1], features.jaw[:, 1], features.profile[:, 0]):
-        y[y > 0] *= stretch  # above the eyes a long face is like a short one
+        y[y > 0] *= stretch  # the part above the eyes does not depend on the length of the face
 
     jaw = curve(features.jaw)
     rows = _rows(np.concatenate([curve(features.forehead, per_segment=4), jaw]), features.profile)
@@ -62,13 +62,13 @@ def base_depth(rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Depth z of the smooth skin.
 
     Args:
-      rows: [rows, 4] of a `Head`.
+      rows: [rows, 4], see `Head`.
       x: [...] millimetres.
       y: [...] millimetres.
 
     Returns:
-      [...] millimetres: a super-ellipse in x from the edge to the midline; outside of the skin, the depth of
-      its edge.
+      [...] millimetres: a super-ellipse in x from the edge to the midline; outside the skin, the depth of its
+      edge.
     """
     _, width, edge, middle = rows_at(rows, y).T
     across = np.minimum(np.abs(x) / np.maximum(width, 1e-6), 1.0)

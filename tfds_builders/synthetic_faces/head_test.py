@@ -1,4 +1,4 @@
-"""The head: its symmetry, and what identity and expression do to it."""
+"""The head: its symmetry, and the effects of identity and expression."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ SHAPES = [
 
 
 def mirrored(points: np.ndarray) -> np.ndarray:
-    """Points [98, 3] of the head seen in a mirror."""
+    """Points [98, 3] of the mirrored head."""
     return points[WFLW_98.mirror_permutation] * (-1, 1, 1)
 
 

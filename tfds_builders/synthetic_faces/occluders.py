@@ -1,4 +1,4 @@
-"""Things in front of a face."""
+"""Objects in front of a face."""
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def _mask(canvas: Canvas, portrait: Portrait) -> None:
 
 
 def _hand(canvas: Canvas, portrait: Portrait) -> None:
-    """A palm from below or beside, with four fingers over part of the face."""
+    """Draws a palm from below or from the side, with four fingers over part of the face."""
     random, unit = portrait.random, portrait.unit
     side = random.choice([-1, 1])
     palm = portrait.place([[side * random.uniform(20, 60), random.uniform(85, 110), 20]])[0]
@@ -106,7 +106,7 @@ def _flat(canvas: Canvas, portrait: Portrait, factor: float) -> np.ndarray:
 
 
 def _scarf(canvas: Canvas, portrait: Portrait) -> None:
-    """Cloth wound up to the nose or the lips."""
+    """Draws cloth up to the nose or the lips."""
     random, unit = portrait.random, portrait.unit
     colour = tuple((random.uniform(30, 200) + random.normal(0, 35, 3)).clip(8, 240).tolist())
     height = random.uniform(52, 72)
@@ -127,7 +127,7 @@ def _scarf(canvas: Canvas, portrait: Portrait) -> None:
 
 
 def _object(canvas: Canvas, portrait: Portrait) -> None:
-    """A flat thing held before the face: a polygon with a stripe."""
+    """Draws a flat object in front of the face: a polygon with a stripe."""
     random, unit = portrait.random, portrait.unit
     centre = portrait.points[[54, 60, 72, 16, 76, 82]][random.integers(6)] + random.normal(0, 10, 2) * unit
     corners = int(random.integers(4, 8))

@@ -1,7 +1,7 @@
-"""A drawn face's 98 landmarks as those of the other schemes, for pictures, made-up data and tests.
+"""Conversion of a drawn face's 98 landmarks to the other schemes, for images, example data and tests.
 
-A landmark that WFLW does not have is the mean of some that it has, close to where annotators would put it and exactly
-symmetric on a symmetric face. For evaluation there is `schemes.convert`, which makes nothing up.
+A landmark that WFLW does not have is the mean of several WFLW landmarks, close to the position of human annotations and
+exactly symmetric on a symmetric face. Evaluation uses `schemes.convert`, which invents no landmarks.
 """
 
 import numpy as np
@@ -26,8 +26,8 @@ def landmarks_in(points: np.ndarray, scheme: Scheme) -> np.ndarray:
     """Landmarks of a drawn face in a scheme.
 
     Args:
-      points: [..., 98, 2] from `drawing.draw`.
-      scheme: one of `schemes.SCHEMES`.
+      points: [..., 98, 2] WFLW landmarks, see `drawing.draw`.
+      scheme: target scheme, one of `schemes.SCHEMES`.
 
     Returns:
       [..., N, 2].

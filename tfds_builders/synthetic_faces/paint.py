@@ -1,9 +1,9 @@
-"""The brush: antialiased shapes with sub-pixel outlines on a picture, coloured flat or by a map of shades.
+"""The brush: antialiased shapes with sub-pixel outlines on an image, in a flat colour or with a map of shades.
 
-Outlines are float pixels with pixel centres at integers. Sharp edges are drawn at four times the resolution
-and averaged, with the coordinates of `geometry.resize_matrix`: x' = (x + 0.5) 4 - 0.5. OpenCV fills the
-pixels that an outline touches, so a sharp shape is 0.1 to 0.2 pixels larger than its outline all around, and
-centred to 0.03 pixels.
+Outlines are in float pixels with pixel centres at integers. Sharp edges are drawn at four times the resolution
+and averaged, with the coordinates of `geometry.resize_matrix`: x' = (x + 0.5) 4 - 0.5. OpenCV fills all pixels
+that an outline touches, so a sharp shape extends 0.1 to 0.2 pixels beyond its outline on all sides; its centre
+is exact to 0.03 pixels.
 """
 
 import dataclasses
@@ -22,11 +22,11 @@ _SHIFT = 4  # fractional bits of cv2's drawing coordinates
 
 @dataclasses.dataclass
 class Canvas:
-    """What is being painted.
+    """The image that is painted.
 
     Attributes:
       image: uint8 [size, size, 3] RGB.
-      cover: uint8 [size, size], how much of the face something hides, 255 all.
+      cover: uint8 [size, size], opacity of the objects in front of the face, 255 is opaque.
     """
 
     image: np.ndarray
@@ -57,12 +57,12 @@ class Canvas:
 
         Args:
           outline: [points, 2] pixels, or a sequence of such outlines.
-          colour: flat RGB, or a picture uint8 [size, size, 3] seen through the outline.
-          shade: uint8 [size, size]; given it, `colour` is lit by it (see `ramp`).
+          colour: flat RGB, or an image uint8 [size, size, 3] that fills the outline.
+          shade: uint8 [size, size] shades that light `colour`, see `ramp`; None for the colour itself.
           opacity: 0 to 1.
           feather: standard deviation of the soft edge in pixels; 0 is sharp.
-          within: another outline, or several, outside of which nothing is painted.
-          covers: whether the shape hides the face beneath it.
+          within: one or several outlines that limit the painted area; None for no limit.
+          covers: whether the shape hides the face behind it.
         """
         outlines = _as_list(outline)
         window = _window(outlines, feather, self.size)
@@ -108,10 +108,10 @@ def coverage(outlines: Sequence[np.ndarray], window: tuple[slice, slice], feathe
     """Share of each pixel of a window inside any of the outlines, float32 [rows, columns].
 
     Args:
-      outlines: each [points, 2] pixels.
-      window: rows and columns of the picture.
-      feather: standard deviation of the soft edge in pixels. Soft edges need less resolution; very soft ones
-        are drawn at half of it, and lie only to half a pixel where they should.
+      outlines: outlines, each [points, 2] pixels.
+      window: rows and columns of the image.
+      feather: standard deviation of the soft edge in pixels. Soft edges need less resolution; very soft edges
+        are drawn at half the resolution, and are accurate to half a pixel only.
     """
     rows, columns = window
     shape = (rows.stop - rows.start, columns.stop - columns.start)
@@ -143,7 +143,7 @@ def _rasterise(
 
 
 def _window(outlines: Sequence[np.ndarray], feather: float, size: int) -> tuple[slice, slice] | None:
-    """The pixels that the outlines touch, or None where they lie outside the picture."""
+    """The pixels that the outlines touch; None if they are outside the image."""
     margin = 1 + 2.5 * feather
     points = outlines[0] if len(outlines) == 1 else np.concatenate(outlines)
     (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
@@ -154,9 +154,9 @@ def _window(outlines: Sequence[np.ndarray], feather: float, size: int) -> tuple[
 
 @functools.lru_cache(maxsize=256)
 def ramp(colour: Colour) -> np.ndarray:
-    """Colours of a material from no light to too much: uint8 [256, 1, 3]; its own colour at NORMAL_SHADE.
+    """Colours of a material by shade, from dark to overexposed: uint8 [256, 1, 3]; `colour` at NORMAL_SHADE.
 
-    Shadows turn warmer, as light that has passed through skin does; highlights turn white.
+    Shadows become warmer, like light that has passed through skin; highlights become white.
     """
     light = np.arange(256)[:, None] / NORMAL_SHADE
     lit = np.array(colour) * np.minimum(light, 1) ** np.array([0.9, 1.05, 1.1])
@@ -171,5 +171,5 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
 
 
 def as_shade(brightness: np.ndarray) -> np.ndarray:
-    """uint8 map of shades of a map of brightness, 1 is normal."""
+    """Converts a map of brightness, 1 is normal, to shades, uint8."""
     return np.clip(brightness * NORMAL_SHADE, 0, 255).astype(np.uint8)

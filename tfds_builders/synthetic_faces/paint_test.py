@@ -1,9 +1,9 @@
-"""The brush: sub-pixel edges, curves, colours."""
+"""The brush: sub-pixel edges, covered pixels, colours."""
 
 import numpy as np
 import pytest
 
-from tfds_builders.synthetic_faces.curves import curve, dot, ribbon
+from tfds_builders.synthetic_faces.curves import dot
 from tfds_builders.synthetic_faces.paint import NORMAL_SHADE, Canvas, coverage, mix, ramp
 
 WINDOW = (slice(10, 60), slice(20, 70))
@@ -11,11 +11,11 @@ WINDOW = (slice(10, 60), slice(20, 70))
 
 @pytest.mark.parametrize("feather", [0.0, 0.5, 1.0, 3.0])
 @pytest.mark.parametrize("centre", [(45.0, 35.0), (44.3, 35.8)])
-def test_a_disc_lies_where_its_outline_is(centre: tuple[float, float], feather: float):
+def test_a_disc_has_the_centre_and_radius_of_its_outline(centre: tuple[float, float], feather: float):
     alpha = coverage([dot(np.array(centre), 9.0)], WINDOW, feather).astype(np.float64)
     y, x = np.mgrid[WINDOW]
-    found = np.array([(alpha * x).sum(), (alpha * y).sum()]) / alpha.sum()
-    np.testing.assert_allclose(found, centre, atol={0.0: 0.035, 0.5: 0.035, 1.0: 0.05, 3.0: 0.5}[feather])
+    measured = np.array([(alpha * x).sum(), (alpha * y).sum()]) / alpha.sum()
+    np.testing.assert_allclose(measured, centre, atol={0.0: 0.035, 0.5: 0.035, 1.0: 0.05, 3.0: 0.5}[feather])
     radius = np.sqrt(alpha.sum() / (np.pi * 0.984))  # 0.984: the area of a 20-gon in its circle
     assert radius == pytest.approx(9.0, abs=0.21 if feather < 0.8 else 1.5)
 
@@ -36,7 +36,7 @@ def test_fill_touches_only_its_outline_and_marks_the_cover():
     assert not canvas.cover[:22].any()
 
 
-def test_fill_outside_of_the_picture_paints_nothing():
+def test_fill_outside_of_the_image_paints_nothing():
     canvas = Canvas.blank(32)
     canvas.fill(dot(np.array([100.0, 100.0]), 6.0), (255, 255, 255))
     assert not canvas.image.any()
@@ -48,19 +48,6 @@ def test_fill_within_another_outline():
     canvas.fill(square, (255, 255, 255), within=square + np.array([12, 0]))
     assert canvas.image[30, 36].tolist() == [255, 255, 255]
     assert not canvas.image[30, 24].any()
-
-
-def test_curve_goes_through_its_points():
-    points = np.array([[0.0, 0.0], [3.0, 1.0], [5.0, -2.0], [9.0, 0.0]])
-    np.testing.assert_allclose(curve(points, per_segment=5)[::5], points, atol=1e-12)
-    np.testing.assert_allclose(curve(points, closed=True, per_segment=5)[::5], points, atol=1e-12)
-    line = curve(np.stack([np.arange(5.0), 2 * np.arange(5.0)], axis=-1))
-    np.testing.assert_allclose(line[:, 1], 2 * line[:, 0])
-
-
-def test_ribbon_by_hand():
-    outline = ribbon(np.array([[0.0, 0.0], [4.0, 0.0]]), 2.0)
-    np.testing.assert_allclose(outline, [[0, 1], [4, 1], [4, -1], [0, -1]])
 
 
 def test_ramp_is_the_colour_itself_in_normal_light():

@@ -1,7 +1,7 @@
-"""Everything that decides a synthetic face, and how it is drawn by chance.
+"""All parameters of a synthetic face, and their random sampling.
 
-The six attributes of WFLW are decided first, each by a coin of its own; the parameters then follow, so that
-an attribute is true because the face was made so.
+The six attributes of WFLW are sampled first, each by an independent Bernoulli draw. The other parameters are
+sampled afterwards, given the attributes, so that the attributes are exact.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from tfds_builders.synthetic_faces.pose import Pose
 from tfds_builders.synthetic_faces.surface import Light
 from tfds_builders.synthetic_faces.template import Shape
 
-SIZE = 256  # pixels, side of the square picture
+SIZE = 256  # pixels, side of the square image
 ATTRIBUTES = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")
 SHARES = {
     "pose": 0.22,
@@ -47,18 +47,18 @@ _EYE_SHADOWS = ((92, 70, 110), (60, 84, 120), (110, 66, 50), (60, 48, 52), (60, 
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What the person looks like.
+    """The appearance of the person.
 
     Attributes:
       skin, hair, iris, lips: colours in normal light.
       hair_style: one of HAIR_STYLES.
       hair_volume: thickness of the hair over the skull, 0 to 1.
       hairline: height of the hairline, -1 low to 1 receding.
-      parting: where the hair parts, -1 left to 1 right.
-      brow_density: 0.4 thin to 1.
-      beard: 0 none to 1 full.
-      age: 0 to 1, depth of the folds.
-      freckles: 0 to 1.
+      parting: position of the parting, -1 left to 1 right.
+      brow_density: opacity of the brows, 0.4 thin to 1.
+      beard: density of the beard, 0 none to 1 full.
+      age: depth of the folds, 0 to 1.
+      freckles: strength of the freckles, 0 to 1.
     """
 
     skin: Colour = _SKINS[2]
@@ -77,7 +77,7 @@ class Look:
 
 @dataclasses.dataclass(frozen=True)
 class Makeup:
-    """Painted on the skin.
+    """Makeup.
 
     Attributes:
       lips: colour of the lipstick.
@@ -94,16 +94,16 @@ class Makeup:
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-    """What the camera adds.
+    """The effects of the camera.
 
     Attributes:
       blur: standard deviation of the defocus in pixels.
-      motion: length of the motion blur in pixels, 0 none.
-      motion_angle: degrees.
-      noise: standard deviation of the sensor noise, of 255.
-      jpeg: quality of an earlier JPEG compression, None for none.
+      motion: length of the motion blur in pixels, 0 for none.
+      motion_angle: direction of the motion blur in degrees.
+      noise: standard deviation of the sensor noise, where 255 is white.
+      jpeg: quality of an earlier JPEG compression; None for none.
       tint: factor of each channel.
-      contrast: about 1.
+      contrast: factor of the contrast, about 1.
     """
 
     blur: float = 0.0
@@ -117,15 +117,15 @@ class Photo:
 
 @dataclasses.dataclass(frozen=True)
 class Parameters:
-    """One synthetic picture.
+    """The parameters of one synthetic image.
 
     Attributes:
-      shape, expression, pose, light, look: of the face.
-      makeup: or None.
-      occluder: one of OCCLUDERS, or None.
-      photo: of the camera.
-      attributes: name to truth, for all of ATTRIBUTES.
-      texture_seed: of everything that has no name here: background, clutter, strands of hair.
+      shape, expression, pose, light, look: parameters of the face.
+      makeup: makeup; None for none.
+      occluder: one of OCCLUDERS; None for none.
+      photo: effects of the camera.
+      attributes: name -> value, for all of ATTRIBUTES.
+      texture_seed: seed of all random details without a parameter: background, clutter, strands of hair.
     """
 
     shape: Shape = dataclasses.field(default_factory=Shape)
@@ -140,7 +140,7 @@ class Parameters:
     texture_seed: int = 0
 
     def mirrored(self) -> "Parameters":
-        """The parameters of the mirrored face; background, hair and occluder keep their random sides."""
+        """The parameters of the mirrored face; the random sides of background, hair and occluder do not change."""
         return dataclasses.replace(
             self,
             expression=self.expression.mirrored(),
@@ -151,7 +151,7 @@ class Parameters:
 
 
 def sample(random: np.random.Generator) -> Parameters:
-    """Draws one picture."""
+    """Samples the parameters of one image."""
     attributes = {name: bool(random.random() < share) for name, share in SHARES.items()}
     shape = Shape(
         **dict(zip(_SHAPE_NAMES, np.clip(random.normal(size=len(_SHAPE_NAMES)), -2, 2).tolist(), strict=True))
@@ -203,7 +203,7 @@ def _sample_look(random: np.random.Generator, feminine: bool) -> Look:
 
 
 def _sample_expression(random: np.random.Generator, strong: bool) -> Expression:
-    """Mostly mild; strong ones are one of six acts, with some noise."""
+    """A mild expression, or one of seven strong ones, with some noise."""
     openness, level = random.uniform(0.8, 1.1), random.normal(0, 0.15)
     base = {
         "smile": tuple(np.clip(random.uniform(-0.25, 0.5) + random.normal(0, 0.06, 2), -1, 1).tolist()),

@@ -9,7 +9,7 @@ from tfds_builders.synthetic_faces.textures import GRAIN, cloud, grain
 
 
 def draw_background(canvas: Canvas, random: np.random.Generator) -> None:
-    """A wall, a gradient, a texture or blurred clutter, drawn at half the resolution."""
+    """Draws a wall, a gradient, a texture or blurred clutter, at half the resolution."""
     size = canvas.size // 2
     base, spread = _muted(random), random.choice([4, 15, 40])
     corners = np.clip(
@@ -28,7 +28,7 @@ def draw_background(canvas: Canvas, random: np.random.Generator) -> None:
 
 
 def _muted(random: np.random.Generator) -> np.ndarray:
-    """A colour as walls, plants and furniture have it, mostly dull: float64 [3]."""
+    """A mostly dull colour, as of walls, plants and furniture: float64 [3]."""
     hue, saturation, value = (
         random.uniform(0, 2 * np.pi),
         0.75 * random.random() ** 2,
@@ -65,12 +65,12 @@ def _clutter(image: np.ndarray, random: np.random.Generator) -> None:
 
 
 def develop(image: np.ndarray, photo: Photo, random: np.random.Generator) -> np.ndarray:
-    """The picture as the camera stores it.
+    """Applies the effects of the camera to an image.
 
     Args:
       image: uint8 [size, size, 3] RGB.
-      photo: what the camera adds.
-      random: for the noise.
+      photo: effects of the camera.
+      random: random generator of the noise.
 
     Returns:
       uint8 [size, size, 3] RGB.
@@ -92,7 +92,7 @@ def develop(image: np.ndarray, photo: Photo, random: np.random.Generator) -> np.
 
 
 def _motion_kernel(length: float, angle: float) -> np.ndarray:
-    """A line of `length` pixels through the middle, so that landmarks stay: float32 [odd, odd], sum 1."""
+    """A line of `length` pixels, centred so that landmarks do not move: float32 [odd, odd], sum 1."""
     side = int(np.ceil(length)) | 1
     kernel = np.zeros((side, side), np.float32)
     half = np.array([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))]) * length / 2

@@ -1,4 +1,4 @@
-"""What all parts of the drawing need to know of the face that is drawn."""
+"""The data of the drawn face that all parts of the drawing share."""
 
 import dataclasses
 import functools
@@ -20,12 +20,12 @@ class Portrait:
     """A face, posed and lit.
 
     Attributes:
-      parameters: of the picture.
-      head: in millimetres.
+      parameters: parameters of the image.
+      head: landmarks and skin in millimetres.
       points: float64 [98, 2] landmarks in pixels.
-      shade: uint8 [size, size], the light on the skin.
+      shade: uint8 [size, size], shades of the skin.
       unit: pixels per millimetre at the face.
-      random: for textures and other details without a name.
+      random: random generator of textures and other details without a parameter.
     """
 
     parameters: Parameters
@@ -50,7 +50,7 @@ class Portrait:
         )
 
     def on_skin(self, xy: np.ndarray, lift: np.ndarray | float = 0.0) -> np.ndarray:
-        """Pixels of places on the skin, those beyond the visible outline brought back to it.
+        """Pixels of positions on the skin; positions behind the visible outline are moved onto it.
 
         Args:
           xy: [points, 2] millimetres in head coordinates.
@@ -62,7 +62,7 @@ class Portrait:
         xy, rows, pose = np.asarray(xy, float), self.head.rows, self.parameters.pose
         depth = base_depth(rows, xy[:, 0], xy[:, 1]) + lift
         pixels = pose.project(np.concatenate([xy, depth[:, None]], axis=1))
-        if abs(pose.yaw) < 12:  # all the skin is seen
+        if abs(pose.yaw) < 12:  # all of the skin is visible
             return pixels
         sides = np.where(xy[:, 0] < 0, -1, 1)
         row = rows_at(rows, xy[:, 1])
@@ -72,7 +72,7 @@ class Portrait:
 
     @functools.cached_property
     def up(self) -> np.ndarray:
-        """The head's upward direction in the picture, a unit vector [2]."""
+        """The head's upward direction in the image, a unit vector [2]."""
         right = self.parameters.pose.picture_right
         return np.array([right[1], -right[0]])
 
@@ -85,15 +85,15 @@ class Portrait:
 
     @property
     def edge(self) -> np.ndarray | None:
-        """The outline, where features of a turned face may reach beyond it; None where they cannot."""
+        """The outline if features of a turned face may extend beyond it, else None."""
         return self.outline if abs(self.parameters.pose.yaw) > 12 else None
 
     def skull(self, angles: np.ndarray, volume: float) -> np.ndarray:
-        """Points of the skull's outline in the picture.
+        """Points of the skull's outline in the image.
 
         Args:
-          angles: [points] degrees, 0 is the head's right, 90 below.
-          volume: millimetres by which hair stands off the skull.
+          angles: [points] degrees, 0 is to the head's right, 90 is below.
+          volume: thickness of the hair over the skull in millimetres.
 
         Returns:
           float64 [points, 2] pixels.
@@ -107,7 +107,7 @@ class Portrait:
 
     @functools.cached_property
     def _skull_spread(self) -> np.ndarray:
-        """float64 [2, 2], the unit circle to the outline of the turned skull, millimetres.
+        """Matrix from the unit circle to the outline of the turned skull in millimetres, float64 [2, 2].
 
         The outline of a projected ellipsoid is the ellipse of the upper left block of its quadratic form.
         """
@@ -117,11 +117,11 @@ class Portrait:
         return vectors @ np.diag(np.sqrt(values)) @ vectors.T
 
     def place(self, xyz: np.ndarray) -> np.ndarray:
-        """Pixels [points, 2] of places [points, 3] in head coordinates, millimetres."""
+        """Pixels [points, 2] of positions [points, 3] in head coordinates, millimetres."""
         return self.parameters.pose.project(np.asarray(xyz, float))
 
 
 def _with_pores(shade: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Shades of skin, uint8 [size, size], made uneven by pores and spots."""
+    """Adds pores and spots to shades of skin, uint8 [size, size]."""
     row, column = random.integers(0, 512 - len(shade), 2)
     return cv2.multiply(shade, pores()[row : row + len(shade), column : column + len(shade)], scale=1 / 128)

@@ -1,4 +1,4 @@
-"""Where a head is in the picture: rotation, perspective, and the outline that the viewer sees."""
+"""The pose of a head: rotation, perspective, and the visible outline."""
 
 import dataclasses
 import functools
@@ -18,7 +18,9 @@ from tfds_builders.synthetic_faces.template import (
 
 PIVOT = np.array([0.0, 45.0, -40.0])  # the head turns about this point, millimetres
 _INSIDE = np.r_[BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGHT, LIPS, PUPILS]  # all but contour and nose
-_ACROSS = np.sin(np.deg2rad(np.linspace(20, 90, 29)))  # where a row of skin is searched for its outline
+_ACROSS = np.sin(
+    np.deg2rad(np.linspace(20, 90, 29))
+)  # positions in a row of skin where its outline is searched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +28,12 @@ class Pose:
     """A head in front of a camera.
 
     Attributes:
-      yaw: degrees; positive turns the nose to the picture's right.
-      pitch: degrees; positive lowers the nose.
-      roll: degrees; positive is clockwise as seen.
+      yaw: rotation to the side in degrees; positive turns the nose to the image's right.
+      pitch: rotation up or down in degrees; positive lowers the nose.
+      roll: rotation in the image plane in degrees; positive is clockwise.
       scale: pixels per millimetre at the pivot.
-      centre: (x, y) pixels of the pivot.
-      distance: millimetres from the camera to the pivot.
+      centre: (x, y) of the pivot in pixels.
+      distance: distance from the camera to the pivot in millimetres.
     """
 
     yaw: float = 0.0
@@ -42,13 +44,13 @@ class Pose:
     distance: float = 900.0
 
     def mirrored(self, width: int) -> "Pose":
-        """The pose of the mirrored picture, `width` pixels wide."""
+        """The pose of the mirrored image, `width` pixels wide."""
         centre = (width - 1 - self.centre[0], self.centre[1])
         return dataclasses.replace(self, yaw=-self.yaw, roll=-self.roll, centre=centre)
 
     @functools.cached_property
     def rotation(self) -> np.ndarray:
-        """float64 [3, 3], head to camera coordinates: yaw first, then pitch, then roll."""
+        """Rotation from head to camera coordinates, float64 [3, 3]: yaw first, then pitch, then roll."""
         yaw, pitch, roll = np.deg2rad([self.yaw, self.pitch, self.roll])
         around_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
         around_x = np.array(
@@ -59,32 +61,32 @@ class Pose:
 
     @functools.cached_property
     def picture_right(self) -> np.ndarray:
-        """float64 [2]: the head's own right in the picture, were it not turned."""
+        """Direction in the image of the right side of a head with this roll and no yaw, float64 [2]."""
         roll = np.deg2rad(self.roll)
         return np.array([np.cos(roll), np.sin(roll)])
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Pixels [..., 2] of points [..., 3] given in head coordinates, in the points' precision."""
+        """Pixels [..., 2] of points [..., 3] in head coordinates, with the points' dtype."""
         return self.project_turned(
             (points - PIVOT.astype(points.dtype)) @ self.rotation.T.astype(points.dtype)
         )
 
     def project_turned(self, turned: np.ndarray) -> np.ndarray:
-        """Pixels [..., 2] of points [..., 3] given in camera coordinates, from the pivot."""
+        """Pixels [..., 2] of points [..., 3] in camera coordinates relative to the pivot."""
         nearness = self.scale * self.distance / (self.distance - turned[..., 2:])
         return turned[..., :2] * nearness + np.array(self.centre, turned.dtype)
 
 
 def landmarks(head: Head, pose: Pose) -> np.ndarray:
-    """The 98 landmarks in the picture.
+    """The 98 landmarks in the image.
 
-    The contour is annotated as people do: on the side turned away, where the jaw line is hidden, its points
-    follow the visible outline of the cheek, and so do points of the far eye, brow and lips that have passed
+    The contour follows the convention of human annotators: on the side turned away, where the jaw line is hidden,
+    its points are on the visible outline of the cheek, and so are points of the far eye, brow and lips that are
     behind it.
 
     Args:
-      head: from `build_head`.
-      pose: of the head.
+      head: landmarks and skin, see `build_head`.
+      pose: pose of the head.
 
     Returns:
       float64 [98, 2] pixels.
@@ -97,14 +99,14 @@ def landmarks(head: Head, pose: Pose) -> np.ndarray:
 
 
 def turned_away(head: Head, pose: Pose) -> np.ndarray:
-    """Which landmarks inside the face lie on skin that the viewer cannot see, behind the cheek's outline.
+    """Finds the landmarks inside the face that are hidden behind the outline of the cheek.
 
     Args:
-      head: from `build_head`.
-      pose: of the head.
+      head: landmarks and skin, see `build_head`.
+      pose: pose of the head.
 
     Returns:
-      bool [98]; always false for the contour and the nose.
+      bool [98], True for hidden landmarks; always False for the contour and the nose.
     """
     hidden = np.zeros(len(head.points), bool)
     hidden[_INSIDE], _ = _beyond_outline(head, pose)
@@ -112,7 +114,7 @@ def turned_away(head: Head, pose: Pose) -> np.ndarray:
 
 
 def _beyond_outline(head: Head, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Which points of `_INSIDE` are turned away, bool [inside], and the outline beside each, [inside, 2]."""
+    """Whether each point of `_INSIDE` is turned away, bool [inside], and its nearest outline point, [inside, 2]."""
     points = head.points[_INSIDE]
     sides = np.where(points[:, 0] < 0, -1, 1)
     rows = rows_at(head.rows, points[:, 1])
@@ -135,12 +137,12 @@ def silhouette(rows: np.ndarray, pose: Pose, sides: np.ndarray) -> tuple[np.ndar
     """The outermost visible point of each row of skin.
 
     Args:
-      rows: [rows, 4] as in `Head.rows`.
-      pose: of the head.
+      rows: [rows, 4], see `Head.rows`.
+      pose: pose of the head.
       sides: [rows], -1 for the left, 1 for the right end of the row.
 
     Returns:
-      Pixels, float64 [rows, 2], and where on the row they lie, float64 [rows]: 1 is the edge, 0 the midline.
+      Pixels, float64 [rows, 2], and positions on the row, float64 [rows]: 1 is the edge, 0 the midline.
     """
     points = (
         skin_points(rows, _ACROSS) * np.stack([sides, np.ones_like(sides), np.ones_like(sides)], -1)[:, None]
@@ -154,8 +156,8 @@ def skin_points(rows: np.ndarray, across: np.ndarray) -> np.ndarray:
     """Points of the base surface.
 
     Args:
-      rows: [rows, 4] as in `Head.rows`.
-      across: [across] in -1 (left edge) .. 1 (right edge).
+      rows: [rows, 4], see `Head.rows`.
+      across: [across] positions on the row, -1 (left edge) to 1 (right edge).
 
     Returns:
       float64 [rows, across, 3] millimetres.

@@ -1,4 +1,4 @@
-"""Where landmarks fall in the picture, computed by hand, and the outline of a turned head."""
+"""Projection of landmarks, computed by hand, and the outline of a turned head."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_projection_by_hand():
 @pytest.mark.parametrize(
     ("turn", "expected"), [({"yaw": 90}, [1, 0]), ({"pitch": 90}, [0, 1]), ({"yaw": 90, "roll": 90}, [0, 1])]
 )
-def test_the_nose_points_where_the_pose_says(turn: dict[str, float], expected: list[float]):
+def test_the_nose_points_in_the_direction_of_the_pose(turn: dict[str, float], expected: list[float]):
     pose = Pose(scale=1.0, centre=(0.0, 0.0), distance=1e9, **turn)
     np.testing.assert_allclose(pose.project(PIVOT + np.array([[0, 0, 1]]))[0], expected, atol=1e-6)
 
@@ -54,7 +54,7 @@ def test_the_far_contour_follows_the_outline():
     assert (points[inside, 0] <= outline + 0.5)[below].all()
 
 
-def test_what_is_turned_away():
+def test_landmarks_of_the_far_side_are_turned_away():
     assert not turned_away(HEAD, Pose()).any()
     hidden = turned_away(HEAD, Pose(yaw=46))
     assert hidden[46]  # the outer tip of the far brow

@@ -1,4 +1,4 @@
-"""Light on the skin: the height field with its bumps, lit and projected to a picture of shades."""
+"""Shading of the skin: the height field with its bumps, lit and projected to an image of shades."""
 
 import dataclasses
 
@@ -15,12 +15,12 @@ _ACROSS = np.sin(np.linspace(-np.pi / 2, np.pi / 2, _COLUMNS))
 
 @dataclasses.dataclass(frozen=True)
 class Light:
-    """One lamp and light from everywhere.
+    """One lamp and ambient light.
 
     Attributes:
-      direction: towards the lamp: right, down, to the viewer; any length.
-      ambient: share of the light that comes from everywhere, 0 to 1.
-      strength: 1 is a normal exposure.
+      direction: vector of any length towards the lamp: right, down, to the viewer.
+      ambient: share of the ambient light, 0 to 1.
+      strength: brightness of the light; 1 is a normal exposure.
       gloss: strength of highlights, 0 to 1.
     """
 
@@ -30,7 +30,7 @@ class Light:
     gloss: float = 0.2
 
     def mirrored(self) -> "Light":
-        """The light of the mirrored picture."""
+        """The light of the mirrored image."""
         right, down, front = self.direction
         return dataclasses.replace(self, direction=(-right, down, front))
 
@@ -38,7 +38,7 @@ class Light:
         """Brightness [...] of surfaces with unit normals [..., 3] in camera coordinates; 1 is normal."""
         towards = np.array(self.direction, np.float32)
         towards /= np.linalg.norm(towards)
-        facing = np.maximum((normals @ towards + 0.15) / 1.15, 0)  # skin lets light creep around the edge
+        facing = np.maximum((normals @ towards + 0.15) / 1.15, 0)  # skin scatters light around the edge
         halfway = towards + np.array([0, 0, 1], np.float32)
         halfway /= np.linalg.norm(halfway)
         gloss = np.maximum(normals @ halfway, 0)
@@ -49,16 +49,16 @@ class Light:
 
 
 def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
-    """Light on the face.
+    """Shades of the face.
 
     The height field is splatted at half the resolution, far columns first, so that a turned nose hides the
-    cheek behind it; where there is no skin, the brightness of its edge continues.
+    cheek behind it. Pixels outside the skin continue the brightness of its edge.
 
     Args:
-      head: from `build_head`.
-      pose: of the head.
-      light: in camera coordinates.
-      size: side of the square picture, pixels.
+      head: landmarks and skin, see `build_head`.
+      pose: pose of the head.
+      light: light in camera coordinates.
+      size: side of the square image in pixels.
 
     Returns:
       uint8 [size, size] shades, see `paint.as_shade`.
@@ -66,9 +66,9 @@ def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
     surface = bumpy_skin(head)
     shade = light.shade(_normals(surface) @ pose.rotation.T.astype(np.float32))
     half = size // 2
-    pixels = (pose.project(surface[1:-1, 1:-1]) + 0.5) / 2 - 0.5  # as `geometry.resize_matrix` does
+    pixels = (pose.project(surface[1:-1, 1:-1]) + 0.5) / 2 - 0.5  # the convention of `geometry.resize_matrix`
     at = np.rint(pixels).astype(np.int32)
-    # The last value written to a pixel stays: columns go from the far to the near side.
+    # The last value written to a pixel wins, so columns are written from the far to the near side.
     order = slice(None, None, -1) if pose.yaw > 0 else slice(None)
     x, y, values = at[:, order, 0].T.ravel(), at[:, order, 1].T.ravel(), shade[:, order].T.ravel()
     inside = (x >= 0) & (x < half) & (y >= 0) & (y < half)
@@ -112,7 +112,7 @@ def bumpy_skin(head: Head) -> np.ndarray:
         ]
     for centre_x, centre_y, width, tall, amount in bumps:
         along = (amount * np.exp(-(((y - centre_y) / tall) ** 2))).astype(np.float32)
-        some = np.abs(along) > 0.02  # the other rows do not notice
+        some = np.abs(along) > 0.02  # the bump is negligible in the other rows
         height[some] += along[some, None] * np.exp(
             -(((x[some] - np.float32(centre_x)) / np.float32(width)) ** 2)
         )

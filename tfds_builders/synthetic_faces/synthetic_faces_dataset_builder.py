@@ -1,4 +1,4 @@
-"""synthetic_faces, see README.md beside this file."""
+"""synthetic_faces, see README.md in this folder."""
 
 import dataclasses
 
@@ -15,14 +15,14 @@ SPLITS = ("train", "test")  # a split's position is the number of its random str
 
 @dataclasses.dataclass
 class SyntheticFacesConfig(faces.FacesConfig):
-    """How many faces are drawn and how they are stored.
+    """The number of drawn faces, and how they are stored.
 
     Attributes:
-      num_train: faces of the split `train`.
-      num_test: faces of the split `test`.
-      seed: face i of a split is the same picture whenever the seed is the same.
-      processes: number of processes that draw, 0 for none besides this one; None takes one per core where
-        there are many faces. The faces do not depend on it.
+      num_train: number of faces in the split `train`.
+      num_test: number of faces in the split `test`.
+      seed: seed of the faces; face i of a split depends on it, the split and i alone.
+      processes: number of drawing processes; 0 draws in this process, None takes one process per core if there
+        are many faces. The faces do not depend on it.
     """
 
     num_train: int = 4000
@@ -34,7 +34,7 @@ class SyntheticFacesConfig(faces.FacesConfig):
 class Builder(face_builder.FaceBuilder):
     """Procedural faces with exact landmarks, 98 of them in WFLW's order, drawn by the builder itself.
 
-    Other sizes are other configurations, with a name of their own since it names the dataset's folder:
+    Another size needs a configuration with a new name, since that names the dataset's folder:
     `Builder(config=SyntheticFacesConfig(name="mine", num_train=100, num_test=20, seed=1))`.
     """
 
@@ -42,10 +42,10 @@ class Builder(face_builder.FaceBuilder):
 
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS's form)
         SyntheticFacesConfig(faces.CONFIGS[0].name, description=faces.CONFIGS[0].description, cut=True),
-        SyntheticFacesConfig("original", description="The whole pictures as PNG, without loss.", cut=False),
+        SyntheticFacesConfig("original", description="The whole images as PNG, without loss.", cut=False),
         SyntheticFacesConfig(
             "tiny",
-            description="A few faces, cut out, for a quick look and for tests.",
+            description="A few faces, cut out, for quick trials and for tests.",
             num_train=64,
             num_test=16,
         ),
@@ -79,10 +79,10 @@ class Builder(face_builder.FaceBuilder):
         )
 
         def read(index: int) -> dict[str, object]:
-            """The arguments of `faces.make_record` for a face; asked for in that order."""
+            """The arguments of `faces.make_record` for a face; must be called in the order of `order`."""
             drawn, drawing = next(drawings)
             if drawn != index:
-                raise RuntimeError(f"face {index} of {split} was asked for, face {drawn} was drawn")
+                raise RuntimeError(f"face {index} of {split} was requested, but face {drawn} was drawn")
             return {
                 "picture": drawing.image,
                 "landmarks": drawing.points,

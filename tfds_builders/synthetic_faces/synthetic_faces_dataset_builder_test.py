@@ -1,4 +1,4 @@
-"""Builds a tiny dataset and reads it back."""
+"""Building a tiny dataset and reading it back."""
 
 import pathlib
 
@@ -7,7 +7,6 @@ import pytest
 import tensorflow_datasets as tfds
 
 from dsat_jax import geometry
-from dsat_jax.records import OCCLUDED, VISIBLE
 from tfds_builders import face_builder
 from tfds_builders.synthetic_faces import drawing
 from tfds_builders.synthetic_faces.synthetic_faces_dataset_builder import Builder, SyntheticFacesConfig
@@ -32,7 +31,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     return build(tmp_path_factory.mktemp("built"))
 
 
-def test_the_splits_have_the_sizes_asked_for(built):
+def test_the_splits_have_the_requested_sizes(built):
     assert {name: info.num_examples for name, info in built.info.splits.items()} == {"train": 6, "test": 3}
     assert sorted(read(built, "train")) == [f"train/{index:06d}" for index in range(6)]
     assert sorted(read(built, "test")) == [f"test/{index:06d}" for index in range(3)]
@@ -54,7 +53,7 @@ def test_records_are_the_drawn_faces(built, split: str, number: int):
         assert np.abs(difference).mean() < 3  # JPEG
 
 
-def test_the_original_pictures_are_stored_without_loss(tmp_path):
+def test_the_original_images_are_stored_without_loss(tmp_path):
     record = read(build(tmp_path, cut=False), "train")["train/000004"]
     np.testing.assert_array_equal(record["image"], drawing.draw_face(11, 0, 4).image)
     np.testing.assert_array_equal(record["to_original"], geometry.IDENTITY)
@@ -77,7 +76,3 @@ def test_configurations():
     sizes = {name: (config.num_train, config.num_test) for name, config in Builder.builder_configs.items()}
     assert sizes == {"faces": (4000, 500), "original": (4000, 500), "tiny": (64, 16)}
     assert [config.cut for config in Builder.BUILDER_CONFIGS] == [True, False, True]
-
-
-def test_the_drawing_speaks_of_visibility_as_the_records_do():
-    assert (drawing.VISIBLE, drawing.OCCLUDED) == (VISIBLE, OCCLUDED)

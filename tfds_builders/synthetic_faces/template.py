@@ -1,7 +1,7 @@
 """The mean head in millimetres, and its variation in identity.
 
-Head coordinates: x to the picture's right, y down, z towards the viewer; the origin lies between the eyes.
-"Left" is the left of the picture, as in `dsat_jax.schemes`. The proportions are those of textbook
+Head coordinates: x to the image's right, y down, z towards the viewer; the origin is between the eyes.
+"Left" is the left of the image, as in `dsat_jax.schemes`. The proportions are those of textbook
 anthropometry: outer eye corners 90 mm apart, cheekbones 142 mm, nasion to chin about 117 mm.
 """
 
@@ -75,7 +75,7 @@ class Shape:
 
 @dataclasses.dataclass
 class Features:
-    """The parts of a head before they are put together, all in millimetres.
+    """The parts of a head before they are combined, all in millimetres.
 
     Attributes:
       points: float64 [98, 3], x, y and offset from the base surface; the contour (0-32) is not set.
@@ -133,7 +133,7 @@ def _shape_eyes(features: np.ndarray, shape: Shape) -> None:
 
 
 def _shape_brows(features: np.ndarray, shape: Shape) -> None:
-    # Upper and lower edge of a brow from its outer tip to its inner end, counted within the brow.
+    # Points of the upper and lower edge of a brow, from its outer tip to its inner end, counted within the brow.
     edges = (([0, 1, 2, 3, 4], [0, 8, 7, 6, 5]), ([4, 3, 2, 1, 0], [4, 5, 6, 7, 8]))
     for brow, side, (upper, lower) in zip((BROW_LEFT, BROW_RIGHT), (-1, 1), edges, strict=True):
         points = features[brow]

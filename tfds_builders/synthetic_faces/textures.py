@@ -1,4 +1,4 @@
-"""Patterns that are made once per process: noise and strands of hair."""
+"""Patterns that are computed once per process: noise and strands of hair."""
 
 import functools
 
@@ -32,12 +32,12 @@ def cloud(smoothness: float) -> np.ndarray:
 
 @functools.cache
 def strands() -> np.ndarray:
-    """Wavy hair that falls in all directions from the centre: uint8 [512, 512], brightness times 128."""
+    """Wavy strands of hair in all directions from the centre: uint8 [512, 512], brightness times 128."""
     random = np.random.default_rng(3)
     layers = []
     for along, across in ((9, 1.2), (12, 3.5), (16, 9.0)):
         noise = random.normal(size=(1024, 96)).astype(np.float32)
-        noise = np.concatenate([noise[-64:], noise, noise[:64]])  # round the circle
+        noise = np.concatenate([noise[-64:], noise, noise[:64]])  # periodic in the angle
         noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=along, sigmaY=across)[64:-64]
         layers.append(noise / noise.std())
     polar = sum(layers)

@@ -1,8 +1,7 @@
-"""Draws many faces on all cores.
+"""Drawing of many faces on all cores.
 
-The processes are plain `python -m tfds_builders.synthetic_faces.workers` children: nothing is forked, since
-the parent may run JAX's threads, and the parent's `__main__` is not imported again, as multiprocessing's
-spawn would.
+The processes are plain `python -m tfds_builders.synthetic_faces.workers` children. They are not forked, since the
+parent may have threads of JAX, and they do not import the parent's `__main__` again, as with multiprocessing's spawn.
 """
 
 import contextlib
@@ -25,20 +24,20 @@ _WORTH_A_PROCESS = 100  # faces; fewer are drawn faster than a process starts
 def draw_faces(
     seed: int, split: int, indices: Sequence[int], processes: int | None = None
 ) -> Iterator[Drawing]:
-    """Draws faces of a split; the drawing processes have ended when the last face is given.
+    """Draws faces of a split; the drawing processes have ended when the last face is yielded.
 
     Args:
-      seed: of the dataset.
+      seed: seed of the dataset.
       split: number of the split.
-      indices: of the faces.
-      processes: number of processes that draw; 0 draws in this one; None takes one per core, or 0 where there
-        are few faces. The faces do not depend on it.
+      indices: indices of the faces.
+      processes: number of drawing processes; 0 draws in this process, None takes one process per core, or 0 if
+        there are few faces. The faces do not depend on it.
 
     Yields:
       The drawings in the order of `indices`.
 
     Raises:
-      RuntimeError: if a drawing process ends early; its own message is on standard error.
+      RuntimeError: if a drawing process ends early; its message is on standard error.
     """
     if processes is None:
         processes = min(os.cpu_count() or 1, len(indices) // _WORTH_A_PROCESS)
@@ -61,7 +60,7 @@ def _worker(seed: int, split: int, indices: Sequence[int]) -> Iterator[subproces
     """A process that writes the drawings of some faces to its standard output."""
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "tfds_builders.synthetic_faces.workers", str(seed), str(split)]
-    # The processes are the parallelism: threads inside of NumPy's small products would only spin.
+    # One process per core is enough: NumPy's threads would only slow down its small products.
     settings = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=os.environ | settings)
@@ -78,10 +77,7 @@ def _worker(seed: int, split: int, indices: Sequence[int]) -> Iterator[subproces
 def _next_drawing(worker: subprocess.Popen, index: int) -> Drawing:
     try:
         return pickle.load(worker.stdout)
-    except (
-        EOFError,
-        pickle.UnpicklingError,
-    ) as error:  # nothing more comes, or the end of a drawing is missing
+    except (EOFError, pickle.UnpicklingError) as error:  # the output has ended, at or within a drawing
         raise RuntimeError(
             f"the process that draws face {index} ended with status {worker.wait()}"
         ) from error

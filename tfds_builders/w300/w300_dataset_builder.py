@@ -1,4 +1,4 @@
-"""300W, see README.md beside this file."""
+"""300W, see README.md in this folder."""
 
 import dataclasses
 import pathlib
@@ -33,7 +33,7 @@ SPLITS = {
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One annotated face: the paths of its picture and its landmarks, relative to the dataset's folder."""
+    """One annotated face: the paths of image and landmarks, relative to the dataset's folder."""
 
     picture: str
     landmarks: str
@@ -46,7 +46,7 @@ class Builder(face_builder.FaceBuilder):
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 300W comes from https://ibug.doc.ic.ac.uk/resources/300-W/ (research use). Expected below manual_dir:
-  afw/                        337 pictures, .jpg or .png, each with a .pts of the same name
+  afw/                        337 images, .jpg or .png, each with a .pts of the same name
   helen/trainset/            2000
   helen/testset/              330
   lfpw/trainset/              811
@@ -62,11 +62,11 @@ class Builder(face_builder.FaceBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, face_builder.Shards]:
         root = pathlib.Path(dl_manager.manual_dir)
-        found = {folder: self._list_folder(root, folder) for folder in OFFICIAL}
-        if not any(found.values()):
+        by_folder = {folder: self._list_folder(root, folder) for folder in OFFICIAL}
+        if not any(by_folder.values()):
             raise BuildError(f"{root}: no faces of 300W here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         samples = {
-            split: [sample for folder in folders for sample in found[folder]]
+            split: [sample for folder in folders for sample in by_folder[folder]]
             for split, folders in SPLITS.items()
         }
         sources = {split: " or ".join(folders) for split, folders in SPLITS.items()}
@@ -75,7 +75,7 @@ class Builder(face_builder.FaceBuilder):
         )
 
     def _list_folder(self, root: pathlib.Path, folder: str) -> list[Sample]:
-        """The annotated faces of a folder, ordered by name; notes what differs from the official set."""
+        """The annotated faces of a folder, ordered by name; notes differences from the official set."""
         splits = [split for split, folders in SPLITS.items() if folder in folders]
         where = f"{folder} ({', '.join(splits)})"
         if not (root / folder).is_dir():
@@ -84,8 +84,8 @@ class Builder(face_builder.FaceBuilder):
         pictures = {path.stem: path for path in list_files(root / folder, PICTURE_SUFFIXES)}
         landmarks = {path.stem: path for path in list_files(root / folder, (".pts",))}
         for stem in sorted(pictures.keys() ^ landmarks.keys()):
-            lonely, partner = (pictures, ".pts") if stem in pictures else (landmarks, "picture")
-            self.log.incomplete[f"{folder}/{lonely[stem].name}: no {partner} beside it"] += splits
+            files, missing = (pictures, ".pts") if stem in pictures else (landmarks, "image")
+            self.log.incomplete[f"{folder}/{files[stem].name}: no {missing} of the same name"] += splits
         stems = sorted(pictures.keys() & landmarks.keys())
         self._note_count(where, len(stems), OFFICIAL[folder])
         return [

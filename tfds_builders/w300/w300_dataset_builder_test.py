@@ -1,4 +1,4 @@
-"""Builds 300W from drawn pictures in the true layout, reads it back, and breaks it in every known way."""
+"""Building 300W from drawn images in the original layout, reading it back, and damaging it in every known way."""
 
 import pathlib
 import shutil
@@ -45,20 +45,20 @@ def copy(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def read(builder: face_builder.FaceBuilder, split: str) -> dict[str, dict]:
-    """The records of a split by the name of their picture."""
+    """The records of a split by the name of their image."""
     source = builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
     return {record["name"].decode(): record for record in source}
 
 
 def raw_landmarks(name: str) -> np.ndarray:
-    """float64 [68, 2], 0-based, read without the code under test."""
+    """Landmarks of an image, float64 [68, 2], 0-based, read without the code under test."""
     lines = (RAW / name).with_suffix(".pts").read_text().splitlines()
     numbers = [line.split() for line in lines if line[0] in "-0123456789"]
     return np.array(numbers, np.float64) - 1
 
 
 @pytest.mark.parametrize("config", ["faces", "original"])
-def test_splits_hold_the_faces_of_their_folders(built, config: str):
+def test_splits_have_the_faces_of_their_folders(built, config: str):
     assert {split: info.num_examples for split, info in built[config].info.splits.items()} == COUNTS
     for split, names in NAMES.items():
         assert sorted(read(built[config], split)) == names
@@ -101,17 +101,17 @@ def test_describes_itself(built):
     assert info.citation.count("author") == 3
 
 
-def test_an_annotation_without_its_picture_is_skipped_and_listed(built):
+def test_an_annotation_without_its_image_is_skipped_and_listed(built):
     log = built["faces"].log
     assert not log.damaged
-    lonely = "lfpw/testset/image_0002.pts: no picture beside it"
-    assert dict(log.incomplete) == {lonely: ["test_common", "test_full", "lfpw_test"]}
+    reason = "lfpw/testset/image_0002.pts: no image of the same name"
+    assert dict(log.incomplete) == {reason: ["test_common", "test_full", "lfpw_test"]}
     assert "Skipped 1 incomplete and 0 damaged records:" in log.summary()
     written = (built["faces"].data_path / "skipped.txt").read_text()
-    assert f"incomplete: {lonely} (test_common, test_full, lfpw_test)\n" in written
+    assert f"incomplete: {reason} (test_common, test_full, lfpw_test)\n" in written
 
 
-def test_says_where_a_copy_differs_from_the_official_set(built):
+def test_notes_where_a_copy_differs_from_the_official_set(built):
     assert "afw (train): found 1 faces, the official set has 337." in built["faces"].log.notes
 
 
@@ -185,7 +185,7 @@ def test_damage_is_skipped_and_named_up_to_the_limit(copy: pathlib.Path, tmp_pat
 
 def test_records_do_not_depend_on_the_order_of_the_folder(copy: pathlib.Path, built, tmp_path: pathlib.Path):
     folder = copy / "helen" / "testset"
-    for file in sorted(folder.iterdir(), reverse=True):  # written anew, last name first
+    for file in sorted(folder.iterdir(), reverse=True):  # written again, last name first
         data = file.read_bytes()
         file.unlink()
         file.write_bytes(data)
@@ -194,8 +194,8 @@ def test_records_do_not_depend_on_the_order_of_the_folder(copy: pathlib.Path, bu
     assert order[0] == order[1]
 
 
-def test_pictures_show_their_landmarks(built):
-    """Each landmark is drawn as a dot of (200, 0, 0) on skin of (220, 180, 150): the cut moved both."""
+def test_images_show_their_landmarks(built):
+    """Each landmark is a dot of (200, 0, 0) on skin of (220, 180, 150); the cut moves image and landmarks alike."""
     record = read(built["faces"], "train")["afw/1_1.jpg"]
     image = decode_picture(record["image"], "afw/1_1.jpg").astype(np.float32)
     redness = image[..., 0] - image[..., 1:].mean(axis=-1)

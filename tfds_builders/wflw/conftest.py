@@ -1,4 +1,4 @@
-"""WFLW in its true format, of drawn faces."""
+"""WFLW in its original format, with drawn faces."""
 
 import pathlib
 import shutil
@@ -16,7 +16,7 @@ SUBSETS = ("largepose", *ATTRIBUTES[1:])
 RECT_ATTR = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr"
 PLAIN = "WFLW_annotations/list_98pt_test/list_98pt_test"
 
-# Picture and flags of each line; a picture named twice holds two faces, the second to the right of the first.
+# Image and flags of each line; an image named twice shows two faces, the second to the right of the first.
 TRAIN = [
     ("0--Parade/0_Parade_a_1_1.jpg", "000000"),
     ("1--Handshaking/1_Handshaking_b_1_2.jpg", "100001"),
@@ -30,11 +30,11 @@ TEST = [
     ("2--Riot/2_Riot_e_1_5.jpg", "000000"),
     ("2--Riot/2_Riot_lost_1_6.jpg", "000011"),
 ]
-LOST = "WFLW_images/2--Riot/2_Riot_lost_1_6.jpg"  # there is no such picture
+LOST = "WFLW_images/2--Riot/2_Riot_lost_1_6.jpg"  # there is no such image
 
 
 def write_raw(root: pathlib.Path) -> None:
-    """Draws the pictures and writes all lists, those of 207 fields and those of 197."""
+    """Draws the images and writes all lists, with 207 and with 197 fields per line."""
     (root / RECT_ATTR).parent.mkdir(parents=True)
     (root / PLAIN).parent.mkdir(parents=True)
     seed, short = 0, []
@@ -63,7 +63,7 @@ def write_raw(root: pathlib.Path) -> None:
 
 
 def keep_only_short_lists(root: pathlib.Path, whole: bool) -> None:
-    """Removes the lists of 207 fields; `whole` makes the list of the whole test set of 197."""
+    """Removes the lists of 207 fields; with `whole`, also writes the list of the whole test set with 197 fields."""
     lines = (root / f"{RECT_ATTR}_test.txt").read_text().splitlines()
     if whole:
         short = [" ".join([*line.split()[:196], line.split()[-1]]) for line in lines]
@@ -72,7 +72,7 @@ def keep_only_short_lists(root: pathlib.Path, whole: bool) -> None:
 
 
 def read(builder: face_builder.FaceBuilder, split: str) -> dict[tuple[str, int], dict]:
-    """The records of a split by picture and number of the face, the picture encoded."""
+    """The records of a split by image and index of the face, with encoded images."""
     source = builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
     return {(record["name"].decode(), int(record["face"])): record for record in source}
 

@@ -1,4 +1,4 @@
-"""Breaks WFLW in every known way: what is damaged is skipped and named, and too much of it stops the build."""
+"""WFLW damaged in every known way: damage is skipped and named, and too much of it stops the build."""
 
 import errno
 import pathlib
@@ -11,7 +11,7 @@ from tfds_builders.wflw.conftest import PLAIN, RECT_ATTR, keep_only_short_lists,
 
 
 def edit_line(root: pathlib.Path, number: int, old: str, new: str) -> str:
-    """Replaces text in a line of the test list; returns the name of its place."""
+    """Replaces text in a line of the test list; returns the list and line for messages."""
     path = root / f"{RECT_ATTR}_test.txt"
     written = path.read_text().splitlines()
     assert old in written[number - 1]
@@ -23,9 +23,9 @@ def edit_line(root: pathlib.Path, number: int, old: str, new: str) -> str:
 def replace_fields(root: pathlib.Path, number: int, first: int, new: str) -> None:
     """Replaces as many fields of a line of the test list as there are new ones."""
     fields = (root / f"{RECT_ATTR}_test.txt").read_text().splitlines()[number - 1].split()
-    there = fields.copy()
-    there[first : first + len(new.split())] = new.split()
-    edit_line(root, number, " ".join(fields), " ".join(there))
+    replaced = fields.copy()
+    replaced[first : first + len(new.split())] = new.split()
+    edit_line(root, number, " ".join(fields), " ".join(replaced))
 
 
 def lose_a_field(root: pathlib.Path) -> str:
@@ -41,7 +41,7 @@ def spoil_a_number(root: pathlib.Path) -> str:
 
 
 def leave_the_folder(root: pathlib.Path) -> str:
-    return f"{edit_line(root, 3, '37--Soccer/', '../')}: the picture is '../37_Soccer"
+    return f"{edit_line(root, 3, '37--Soccer/', '../')}: the image is '../37_Soccer"
 
 
 def collapse_the_box(root: pathlib.Path) -> str:
@@ -88,12 +88,12 @@ def test_damage_is_skipped_and_named_up_to_the_limit(copy: pathlib.Path, tmp_pat
 
     builder, _ = build.build("wflw", copy, tmp_path / "built", max_skipped=0.5)
     assert sizes(builder) == {"train": 4, "test": 3}
-    ((found, splits),) = builder.log.damaged.items()
-    assert found.startswith(reason)
+    ((logged, splits),) = builder.log.damaged.items()
+    assert logged.startswith(reason)
     assert splits == ["test"]
 
 
-def test_each_face_of_a_damaged_picture_counts(copy: pathlib.Path, tmp_path: pathlib.Path):
+def test_each_face_of_a_damaged_image_counts(copy: pathlib.Path, tmp_path: pathlib.Path):
     (copy / "WFLW_images/2--Riot/2_Riot_d_1_4.jpg").write_bytes(b"")
     builder, _ = build.build("wflw", copy, tmp_path / "built", max_skipped=0.5)
     assert [reason.partition(" that do not")[0] for reason in sorted(builder.log.damaged)] == [
@@ -102,7 +102,7 @@ def test_each_face_of_a_damaged_picture_counts(copy: pathlib.Path, tmp_path: pat
     ]
 
 
-def test_an_unreadable_picture_is_damage(copy: pathlib.Path, tmp_path: pathlib.Path, monkeypatch):
+def test_an_unreadable_image_is_damage(copy: pathlib.Path, tmp_path: pathlib.Path, monkeypatch):
     name = "WFLW_images/2--Riot/2_Riot_e_1_5.jpg"
     read_bytes = pathlib.Path.read_bytes
 
@@ -132,18 +132,18 @@ def test_bad_lines_of_a_list_of_attributes_are_damage(copy: pathlib.Path, tmp_pa
     assert sum(record["attributes"]["makeup"] for record in read(builder, "test").values()) == 1
 
 
-def test_bad_lines_are_measured_against_the_list_though_its_pictures_are_missing(
+def test_bad_lines_are_a_share_of_the_list_even_if_its_images_are_missing(
     copy: pathlib.Path, tmp_path: pathlib.Path
 ):
     reason = lose_a_field(copy)
-    for folder in ("2--Riot", "37--Soccer"):  # the pictures for testing
+    for folder in ("2--Riot", "37--Soccer"):  # the images for testing
         shutil.rmtree(copy / "WFLW_images" / folder)
     with pytest.raises(BuildError, match=r"^test: 1 of 5 records are damaged"):
         build.build("wflw", copy, tmp_path / "built")
     builder, _ = build.build("wflw", copy, tmp_path / "built", max_skipped=0.2)
     assert sizes(builder) == {"train": 4}
     assert dict(builder.log.damaged) == {reason: ["test"]}
-    assert "test: left out, the list has no face whose picture is there." in builder.log.notes
+    assert "test: left out, the list has no face with an existing image." in builder.log.notes
 
 
 def test_a_split_of_which_nothing_can_be_read_is_an_error(copy: pathlib.Path, tmp_path: pathlib.Path):

@@ -1,4 +1,4 @@
-"""The table that configs/wflw.py gives of each kind of copy: every subset that is there, and no row twice."""
+"""The table of configs/wflw.py for each kind of copy: every existing subset, and no row twice."""
 
 import pathlib
 
@@ -46,14 +46,14 @@ def test_a_whole_copy_has_one_row_for_each_subset(copy: pathlib.Path, tmp_path: 
         "test/expression": 1,
         "test/illumination": 1,
         "test/makeup": 1,
-        "test/occlusion": 1,  # the other one and that of blur: their picture is missing
+        "test/occlusion": 1,  # the images of the other one and of the only one with blur are missing
     }
 
 
-def test_a_copy_of_subsets_has_the_rows_of_these(copy: pathlib.Path, tmp_path: pathlib.Path):
+def test_a_copy_of_subsets_has_one_row_for_each_of_them(copy: pathlib.Path, tmp_path: pathlib.Path):
     keep_only_short_lists(copy, whole=False)
-    found = rows(copy, tmp_path / "built")
-    assert {name: count for name, count in found.items() if "/" not in name} == {
+    counts = rows(copy, tmp_path / "built")
+    assert {name: count for name, count in counts.items() if "/" not in name} == {
         "test_largepose": 2,
         "test_expression": 1,
         "test_illumination": 1,

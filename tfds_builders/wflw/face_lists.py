@@ -1,4 +1,4 @@
-"""The lists of WFLW: which there are, and the faces that their lines tell of."""
+"""The lists of WFLW, and the faces in their lines."""
 
 import collections
 import dataclasses
@@ -11,7 +11,7 @@ from tfds_builders.wflw import lines
 
 SCHEME = schemes.WFLW_98
 
-# Faces of the official test set that have each attribute, in the order of the lists and of the papers' tables.
+# Number of faces of the official test set with each attribute, in the order of the lists and of the papers' tables.
 ATTRIBUTES = {
     "pose": 326,
     "expression": 314,
@@ -34,10 +34,10 @@ class FaceList:
     """A list of the official distribution.
 
     Attributes:
-      file: relative to the dataset's folder.
-      num_faces: how many the official list has.
-      layout: of its lines.
-      attribute: the one that all its faces have, where it is the list of a subset.
+      file: path relative to the dataset's folder.
+      num_faces: number of faces in the official list.
+      layout: layout of the lines.
+      attribute: attribute of all faces of the list if it is that of a subset, else None.
     """
 
     file: str
@@ -46,8 +46,8 @@ class FaceList:
     attribute: str | None = None
 
 
-# By split. The short lists stand in for the full one of the test set where that is missing; those of subsets are
-# splits only where the short list of the whole test set is missing, too.
+# By split. The short lists replace the full list of the test set if that is missing. The lists of subsets become
+# splits only if the short list of the whole test set is missing too.
 FULL_LISTS = {
     "train": FaceList(f"{FULL}_train.txt", 7500, FULL_LAYOUT),
     "test": FaceList(f"{FULL}_test.txt", 2500, FULL_LAYOUT),
@@ -60,13 +60,13 @@ SHORT_LISTS = {"test": FaceList(f"{SHORT}.txt", 2500, SHORT_LAYOUT)} | {
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A line of a list: the face that it tells of, or what is wrong with it.
+    """A line of a list: a face, or the reason why the line is damaged.
 
     Attributes:
-      annotation: what the line says; None where it is damaged.
-      damage: what is wrong with the line, if something is.
-      attributes: those that the face has.
-      face: which of its picture, from 0.
+      annotation: contents of the line; None if it is damaged.
+      damage: reason why the line is damaged; empty if it is not.
+      attributes: attributes of the face.
+      face: index of the face in its image, from 0.
     """
 
     annotation: lines.Annotation | None
@@ -76,34 +76,34 @@ class Sample:
 
     @property
     def picture(self) -> str:
-        """Path relative to the dataset's folder; empty for a damaged line."""
+        """Path of the image relative to the dataset's folder; empty for a damaged line."""
         return f"{PICTURES}/{self.annotation.picture}" if self.annotation else ""
 
     @property
     def key(self) -> str:
-        """Tells the face from all others of its list."""
+        """A text that is unique in the list."""
         return self.damage or f"{self.picture}#{self.face}"
 
     @property
     def identity(self) -> tuple[str, bytes]:
-        """The same for the lines of a face in two lists."""
+        """A value that is the same for the lines of one face in two lists."""
         return self.picture, self.annotation.landmarks.tobytes() if self.annotation else b""
 
 
 def list_faces(root: pathlib.Path, face_lists: Mapping[str, FaceList]) -> dict[str, list[Sample]]:
-    """The lines of some lists, by split, in their order.
+    """The lines of some lists, by split, in the order of the lists.
 
     Args:
       root: the dataset's folder.
-      face_lists: by split; all of them lie in the folder.
+      face_lists: split -> list; all of the lists exist.
     """
-    found = {
+    samples_of = {
         split: [
             _read_line(face_list, number, text) for number, text in lines.read_lines(root / face_list.file)
         ]
         for split, face_list in face_lists.items()
     }
-    return _number_faces(_look_up_attributes(face_lists, found))
+    return _number_faces(_look_up_attributes(face_lists, samples_of))
 
 
 def _read_line(face_list: FaceList, number: int, text: str) -> Sample:
@@ -111,37 +111,39 @@ def _read_line(face_list: FaceList, number: int, text: str) -> Sample:
         annotation = lines.parse_line(text, f"{face_list.file}, line {number}", face_list.layout)
     except DamagedRecord as damage:
         return Sample(None, damage=str(damage))
-    return Sample(annotation, attributes=frozenset(name for name, truth in annotation.flags.items() if truth))
+    return Sample(annotation, attributes=frozenset(name for name, flag in annotation.flags.items() if flag))
 
 
 def _look_up_attributes(
-    face_lists: Mapping[str, FaceList], found: Mapping[str, Sequence[Sample]]
+    face_lists: Mapping[str, FaceList], samples_of: Mapping[str, Sequence[Sample]]
 ) -> dict[str, list[Sample]]:
-    """Gives each face the attributes of all the lists of subsets that it stands in."""
+    """Gives each face the attributes of all the lists of subsets that contain it."""
     listed = collections.defaultdict(frozenset)
     for split, face_list in face_lists.items():
         if face_list.attribute:
-            for sample in found[split]:
+            for sample in samples_of[split]:
                 listed[sample.identity] |= {face_list.attribute}
     return {
         split: [
             dataclasses.replace(sample, attributes=sample.attributes | listed[sample.identity])
             for sample in samples
         ]
-        for split, samples in found.items()
+        for split, samples in samples_of.items()
     }
 
 
-def _number_faces(found: Mapping[str, Sequence[Sample]]) -> dict[str, list[Sample]]:
-    """Numbers the faces of each picture; a face that stands in two lists has one number."""
-    numbers = collections.defaultdict(dict)  # picture -> (identity, how often met in this list) -> number
+def _number_faces(samples_of: Mapping[str, Sequence[Sample]]) -> dict[str, list[Sample]]:
+    """Numbers the faces of each image; a face in two lists has the same number in both."""
+    numbers = collections.defaultdict(
+        dict
+    )  # image -> (identity, its occurrences so far in the list) -> number
     numbered = {}
-    for split, samples in found.items():
-        met = collections.Counter()
+    for split, samples in samples_of.items():
+        seen = collections.Counter()
         numbered[split] = []
         for sample in samples:
-            of_picture = numbers[sample.picture]
-            face = of_picture.setdefault((sample.identity, met[sample.identity]), len(of_picture))
-            met[sample.identity] += 1
+            of_image = numbers[sample.picture]
+            face = of_image.setdefault((sample.identity, seen[sample.identity]), len(of_image))
+            seen[sample.identity] += 1
             numbered[split].append(dataclasses.replace(sample, face=face))
     return numbered

@@ -1,4 +1,4 @@
-"""The lines of WFLW's lists, each a face: its landmarks, what else is known of it, and its picture's name last."""
+"""The lines of WFLW's lists: the landmarks of a face, its box and flags, and the name of its image."""
 
 import dataclasses
 import pathlib
@@ -10,21 +10,21 @@ import numpy as np
 from dsat_jax.records import DamagedRecord
 from tfds_builders.raw_files import stays_inside
 
-# `float` would also take `1_0`, `nan` and digits of other scripts.
+# `float` would also accept `1_0`, `nan` and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
-# In pixels. No picture is as large, so such a number is no position.
+# In pixels. A number with a larger magnitude cannot be a position, since no image is so large.
 FARTHEST = 1e6
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What a line of a list consists of.
+    """The fields of a line.
 
     Attributes:
       num_points: number of landmarks N; a line starts with `x y` of each.
       box: whether `x_min y_min x_max y_max` follow.
-      flags: names of the flags, each 0 or 1, that follow these.
+      flags: names of the flags, each 0 or 1, that come next.
     """
 
     num_points: int
@@ -33,19 +33,19 @@ class Layout:
 
     @property
     def num_fields(self) -> int:
-        """Number of fields of a line, the picture's name included."""
+        """Number of fields of a line, the image's name included."""
         return 2 * self.num_points + 4 * self.box + len(self.flags) + 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Annotation:
-    """What a line says of a face.
+    """The contents of a line.
 
     Attributes:
-      landmarks: float64 [N, 2], the numbers as they stand in the line.
-      box: float64 [4] x_min, y_min, x_max, y_max, or None where the list has none.
-      flags: name to truth; empty where the list has none.
-      picture: the picture's name, a relative path that stays below the folder of the pictures.
+      landmarks: float64 [N, 2], the unchanged numbers of the line.
+      box: float64 [4] x_min, y_min, x_max, y_max; None if the list has no boxes.
+      flags: name -> value; empty if the list has no flags.
+      picture: the image's name, a relative path that stays below the folder of the images.
     """
 
     landmarks: np.ndarray
@@ -58,14 +58,14 @@ def parse_line(text: str, where: str, layout: Layout) -> Annotation:
     """Reads a face from a line.
 
     Args:
-      text: the line; its fields are separated by any white space.
-      where: the file and the number of the line, for errors.
-      layout: of the list.
+      text: the line, with fields separated by any white space.
+      where: file and line, for error messages.
+      layout: layout of the line.
 
     Raises:
-      DamagedRecord: if the number of fields is another, a number is none, not finite or larger than any picture,
-        a flag is neither 0 nor 1, or the picture's name leads out of the folder of the pictures. The message is one
-        line that starts with `where`.
+      DamagedRecord: if the number of fields is wrong, a coordinate is not a number of at most `FARTHEST`, a flag is
+        neither 0 nor 1, or the image's name leads out of the folder of the images. The message is one line that
+        starts with `where`.
     """
     fields = text.split()
     if len(fields) != layout.num_fields:
@@ -87,7 +87,7 @@ def parse_line(text: str, where: str, layout: Layout) -> Annotation:
 
 
 def read_lines(path: pathlib.Path) -> Iterator[tuple[int, str]]:
-    """The number of each line of a file, from 1, and its text; no empty ones. Bytes that are no UTF-8 become U+FFFD."""
+    """Yields number, from 1, and text of the lines that are not blank. Bytes that are not UTF-8 become U+FFFD."""
     text = path.read_bytes().decode("utf-8-sig", errors="replace")
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -96,7 +96,7 @@ def read_lines(path: pathlib.Path) -> Iterator[tuple[int, str]]:
 
 def _parse_number(field: str, position: int, where: str) -> float:
     number = float(field) if _NUMBER.fullmatch(field) else np.nan
-    if not abs(number) <= FARTHEST:  # NaN is not
+    if not abs(number) <= FARTHEST:  # also true for NaN
         raise DamagedRecord(
             f"{where}: field {position} is {field[:40]!r}, expected a number of at most {FARTHEST:.0f} px"
         )
@@ -112,6 +112,6 @@ def _parse_flag(field: str, name: str, where: str) -> bool:
 def _parse_picture(field: str, where: str) -> str:
     if not stays_inside(field):
         raise DamagedRecord(
-            f"{where}: the picture is {field[:80]!r}, expected a path below the folder of the pictures"
+            f"{where}: the image is {field[:80]!r}, expected a path below the folder of the images"
         )
     return str(pathlib.PurePosixPath(field))

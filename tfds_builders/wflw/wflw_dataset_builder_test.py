@@ -1,4 +1,4 @@
-"""Builds WFLW from drawn pictures in the true layout, reads it back, and takes parts of it away."""
+"""Building WFLW from drawn images in the original layout, reading it back, and removing parts of it."""
 
 import dataclasses
 import pathlib
@@ -33,20 +33,20 @@ def built(raw: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 def raw_lines(root: pathlib.Path, split: str) -> dict[tuple[str, int], list[str]]:
     """The fields of each line, read without the code under test."""
-    found = {}
+    fields_of = {}
     for line in (root / f"{RECT_ATTR}_{split}.txt").read_text().splitlines():
         fields = line.split(" ")
         name = f"WFLW_images/{fields[-1]}"
-        found[name, sum(key[0] == name for key in found)] = fields
-    return found
+        fields_of[name, sum(key[0] == name for key in fields_of)] = fields
+    return fields_of
 
 
 @pytest.mark.parametrize("config", ["faces", "original"])
 def test_the_splits_are_the_lists(built, raw: pathlib.Path, config: str):
     assert sizes(built[config]) == {"train": 4, "test": 4}
     for split in ("train", "test"):
-        there = {key for key in raw_lines(raw, split) if "lost" not in key[0]}
-        assert set(read(built[config], split)) == there
+        with_image = {key for key in raw_lines(raw, split) if "lost" not in key[0]}
+        assert set(read(built[config], split)) == with_image
     assert ("WFLW_images/1--Handshaking/1_Handshaking_b_1_2.jpg", 1) in read(built[config], "train")
 
 
@@ -71,7 +71,7 @@ def test_faces_lead_back_to_the_original(built, raw: pathlib.Path, split: str):
         )
 
 
-def test_a_face_is_cut_from_its_own_half_of_the_picture(built):
+def test_a_face_is_cut_from_its_own_half_of_the_image(built):
     name = "WFLW_images/2--Riot/2_Riot_d_1_4.jpg"
     for face in (0, 1):
         record = read(built["faces"], "test")[name, face]
@@ -98,10 +98,10 @@ def test_describes_itself(built):
     assert tuple(info.features["attributes"]) == ATTRIBUTES
 
 
-def test_lists_what_is_missing_and_what_differs_from_the_official_set(built):
+def test_missing_images_and_differences_from_the_official_set_are_listed(built):
     log = built["faces"].log
     assert not log.damaged
-    assert dict(log.incomplete) == {f"{LOST}: the picture is missing": ["test"]}
+    assert dict(log.incomplete) == {f"{LOST}: the image is missing": ["test"]}
     assert log.notes == [
         "train: found 4 faces, the official set has 7500.",
         "test: found 5 faces, the official set has 2500.",
@@ -111,10 +111,10 @@ def test_lists_what_is_missing_and_what_differs_from_the_official_set(built):
         "test, makeup: found 1 faces, the official set has 206.",
         "test, occlusion: found 2 faces, the official set has 736.",
         "test, blur: found 1 faces, the official set has 773.",
-        "test: 1 of 5 faces are left out, 1 pictures are missing.",
+        "test: 1 of 5 faces are left out, 1 images are missing.",
     ]
     assert (
-        f"incomplete: {LOST}: the picture is missing (test)\n"
+        f"incomplete: {LOST}: the image is missing (test)\n"
         in (built["faces"].data_path / "skipped.txt").read_text()
     )
 
@@ -129,7 +129,7 @@ def test_nothing_is_noted_on_a_complete_official_copy(copy, tmp_path, monkeypatc
     assert builder.log.text() == "Nothing was skipped.\n"
 
 
-def test_subset_lists_alone_are_splits_of_their_own(built, copy: pathlib.Path, tmp_path: pathlib.Path):
+def test_subset_lists_alone_are_splits(built, copy: pathlib.Path, tmp_path: pathlib.Path):
     keep_only_short_lists(copy, whole=False)
     builder, _ = build.build("wflw/original", copy, tmp_path / "built")
     assert sizes(builder) == {
@@ -137,13 +137,11 @@ def test_subset_lists_alone_are_splits_of_their_own(built, copy: pathlib.Path, t
         "test_expression": 1,
         "test_illumination": 1,
         "test_makeup": 1,
-        "test_occlusion": 1,  # and one whose picture is missing
+        "test_occlusion": 1,  # and one whose image is missing
     }
-    assert "test_blur: left out, the list has no face whose picture is there." in builder.log.notes
+    assert "test_blur: left out, the list has no face with an existing image." in builder.log.notes
     assert f"train: {RECT_ATTR}_train.txt is missing, and with it 7500 faces." in builder.log.notes
-    assert dict(builder.log.incomplete) == {
-        f"{LOST}: the picture is missing": ["test_occlusion", "test_blur"]
-    }
+    assert dict(builder.log.incomplete) == {f"{LOST}: the image is missing": ["test_occlusion", "test_blur"]}
     whole = read(built["original"], "test")
     for attribute, subset in zip(ATTRIBUTES[:5], SUBSETS, strict=False):
         records = read(builder, f"test_{subset}")
@@ -154,7 +152,7 @@ def test_subset_lists_alone_are_splits_of_their_own(built, copy: pathlib.Path, t
             assert record["attributes"][attribute]
             assert (record["name"], record["image"]) == (same["name"], same["image"])
             np.testing.assert_array_equal(record["box"], geometry.box_of_points(record["landmarks"]))
-    # The second face of a picture, whose first does not stand in this list, keeps its number.
+    # The second face of an image keeps its number even if the first one is not in this list.
     ((key, record),) = read(builder, "test_expression").items()
     assert key == ("WFLW_images/2--Riot/2_Riot_d_1_4.jpg", 1)
     np.testing.assert_array_equal(record["landmarks"], read(builder, "test_largepose")[key]["landmarks"])
@@ -167,12 +165,12 @@ def test_the_short_list_of_the_whole_test_set_takes_its_attributes_from_the_othe
     (copy / f"{PLAIN}_makeup.txt").unlink()
     builder, _ = build.build("wflw/original", copy, tmp_path / "built")
     assert sizes(builder) == {"test": 4}
-    assert dict(builder.log.incomplete) == {f"{LOST}: the picture is missing": ["test"]}
+    assert dict(builder.log.incomplete) == {f"{LOST}: the image is missing": ["test"]}
     records = read(builder, "test")
     for key, record in read(built["original"], "test").items():
         np.testing.assert_array_equal(records[key]["landmarks"], record["landmarks"])
         assert records[key]["attributes"] == record["attributes"] | {"makeup": False}
-    assert any(note.endswith("it stands in. No test face has makeup.") for note in builder.log.notes)
+    assert any(note.endswith("contain it. No test face has makeup.") for note in builder.log.notes)
 
 
 def test_training_alone_can_be_built(copy: pathlib.Path, tmp_path: pathlib.Path):
@@ -187,7 +185,7 @@ def test_an_empty_list_is_left_out(copy: pathlib.Path, tmp_path: pathlib.Path):
     (copy / f"{RECT_ATTR}_test.txt").write_text("\ufeff\n")
     builder, _ = build.build("wflw", copy, tmp_path / "built")
     assert sizes(builder) == {"train": 4}
-    assert "test: left out, the list has no face whose picture is there." in builder.log.notes
+    assert "test: left out, the list has no face with an existing image." in builder.log.notes
 
 
 def test_the_full_list_of_the_test_set_is_preferred(copy: pathlib.Path, tmp_path: pathlib.Path):
@@ -196,7 +194,7 @@ def test_the_full_list_of_the_test_set_is_preferred(copy: pathlib.Path, tmp_path
     assert sizes(builder) == {"test": 4}
 
 
-def test_a_line_that_stands_twice_is_two_faces(copy: pathlib.Path, tmp_path: pathlib.Path):
+def test_a_line_that_occurs_twice_is_two_faces(copy: pathlib.Path, tmp_path: pathlib.Path):
     train = copy / f"{RECT_ATTR}_train.txt"
     train.write_text(train.read_text() + "\n" + train.read_text().splitlines()[0] + "\r\n")
     builder, _ = build.build("wflw", copy, tmp_path / "built")

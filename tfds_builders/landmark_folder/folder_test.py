@@ -1,0 +1,76 @@
+"""The contents of a folder, the choice of the points, and the images that a name fits."""
+
+import pathlib
+
+import pytest
+
+from tfds_builders import BuildError
+from tfds_builders.landmark_folder import folder
+from tfds_builders.landmark_folder.example_points import write
+
+
+def test_walk_lists_images_and_points_by_suffix(tmp_path: pathlib.Path):
+    for file in (
+        "b/2.PNG",
+        "b/1.jpg",
+        "a.jpeg",
+        "a.pts",
+        "b/1.json",
+        "landmarks.json",
+        "._c.jpg",
+        ".d/e.jpg",
+        "f.gif",
+    ):
+        write(tmp_path, file, "")
+    contents = folder.walk(tmp_path)
+    assert contents.pictures == ["a.jpeg", "b/1.jpg", "b/2.PNG"]
+    assert contents.points == {".pts": {"a": "a.pts"}, ".json": {"b/1": "b/1.json"}}
+
+
+@pytest.mark.parametrize(
+    ("files", "points"),
+    [
+        (["a.jpg", "a.pts"], "*.pts"),
+        (["a.jpg", "a.json", "faces.json"], "*.json"),
+        (["a.jpg", "faces.csv", "landmarks.json"], "faces.csv"),
+        (["a.jpg", "b.pts", "faces.json"], "faces.json"),
+    ],
+)
+def test_the_existing_points_are_chosen(tmp_path: pathlib.Path, files: list[str], points: str):
+    for file in files:
+        write(tmp_path, file, "")
+    assert folder.choose_points(tmp_path, folder.walk(tmp_path)) == points
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["a.jpg"], "no image has a .pts or .json file, and the folder has no .csv or .json for all of them"),
+        (["a.jpg", "b.csv", "c.json"], "the folder has b.csv, c.json for all of them; expected one"),
+        (["a.jpg", "a.pts", "a.json"], "1 images have a .pts file and 1 a .json file, expected one form"),
+    ],
+)
+def test_no_choice_or_several_are_refused(tmp_path: pathlib.Path, files: list[str], message: str):
+    for file in files:
+        write(tmp_path, file, "")
+    with pytest.raises(BuildError) as error:
+        folder.choose_points(tmp_path, folder.walk(tmp_path))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [
+        ("a/1.jpg", ["a/1.jpg"]),
+        ("a\\1.jpg", ["a/1.jpg"]),
+        ("./b/2.jpg", ["b/2.jpg"]),
+        ("2.jpg", ["b/2.jpg"]),
+        ("1.jpg", ["a/1.jpg", "b/a/1.jpg"]),
+        ("a/2.jpg", []),
+        ("xb/2.jpg", []),
+        ("../b/2.jpg", []),
+        ("/b/2.jpg", []),
+    ],
+)
+def test_a_name_is_a_path_or_the_end_of_one(name: str, images: list[str]):
+    assert list(folder.make_finder(["a/1.jpg", "b/2.jpg", "b/a/1.jpg"])(name)) == images
