@@ -1,4 +1,7 @@
-"""Faces of three dots and a network that finds them, so that the answer for a whole video is known."""
+"""Faces of three dots, and a predictor that finds them, so that the landmarks of a whole video are known."""
+
+import pathlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -6,17 +9,17 @@ import numpy as np
 from dsat_jax import schemes
 from dsat_jax.inference.landmarks import Landmarks
 from dsat_jax.inference.predictor import Predictor
-from dsat_jax.inference.video_files import Frame
+from dsat_jax.inference.video_files import Frame, VideoWriter
 
 SCHEME = schemes.read_scheme(
     {"name": "dots", "num_points": 3, "mirror_pairs": [[0, 1]], "normaliser_points": [0, 1]}, "here"
 )
-DOTS = np.array([[0.0, 0.0], [32.0, 0.0], [16.0, 32.0]])  # a red, a green and a blue one
+DOTS = np.array([[0.0, 0.0], [32.0, 0.0], [16.0, 32.0]])  # offsets of the red, the green and the blue dot
 _CROP = 64
 
 
 def picture(*faces: tuple[float, float]) -> np.ndarray:
-    """uint8 [160, 240, 3] RGB with faces whose red dots are at (x, y)."""
+    """Returns an image, uint8 [160, 240, 3] RGB, with faces whose red dots are at (x, y)."""
     image = np.zeros((160, 240, 3), np.uint8)
     for face in faces:
         for colour, dot in zip(np.eye(3) * 255, DOTS + face, strict=True):
@@ -25,23 +28,32 @@ def picture(*faces: tuple[float, float]) -> np.ndarray:
     return image
 
 
-def frames(*pictures: np.ndarray) -> list[Frame]:
-    """The frames of a video of 25 pictures a second."""
-    return [Frame(number, number / 25, image) for number, image in enumerate(pictures)]
+def frames(*images: np.ndarray) -> list[Frame]:
+    """Returns the frames of a video with 25 frames per second."""
+    return [Frame(number, number / 25, image) for number, image in enumerate(images)]
+
+
+def write_video(path: pathlib.Path, images: Sequence[np.ndarray], rate: float = 25.0) -> pathlib.Path:
+    """Writes images as the frames of a video file."""
+    writer = VideoWriter(path, rate, images[0].shape[1::-1])
+    for image in images:
+        writer.write(image)
+    writer.close()
+    return path
 
 
 class DotFinder:
-    """A `Predictor` of the dots.
+    """A predictor of the dots that counts its calls.
 
     Attributes:
-      predictor: the real one, with a network that takes the middle of each colour, as sure as the colour is bright.
-      looks: how often the detector was asked.
-      batches: how often the network was asked.
+      predictor: `Predictor` whose network returns the centre of each colour, and the brightness as the confidence.
+      detections: number of calls of the detector.
+      batches: number of calls of the network.
     """
 
-    def __init__(self, tells_confidence: bool = True):
-        self.looks = self.batches = 0
-        self._tells_confidence = tells_confidence
+    def __init__(self, has_confidence: bool = True):
+        self.detections = self.batches = 0
+        self._has_confidence = has_confidence
         self.predictor = Predictor(self._forward, SCHEME, _CROP, 0.25, find_faces=self._find_faces)
 
     def _forward(self, crops: np.ndarray) -> Landmarks:
@@ -50,11 +62,11 @@ class DotFinder:
         weight = (bright + 1e-6) / (bright + 1e-6).sum(axis=1, keepdims=True)
         y, x = np.divmod(np.arange(_CROP * _CROP), _CROP)
         points = np.einsum("bpc,pk->bck", weight, np.stack([x, y], axis=-1).astype(np.float32))
-        sure = bright.max(axis=1) / 255
-        return Landmarks(points, sure if self._tells_confidence else None, None)
+        confidence = bright.max(axis=1) / 255
+        return Landmarks(points, confidence if self._has_confidence else None, None)
 
     def _find_faces(self, image: np.ndarray) -> np.ndarray:
-        self.looks += 1
+        self.detections += 1
         _, _, blobs, centres = cv2.connectedComponentsWithStats((image[..., 0] > 100).astype(np.uint8))
         red = centres[1:][blobs[1:, cv2.CC_STAT_AREA] > 20]
         red = red[np.argsort(red[:, 0])]

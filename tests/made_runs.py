@@ -1,4 +1,4 @@
-"""Runs of tiny networks with random weights, as if they had been trained."""
+"""Run folders of tiny networks with random weights, in place of trained ones."""
 
 import pathlib
 from typing import Any
@@ -27,7 +27,7 @@ RUNS = {
 
 
 def tiny_config(name: str) -> ConfigDict:
-    """The configuration of one of `RUNS`, shrunk."""
+    """Returns the configuration of one of `RUNS`, with a small input and network."""
     get_config, variant, change = RUNS[name]
     config = get_config(variant)
     config.input.size = SIZE
@@ -36,7 +36,7 @@ def tiny_config(name: str) -> ConfigDict:
 
 
 def random_like(tree: Any) -> Any:
-    """Arrays of the shapes of others, no two of them alike, that neither vanish nor explode on their way."""
+    """Returns random arrays of the shapes of a tree, scaled so that activations neither vanish nor explode."""
     random = np.random.default_rng(0)
 
     def draw(path: tuple, leaf: Any) -> np.ndarray:
@@ -52,12 +52,12 @@ def random_like(tree: Any) -> Any:
 
 
 def begin_run(workdir: pathlib.Path, config: ConfigDict) -> None:
-    """Makes the folder of a run whose checkpoint holds random weights."""
+    """Creates a run folder whose checkpoint contains random weights."""
     save_config(config, workdir)
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     template = state.template(sharding.make_mesh(), models.build_for(config), transform, SIZE)
     saved = manager.Checkpoints(workdir)
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
-    begun = zeros.replace(ema=random_like(template.ema))
-    saved.save(jax.device_put(begun, sharding.shardings_of(template)), 100.0)
+    initial = zeros.replace(ema=random_like(template.ema))
+    saved.save(jax.device_put(initial, sharding.shardings_of(template)), 100.0)
     saved.close()

@@ -1,4 +1,4 @@
-"""Training states of a few numbers, and what a folder of checkpoints holds of them."""
+"""Small training states, and the state that a folder of checkpoints restores."""
 
 import pathlib
 from typing import Any
@@ -13,6 +13,7 @@ from dsat_jax.training.state import TrainState
 
 
 def state_at(step: int, size: int = 4) -> TrainState:
+    """Returns a state whose values depend on the step."""
     values = {"w": jnp.arange(size, dtype=jnp.float32) + step}
     return TrainState(
         step=jnp.int32(step),
@@ -24,7 +25,7 @@ def state_at(step: int, size: int = 4) -> TrainState:
 
 
 def random_state(step: int, size: int) -> TrainState:
-    """A state of 4 x size bytes that no compression makes smaller."""
+    """Returns a state of 4 x size bytes that cannot be compressed."""
     values = np.random.default_rng(step).integers(0, 2**32, size, dtype=np.uint32)
     return TrainState(
         step=jnp.int32(step), params={"w": jnp.asarray(values)}, batch_stats={}, opt_state=(), ema={}
@@ -32,12 +33,13 @@ def random_state(step: int, size: int) -> TrainState:
 
 
 def template_of(state: Any) -> Any:
-    """Its shapes and types, every array whole on every device."""
-    whole = sharding.replicated(sharding.make_mesh())
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=whole), state)
+    """Returns shapes and types of a state, replicated over all devices."""
+    replicated = sharding.replicated(sharding.make_mesh())
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated), state)
 
 
 def restored_newest(workdir: pathlib.Path, template: TrainState | None = None) -> TrainState | None:
+    """Restores the newest checkpoint of a run folder; None if there is none."""
     saved = Checkpoints(workdir)
     try:
         newest = saved.newest_step()

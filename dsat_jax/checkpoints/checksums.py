@@ -1,7 +1,7 @@
-"""The seal of a checkpoint: what its files must be, so that no damage to them goes unseen.
+"""Seals of checkpoints: checksums of all files, so that damage is detected.
 
-A seal is JSON that lists every file with its length and CRC-32, beside what is known of the checkpoint. Without it most
-flipped bytes would be restored without a word.
+A seal is a JSON file with the length and the CRC-32 of every file, and with the facts of the checkpoint. Without it,
+Orbax would restore most flipped bytes without an error.
 """
 
 import dataclasses
@@ -19,17 +19,17 @@ _CHUNK = 1 << 22  # bytes
 
 
 class DamagedError(UserError):
-    """A checkpoint is not what was saved."""
+    """A checkpoint differs from what was saved."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What is known of a checkpoint.
+    """Facts of a checkpoint.
 
     Attributes:
-      step: of the state.
-      validation_nme: in percent; None for a state that was not evaluated.
-      arrays: type and shape of each by its name: `{"params/backbone/conv/kernel": "float32[3, 3, 64, 64]", ...}`.
+      step: step of the state.
+      validation_nme: NME on the validation split in percent; None for a state that was not evaluated.
+      arrays: type and shape of each array by name: `{"params/backbone/conv/kernel": "float32[3, 3, 64, 64]", ...}`.
     """
 
     step: int
@@ -38,11 +38,11 @@ class Facts:
 
 
 def write(folder: pathlib.Path, facts: Facts) -> None:
-    """Seals a folder whose other files are complete.
+    """Writes the seal of a folder whose other files are complete.
 
     Args:
-      folder: of a checkpoint.
-      facts: what `read` shall return.
+      folder: folder of a checkpoint.
+      facts: facts to store in the seal.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FILE_NAME)
     files = {path.relative_to(folder).as_posix(): [path.stat().st_size, _crc32(path)] for path in paths}
@@ -51,25 +51,25 @@ def write(folder: pathlib.Path, facts: Facts) -> None:
 
 
 def read(folder: pathlib.Path) -> Facts:
-    """The facts that a folder was sealed with; its other files are not looked at.
+    """Reads the facts in the seal of a folder; the other files are not checked.
 
     Args:
-      folder: of a checkpoint.
+      folder: folder of a checkpoint.
 
     Raises:
-      DamagedError: if the seal is missing or not as it was written.
+      DamagedError: if the seal is missing or damaged.
     """
     return _read(folder)[0]
 
 
 def check(folder: pathlib.Path) -> None:
-    """Compares every byte of a checkpoint's files with its seal.
+    """Checks all files of a checkpoint against its seal.
 
     Args:
-      folder: of a checkpoint.
+      folder: folder of a checkpoint.
 
     Raises:
-      DamagedError: naming what differs.
+      DamagedError: if a file differs; the message names it.
     """
     _, files = _read(folder)
     damage = [text for name, (size, crc) in files.items() if (text := _file_damage(folder / name, size, crc))]
@@ -79,7 +79,7 @@ def check(folder: pathlib.Path) -> None:
 
 
 def _read(folder: pathlib.Path) -> tuple[Facts, dict[str, tuple[int, int]]]:
-    """The facts, and length and CRC-32 of every file."""
+    """Reads the facts, and the length and CRC-32 of every file."""
     path = folder / FILE_NAME
     if not path.is_file():
         raise DamagedError(f"{FILE_NAME} is missing")
@@ -91,29 +91,29 @@ def _read(folder: pathlib.Path) -> tuple[Facts, dict[str, tuple[int, int]]]:
             nme = None if facts.validation_nme is None else float(facts.validation_nme)
             files = {name: (int(size), int(crc)) for name, (size, crc) in sealed["files"].items()}
             return Facts(int(facts.step), nme, dict(facts.arrays)), files
-    # No JSON, or JSON of another form; a disk that cannot read it.
+    # Not JSON, JSON of another structure, or a disk error.
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError) as error:
-        _refuse_passing(error)
-    raise DamagedError(f"{FILE_NAME} is not as it was written")
+        _reraise_unless_damage(error)
+    raise DamagedError(f"{FILE_NAME} is damaged")
 
 
-def _refuse_passing(error: Exception) -> None:
-    """Raises an error that may not come again, or that another user would not have: it says nothing of the file."""
+def _reraise_unless_damage(error: Exception) -> None:
+    """Raises an operating system error that does not prove damage: a temporary one, or missing permissions."""
     if isinstance(error, OSError) and error.errno != errno.EIO:
         raise error
 
 
 def _file_damage(path: pathlib.Path, size: int, crc: int) -> str | None:
-    """What is wrong with a file that must have this length and CRC-32; None if nothing is."""
+    """Describes how a file differs from a length and a CRC-32; None if it does not."""
     if not path.is_file():
         return f"{path.name} is missing"
-    found = path.stat().st_size
-    if found != size:
-        return f"{path.name} has {found} bytes instead of {size}"
+    file_size = path.stat().st_size
+    if file_size != size:
+        return f"{path.name} has {file_size} bytes instead of {size}"
     try:
         return None if _crc32(path) == crc else f"the bytes of {path.name} have changed"
     except OSError as error:
-        _refuse_passing(error)
+        _reraise_unless_damage(error)
         return f"{path.name} cannot be read"
 
 

@@ -1,7 +1,7 @@
-"""Checkpoints of a run through Orbax: the newest two, to go on from, and the best on validation, to use.
+"""Checkpoints of a run, written by Orbax: the newest two, to continue training, and the best one, for inference.
 
-Each is a folder named by its step. Orbax writes it under another name, in the background, and renames it when it is
-complete; its seal then tells whether it still is what was saved.
+A checkpoint is a folder named by its step. Orbax writes it in the background under a temporary name and renames it when
+it is complete. Its seal detects later damage.
 """
 
 import contextlib
@@ -24,14 +24,14 @@ Tree = TypeVar("Tree")
 
 
 class State(Protocol):
-    """A PyTree of arrays that knows its step: a `training.state.TrainState`."""
+    """A PyTree of arrays with a step, such as `training.state.TrainState`."""
 
     step: jax.Array
 
 
 FOLDER = "checkpoints"
-_STATE = "state"  # Orbax's folder of the state within that of a step
-_NEWEST_KEPT = 2  # one to go on from, and the one before it should that be damaged
+_STATE = "state"  # Orbax's folder of the state, inside the folder of a step
+_NEWEST_KEPT = 2  # the newest, and the one before it in case the newest is damaged
 _ASIDE = "damaged"
 
 
@@ -39,14 +39,14 @@ class Checkpoints:
     """The checkpoints of a run in training.
 
     Attributes:
-      path: the folder that holds them.
+      path: folder of the checkpoints.
     """
 
     def __init__(self, workdir: pathlib.Path):
-        """Opens the folder: removes what killed saves have left, and renames damaged checkpoints to `<step>.damaged`.
+        """Opens the folder, removes incomplete saves, and renames damaged checkpoints to `<step>.damaged`.
 
         Args:
-          workdir: the run's folder.
+          workdir: run folder.
 
         Raises:
           ValueError: if all checkpoints are damaged.
@@ -57,7 +57,7 @@ class Checkpoints:
         multihost_utils.sync_global_devices("damaged checkpoints are set aside")
         if not _steps(self.path) and any_in(workdir):
             raise UserError(
-                f"every checkpoint in {self.path} is damaged: put back a copy, or delete that folder to start anew"
+                f"every checkpoint in {self.path} is damaged: restore a copy, or delete that folder to start again"
             )
         facts = {step: checksums.read(self.path / str(step) / _STATE) for step in _steps(self.path)}
         self._kept = _NewestAndBest({step: facts[step].validation_nme for step in facts})
@@ -70,14 +70,15 @@ class Checkpoints:
         save_errors.keep_tracebacks_out()
 
     def save(self, state: State, validation_nme: float | None) -> None:
-        """Saves a state in the background, once the save before it is on disk.
+        """Saves a state in the background, after the previous save has finished.
 
         Args:
-          state: at its step; its buffers may be donated as soon as this returns.
-          validation_nme: in percent, ranks the checkpoint; None for one that only serves to go on from.
+          state: training state; its buffers may be donated as soon as the call returns.
+          validation_nme: NME on the validation split in percent, which ranks the checkpoint; None for a checkpoint that
+            only serves to continue training.
 
         Raises:
-          OSError: if this save or the one before it cannot be written.
+          OSError: if this save or the previous one cannot be written.
         """
         step = int(state.step)
         nme = None if validation_nme is None else float(validation_nme)
@@ -87,33 +88,33 @@ class Checkpoints:
             self._manager.save(step, args=ocp.args.Composite(**{_STATE: sealed}))
 
     def check(self) -> None:
-        """Raises what the save in the background has failed of; returns at once, whether it has ended or not.
+        """Raises the error of a failed save; returns immediately if the save is still in progress.
 
         Raises:
-          OSError: if it could not be written: no space left, for example.
+          OSError: if the save could not be written, for example because the disk is full.
         """
         if not self._manager.is_saving_in_progress():
             with self._failure_named():
                 self._manager.wait_until_finished()
 
     def newest_step(self) -> int | None:
-        """The step of the newest checkpoint; None where there is none."""
+        """Returns the step of the newest checkpoint; None if there is no checkpoint."""
         return self._manager.latest_step()
 
     def restore(self, step: int, template: Tree) -> Tree:
-        """The state saved at a step, placed on this run's devices.
+        """Returns the state saved at a step, placed on the devices of this run.
 
         Args:
-          step: from `newest_step`.
-          template: from `state.template`: the shapes, types and shardings to expect.
+          step: step of an existing checkpoint.
+          template: expected shapes, types and shardings, made by `training.state.template`.
 
         Raises:
-          ValueError: if it is a checkpoint of another model.
+          ValueError: if the checkpoint belongs to another model.
         """
         return _restore(self.path, step, template)
 
     def close(self) -> None:
-        """Waits until every save is on disk.
+        """Waits until all saves are on disk.
 
         Raises:
           OSError: if the last save could not be written.
@@ -123,35 +124,37 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _failure_named(self) -> Iterator[None]:
-        """Turns whatever Orbax raises for a save that failed into one sentence."""
+        """Turns the exceptions of a failed save into an OSError with a message of one sentence."""
         try:
             yield
         except save_errors.KINDS as error:
             newest = max(_steps(self.path), default=None)
-            before = "there is none" if newest is None else f"the newest whole one is that of step {newest}"
+            before = (
+                "there is none" if newest is None else f"the newest complete one is that of step {newest}"
+            )
             raise OSError(
                 f"{save_errors.reason(error)}: a checkpoint could not be written to {self.path}; {before}"
             ) from error
 
 
 def any_in(workdir: pathlib.Path) -> bool:
-    """Whether a run's folder holds checkpoints, whole or damaged."""
+    """Whether a run folder contains checkpoints, including damaged ones."""
     path = workdir / FOLDER
     return bool(_steps(path)) or any(path.glob(f"*.{_ASIDE}*"))
 
 
 def restore_best(workdir: pathlib.Path, template: dict[str, Any]) -> dict[str, Any]:
-    """The averaged variables with the lowest NME on validation of the checkpoints that are what was saved.
+    """Returns the averaged variables of the undamaged checkpoint with the lowest validation NME.
 
-    Nothing else is read, and nothing in the folder is changed: it may be in training.
+    Nothing else is read and nothing in the folder is changed, because the run may still be in training.
 
     Args:
-      workdir: the run's folder.
-      template: the `ema` of `state.template`: the shapes, types and shardings to expect.
+      workdir: run folder.
+      template: expected shapes, types and shardings, the `ema` of `training.state.template`.
 
     Raises:
-      FileNotFoundError: if there is no checkpoint that was evaluated.
-      ValueError: if those are damaged, or of another model.
+      FileNotFoundError: if no checkpoint was evaluated.
+      ValueError: if all evaluated checkpoints are damaged, or the best one belongs to another model.
     """
     path = workdir.resolve() / FOLDER
     whole, damaged = _examine(path)
@@ -162,13 +165,13 @@ def restore_best(workdir: pathlib.Path, template: dict[str, Any]) -> dict[str, A
         return _restore(path, min(evaluated, key=evaluated.get), {"ema": template})["ema"]
     if damaged:
         steps = ", ".join(map(str, damaged))
-        raise UserError(f"no checkpoint in {path} is whole and was evaluated; damaged: {steps}")
+        raise UserError(f"no checkpoint in {path} is undamaged and was evaluated; damaged: {steps}")
     raise FileNotFoundError(f"{path} holds no checkpoint: the run has not reached its first evaluation")
 
 
 @dataclasses.dataclass
 class _NewestAndBest(preservation_policy.PreservationPolicy):
-    """Which checkpoints Orbax keeps."""
+    """Orbax's policy for the checkpoints to keep."""
 
     validation_nmes: dict[int, float | None]
 
@@ -184,29 +187,29 @@ class _NewestAndBest(preservation_policy.PreservationPolicy):
 
 @dataclasses.dataclass
 class _SealedSave(ocp.args.CheckpointArgs):
-    """A state to save, and what its seal shall say of it."""
+    """A state to save, and the facts for its seal."""
 
     state: State
     facts: checksums.Facts
 
 
 class _SealedHandler(ocp.StandardCheckpointHandler):
-    """Writes a state as Orbax does, and its seal after all files, before the folder gets its final name."""
+    """Writes a state as Orbax does, then its seal, before the folder gets its final name."""
 
     async def async_save(self, directory: epath.Path, args: _SealedSave) -> Any:
         self._facts = args.facts
         return await super().async_save(directory, args=ocp.args.StandardSave(args.state))
 
     def finalize(self, directory: epath.Path) -> None:
-        """Called once for all processes, in the background."""
+        """Writes the seal; Orbax calls this in the background, in one process."""
         super().finalize(directory)
         checksums.write(pathlib.Path(directory), self._facts)
 
 
 def _restore(path: pathlib.Path, step: int, template: Tree) -> Tree:
-    """Those parts of the state of a step that a template has."""
-    # What a checkpoint says is never executed: the seal is JSON, and TensorStore reads arrays of numbers. Tree, types,
-    # shapes and placement are the template's; what the folder says of them is not looked at.
+    """Restores the parts of the state of a step that a template has."""
+    # No content of a checkpoint is executed: the seal is JSON, and TensorStore reads arrays of numbers. Tree, types,
+    # shapes and shardings come from the template, not from Orbax's metadata in the folder.
     folder = path / str(step)
     expected = _forms(template)
     parts = {name.partition("/")[0] for name in expected}
@@ -219,8 +222,8 @@ def _restore(path: pathlib.Path, step: int, template: Tree) -> Tree:
     if names:
         name, more = names[0], f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise UserError(
-            f"{folder} is a checkpoint of another model: {name} is {saved.get(name, 'missing')} there and "
-            f"{expected.get(name, 'missing')} here{more}"
+            f"{folder} is a checkpoint of another model: {name} is {saved.get(name, 'missing')}, expected "
+            f"{expected.get(name, 'missing')}{more}"
         )
     arguments = ocp.args.PyTreeRestore(
         template, ocp.checkpoint_utils.construct_restore_args(template), partial_restore=True
@@ -230,7 +233,7 @@ def _restore(path: pathlib.Path, step: int, template: Tree) -> Tree:
 
 
 def _forms(tree: Tree) -> dict[str, str]:
-    """Type and shape of every array: `{"params/backbone/conv/kernel": "float32[3, 3, 64, 64]", ...}`."""
+    """Returns type and shape of every array: `{"params/backbone/conv/kernel": "float32[3, 3, 64, 64]", ...}`."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): f"{leaf.dtype}{list(leaf.shape)}"
@@ -239,14 +242,14 @@ def _forms(tree: Tree) -> dict[str, str]:
 
 
 def _steps(path: pathlib.Path) -> list[int]:
-    """The steps of all complete checkpoints, ascending."""
+    """Returns the steps of all complete checkpoints in ascending order."""
     if not path.is_dir():
         return []
     return sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdecimal() and entry.is_dir())
 
 
 def _examine(path: pathlib.Path) -> tuple[dict[int, float | None], dict[int, str]]:
-    """The steps that are whole with their NME on validation, and those that are not with their damage."""
+    """Returns the undamaged steps with their validation NME, and the damaged steps with a description."""
     whole, damaged = {}, {}
     for step in _steps(path):
         folder = path / str(step) / _STATE
@@ -257,13 +260,13 @@ def _examine(path: pathlib.Path) -> tuple[dict[int, float | None], dict[int, str
                 raise checksums.DamagedError(f"it holds the state of step {facts.step}")
             whole[step] = facts.validation_nme
         except checksums.DamagedError as error:
-            if folder.parent.is_dir():  # else the training has just removed it
+            if folder.parent.is_dir():  # otherwise a training in progress has just removed it
                 damaged[step] = str(error)
     return whole, damaged
 
 
 def _set_damaged_aside(path: pathlib.Path) -> None:
-    """Renames damaged checkpoints, so that their steps can be saved again and nothing is lost."""
+    """Renames damaged checkpoints, so that their steps can be saved again and no data is lost."""
     for step, text in _examine(path)[1].items():
         folder = path / str(step)
         earlier = len(list(path.glob(f"{step}.{_ASIDE}*")))

@@ -1,4 +1,4 @@
-"""What Orbax and TensorStore say when a checkpoint cannot be written, cut down to what a user can use."""
+"""Errors of Orbax and TensorStore when a checkpoint cannot be written, shortened to the cause."""
 
 import errno
 import functools
@@ -9,25 +9,25 @@ from typing import Any
 
 from absl import logging
 
-KINDS = (OSError, ValueError)  # of Python and of TensorStore
+KINDS = (OSError, ValueError)  # raised by Python and by TensorStore
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def reason(error: Exception) -> str:
-    """Why a file could not be written; of a full disk TensorStore says so amid much else."""
-    known = [words for code in _DISK_ERRORS if (words := os.strerror(code)) in str(error)]
+    """Returns the cause of a failed save; TensorStore's long messages contain the text of the disk error."""
+    known = [text for code in _DISK_ERRORS if (text := os.strerror(code)) in str(error)]
     return (known or str(error).splitlines() or [type(error).__name__])[0]
 
 
 @functools.cache
 def keep_tracebacks_out() -> None:
-    """Keeps the tracebacks of a failed save, thousands of lines, off the screen: the failure itself is raised."""
+    """Suppresses the printed tracebacks of a failed save, thousands of lines; the failure itself is still raised."""
     for logger in (logging.get_absl_logger(), getLogger("asyncio")):
-        logger.addFilter(_is_news)
+        logger.addFilter(_is_not_save_traceback)
     usual = sys.unraisablehook
 
     def show_unless_late(unraisable: Any) -> None:
-        """TensorStore's threads report every array to Python's event loop, which the first error has closed."""
+        """Skips the reports of TensorStore's threads to Python's event loop, which the first error has closed."""
         late = unraisable.exc_type is RuntimeError and str(unraisable.exc_value) == "Event loop is closed"
         if not late:
             usual(unraisable)
@@ -35,6 +35,6 @@ def keep_tracebacks_out() -> None:
     sys.unraisablehook = show_unless_late
 
 
-def _is_news(record: LogRecord) -> bool:
+def _is_not_save_traceback(record: LogRecord) -> bool:
     of_save = "orbax" in record.pathname or record.name == "asyncio"
     return not (record.exc_info and of_save)

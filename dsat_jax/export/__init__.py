@@ -1,4 +1,4 @@
-"""Export of a trained network: to `jax.export` and to ONNX.
+"""Export of a trained network, with `jax.export` or as an ONNX model.
 
-In: a trained network. Out: one file that predicts without the code of the network, or a file of weights.
+In: a trained network. Out: one file that predicts without the code of the network, or a weights file.
 """

@@ -1,6 +1,6 @@
-"""Export: a trained run as one file that predicts without the code of its network, on CPUs, GPUs and TPUs.
+"""Export of a trained run to one file that predicts without the code of its network, on CPUs, GPUs and TPUs.
 
-`exported.load_exported` reads the file; `export_files` says what is in it.
+`inference.exported.load_exported` loads the file; `inference.export_archive` defines its format.
 """
 
 import contextlib
@@ -26,19 +26,19 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
-    """The story of `--mode=export`: the best checkpoint of a run, its network and its crop as one file.
+    """Runs `--mode=export`: writes the best checkpoint of a run, its network and its crop to one file.
 
-    The network is staged by `jax.export` for any number of faces and for all of `PLATFORMS`, whichever this process
-    runs on. It can be read by the JAX that wrote it, by JAX's promise for 6 months of newer releases, and by those
-    of the 3 weeks before. A file whose name ends in .onnx is an ONNX model instead, see `onnx_export.convert`; one
-    whose name ends in .safetensors holds the weights alone, see `network_file`.
+    `jax.export` stages the network for any batch size and for all of `PLATFORMS`, independent of the platform of this
+    process. JAX guarantees that releases up to 6 months newer and 3 weeks older than this one can read the file. The
+    suffix .onnx selects an ONNX model instead, see `onnx_export.convert`. The suffix .safetensors selects a weights
+    file, see `network_file`.
 
     Args:
-      workdir: the run's folder, or a file of weights.
-      out: the file to write; one of that name is replaced.
+      workdir: run folder or weights file.
+      out: file to write; an existing file is replaced.
 
     Raises:
-      OSError: if the folder holds no run or no checkpoint, or the file cannot be written.
+      OSError: if the folder contains no run or no checkpoint, or the file cannot be written.
       ValueError: if the run or its checkpoints are damaged, or the converter to ONNX is not installed.
     """
     export_archive.check_target(out)
@@ -52,7 +52,7 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
     if suffix == network_file.SUFFIX:
         network_file.write(out, config, variables)
     elif suffix == ".onnx":
-        config.model.dtype = "float32"  # in which the runtimes compute
+        config.model.dtype = "float32"  # ONNX runtimes compute in float32
         forward = make_forward(models.build_for(config), config, scheme)
         atomic_files.write_bytes(out, onnx_export.convert(forward, variables, settings))
     else:
@@ -62,12 +62,12 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
 
 
 def stage(forward: Forward, variables: Mapping[str, Any], size: int) -> bytes:
-    """A forward pass as `jax.export` serialises it: `network(weights, images)`, see `as_network`.
+    """Returns a forward pass serialised by `jax.export`, as the function of `as_network`.
 
     Args:
-      forward: from `make_forward`.
-      variables: of the model, or their shapes.
-      size: side of the images, uint8 [any batch, size, size, 3].
+      forward: forward pass, made by `make_forward`.
+      variables: variables of the model, or their shapes.
+      size: side of the images, uint8 [any batch, size, size, 3], in pixels.
     """
     (batch,) = jax.export.symbolic_shape("batch")
     images = jax.ShapeDtypeStruct((batch, size, size, 3), jnp.uint8)
@@ -83,11 +83,11 @@ def stage(forward: Forward, variables: Mapping[str, Any], size: int) -> bytes:
 
 @contextlib.contextmanager
 def _no_source_lines() -> Iterator[None]:
-    """Keeps out of a program where each part of its source code lies on this machine."""
+    """Keeps the paths and line numbers of this machine's source code out of the exported program."""
     option = "jax_traceback_in_locations_limit"
-    usual = getattr(jax.config, option)
+    previous = getattr(jax.config, option)
     jax.config.update(option, 0)
     try:
         yield
     finally:
-        jax.config.update(option, usual)
+        jax.config.update(option, previous)

@@ -1,4 +1,4 @@
-"""A forward pass as a function from arrays by name to arrays by name, the form in which networks are exported."""
+"""The signature of exported networks: a function from weights by name and images to results by name."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,16 +12,16 @@ Network = Callable[[Mapping[str, jax.Array], jax.Array], dict[str, jax.Array]]
 
 
 def as_network(forward: Forward, variables: Mapping[str, Any]) -> Network:
-    """A forward pass that takes its variables by name, and returns what there is of a `Landmarks` by name.
+    """Returns a forward pass with named weights and with the fields of `Landmarks` that are not None as named results.
 
     Args:
-      forward: from `make_forward`.
-      variables: of the model, or their shapes.
+      forward: forward pass, made by `make_forward`.
+      variables: variables of the model, or their shapes.
     """
     structure, names = jax.tree.structure(variables), list(by_name(variables))
 
     def network(weights: Mapping[str, jax.Array], images: jax.Array) -> dict[str, jax.Array]:
-        found = forward(jax.tree.unflatten(structure, [weights[name] for name in names]), images)
-        return {name: value for name, value in found._asdict().items() if value is not None}
+        landmarks = forward(jax.tree.unflatten(structure, [weights[name] for name in names]), images)
+        return {name: value for name, value in landmarks._asdict().items() if value is not None}
 
     return network

@@ -1,8 +1,8 @@
 """Export to ONNX, for runtimes without JAX. The converter is jax2onnx, an optional dependency.
 
-It is given a traced network, and not the network's code, as it replaces Flax's layers by its own and does not know
-all of their options. Operations that it cannot convert, or only to slow ones, are put in other words. Tried with
-jax2onnx 0.17.1.
+The converter receives a traced network instead of the Flax module, because it replaces Flax's layers by its own and
+does not support all of their options. Operations that it cannot convert, or converts to slow ones, are first rewritten
+with other operations. Tested with jax2onnx 0.17.1.
 """
 
 import importlib.util
@@ -24,27 +24,27 @@ from dsat_jax.inference.forward import Forward
 from dsat_jax.weights.names import by_name
 
 OPSET = 21
-MOST_BYTES = 2**31 - 1  # of a file of Protocol Buffers
+MOST_BYTES = 2**31 - 1  # largest file of Protocol Buffers
 
-Values = Sequence[Any]  # arrays, traced or not
+Values = Sequence[Any]  # arrays or tracers
 
 
 def check_installed() -> None:
-    """Raises ValueError if the converter is missing."""
+    """Raises a ValueError if the converter is not installed."""
     if importlib.util.find_spec("jax2onnx") is None:
         raise UserError("ONNX needs the converter jax2onnx, which is not installed: pip install jax2onnx")
 
 
 def convert(forward: Forward, variables: Mapping[str, Any], settings: Settings) -> bytes:
-    """A forward pass as an ONNX model.
+    """Returns a forward pass as a serialised ONNX model.
 
-    Its input `images`, uint8 [batch, size, size, 3], and its outputs `points`, `confidence` and `gates`, as far as
-    the network has them, are those of `make_forward`; any number of faces is a batch. The settings are its metadata.
+    The input is `images`, uint8 [batch, size, size, 3] for any batch size. The outputs are `points`, `confidence` and
+    `gates` as in `Landmarks`, without those that the network does not have. The metadata are the settings.
 
     Args:
-      forward: from `make_forward`.
-      variables: of the model, on the host.
-      settings: what the model shall tell of its crop and scheme.
+      forward: forward pass, made by `make_forward`.
+      variables: variables of the model, on the host.
+      settings: crop and scheme, for the metadata of the model.
 
     Raises:
       ValueError: if jax2onnx is not installed, or the model is too large for one file.
@@ -52,9 +52,8 @@ def convert(forward: Forward, variables: Mapping[str, Any], settings: Settings) 
     check_installed()
     import jax2onnx
 
-    logging.getLogger("onnx_ir").setLevel(
-        logging.ERROR
-    )  # else a line for each shape that has no type of its own
+    # At a lower level it prints a line for each shape without a type.
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
     (batch,) = jax.export.symbolic_shape("batch")
     images = jax.ShapeDtypeStruct((batch, settings.size, settings.size, 3), jnp.uint8)
     weights, network = by_name(variables), as_network(forward, variables)
@@ -65,17 +64,19 @@ def convert(forward: Forward, variables: Mapping[str, Any], settings: Settings) 
         model_name="dsat_jax",
         opset=OPSET,
         input_names=["images"],
-        output_names=sorted(results),  # as JAX orders them
+        output_names=sorted(results),  # JAX's order of dictionary leaves
     )
     for name, value in settings.described().items():
         model.metadata_props.add(key=name, value=str(value))
     if model.ByteSize() > MOST_BYTES:
-        raise UserError(f"the model has {model.ByteSize()} bytes, ONNX has at most {MOST_BYTES} in a file")
+        raise UserError(
+            f"the model has {model.ByteSize()} bytes, expected at most {MOST_BYTES} in an ONNX file"
+        )
     return model.SerializeToString()
 
 
 def _evaluate(jaxpr: jax.extend.core.Jaxpr, constants: Values, arguments: Values) -> list[Any]:
-    """Computes a traced function, with the operations of `_REWRITTEN` in other words."""
+    """Evaluates a traced function, with the operations of `_REWRITTEN` replaced."""
     values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
     for equation in jaxpr.eqns:
         inputs = [
@@ -96,37 +97,37 @@ def _called(jaxpr: jax.extend.core.ClosedJaxpr, inputs: Values) -> list[Any]:
 
 
 def _platform_index(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
-    """The branch that is for no platform in particular."""
+    """Returns the index of the branch for unspecified platforms."""
     del inputs
     return [parameters["platforms"].index(None)]
 
 
 def _cond(inputs: Values, parameters: Mapping[str, Any]) -> list[Any] | None:
-    """The branch of a platform; None for a condition that depends on the input."""
+    """Evaluates the branch of a platform; None for a condition that depends on the input."""
     index, *others = inputs
     return _called(parameters["branches"][index], others) if isinstance(index, int) else None
 
 
 def _scan(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
-    """The loop written out, as over the hourglasses: in a loop's body jax2onnx wants every length as a number."""
+    """Unrolls a loop, such as that over the hourglasses: jax2onnx needs static shapes in the body of a loop."""
     body, count, carried = parameters["jaxpr"], parameters["num_consts"], parameters["num_carry"]
     if parameters["reverse"] or len(body.out_avals) > carried:
-        raise ValueError(
-            "no part of these networks is a loop backwards, or one that keeps what each turn finds"
-        )
+        raise ValueError("found a scan in reverse or with stacked outputs, expected one with a carry only")
     constants, carry, sequences = inputs[:count], inputs[count : count + carried], inputs[count + carried :]
     for i in range(parameters["length"]):
-        turn = [lax.index_in_dim(sequence, i, keepdims=False) for sequence in sequences]
-        carry = _called(body, [*constants, *carry, *turn])
+        elements = [lax.index_in_dim(sequence, i, keepdims=False) for sequence in sequences]
+        carry = _called(body, [*constants, *carry, *elements])
     return list(carry)
 
 
 def _pad(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
-    """Joins an array to the margins around it: jax2onnx wants every length of what it pads as a number."""
+    """Pads by concatenation with constant arrays: jax2onnx can pad static shapes only."""
     array, value = inputs
     for axis, (low, high, between) in enumerate(parameters["padding_config"]):
         if low < 0 or high < 0 or between:
-            raise ValueError(f"no part of these networks pads by {(low, high, between)}")
+            raise ValueError(
+                f"found a padding of {(low, high, between)}, expected one without negative or interior padding"
+            )
         shape = array.shape
         margins = [lax.full((*shape[:axis], width, *shape[axis + 1 :]), value) for width in (low, high)]
         array = lax.concatenate([margins[0], array, margins[1]], axis) if low or high else array
@@ -134,7 +135,7 @@ def _pad(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
 
 
 def _dot_general(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
-    """A product of matrices, batch axes first, which ONNX runtimes have a fast kernel for; jax2onnx makes an Einsum."""
+    """A matrix product with batch axes first, which has a fast kernel in ONNX runtimes; jax2onnx emits an Einsum."""
     left, right = inputs
     (left_sums, right_sums), (left_batch, right_batch) = parameters["dimension_numbers"]
     left_rest = [axis for axis in range(left.ndim) if axis not in (*left_sums, *left_batch)]
@@ -159,19 +160,19 @@ def _dot_general(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
 
 
 def _rem(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
-    """What a division leaves, computed from its result: jax2onnx wants every length as a number."""
+    """Computes a remainder from the quotient: jax2onnx converts `rem` for static shapes only."""
     del parameters
     number, divisor = inputs
     if not jnp.issubdtype(number.dtype, jnp.integer):
-        raise ValueError(f"no part of these networks takes the remainder of {number.dtype}")
+        raise ValueError(f"found a remainder of {number.dtype}, expected one of integers")
     return [number - lax.div(number, divisor) * divisor]
 
 
 def _split(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
-    """Takes the parts from an axis of their own: jax2onnx wants their lengths, those of a batch, as numbers."""
+    """Splits by a reshape and indexing: jax2onnx converts `split` for static shapes only."""
     (array,), axis, sizes = inputs, parameters["axis"], parameters["sizes"]
     if len(set(sizes)) > 1:
-        raise ValueError(f"no part of these networks splits into parts of {sizes}")
+        raise ValueError(f"found a split into parts of {sizes}, expected equal parts")
     shape = (*array.shape[:axis], len(sizes), sizes[0], *array.shape[axis + 1 :])
     parts = lax.reshape(array, shape)
     return [lax.index_in_dim(parts, i, axis, keepdims=False) for i in range(len(sizes))]

@@ -1,5 +1,5 @@
-"""Inference: faces of photographs and videos to landmarks.
+"""Inference: landmarks of the faces in images and videos.
 
-In: an image or a video, with face boxes or a detector, and a trained network or an export. Out: landmarks in pixels of
-the image, and files of them. Needs neither the training nor the evaluation nor the data room.
+In: an image or a video, face boxes or a detector, and a trained network or an export. Out: landmarks in pixels of the
+image, and files of them. Imports neither `training` nor `evaluation` nor `data`.
 """

@@ -1,4 +1,4 @@
-"""Where a model looks: pictures of LOTR's attention, and of DSAT's heatmaps and boundary maps, over a face."""
+"""Sheets that explain a prediction: LOTR's attention, or DSAT's heatmaps and boundary heatmaps, over a face."""
 
 import functools
 import pathlib
@@ -19,21 +19,21 @@ from dsat_jax.models.lotr import LOTR, attention_maps
 from dsat_jax.schemes import BOUNDARY_NAMES, Scheme
 from dsat_jax.warp import warp
 
-_LARGE = 392  # sides of the tiles
-_SMALL = 168
-_COLUMNS = 7  # of small tiles; three large ones are as wide
+_LARGE = 392  # side of an overview tile in pixels
+_SMALL = 168  # side of the tile of a part
+_COLUMNS = 7  # small tiles in a row, which is as wide as three large tiles
 _TEXT = (255, 255, 255)
-_OPACITY = 0.75  # of the largest value
+_OPACITY = 0.75  # opacity of the largest value
 
 
 class Explainer:
-    """Draws where a trained model looks, at a face as it is: without the average over its mirror image.
+    """Draws the attention or the heatmaps of a trained model for a face, without mirror averaging.
 
     Args:
-      network: to look into.
+      network: trained network.
 
     Attributes:
-      kind: what the pictures show, for their names: 'attention' or 'heatmaps'.
+      kind: content of the sheets, a part of their file names: 'attention' or 'heatmaps'.
     """
 
     def __init__(self, network: TrainedNetwork):
@@ -46,14 +46,14 @@ class Explainer:
         self._variables = network.variables
 
     def __call__(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """The picture of a face.
+        """Returns the sheet of a face.
 
-        Above: the crop that the network sees with the landmarks it finds, and the maps of all landmarks (and of all
-        boundaries) over it. Below: the maps of each part of the face.
+        The upper tiles are the crop with the predicted landmarks, and the map of all landmarks (and that of all
+        boundaries) over the crop. The lower tiles are the maps of each part of the face.
 
         Args:
           image: uint8 [height, width, 3] RGB.
-          box: [4] x_min, y_min, x_max, y_max around the face's landmarks, picture pixels.
+          box: [4] x_min, y_min, x_max, y_max around the face's landmarks, image pixels.
 
         Returns:
           uint8 [height, width, 3] RGB.
@@ -78,19 +78,19 @@ class Explainer:
 def write(
     explainer: Explainer, image: np.ndarray, boxes: Sequence[np.ndarray], stem: pathlib.Path
 ) -> list[pathlib.Path]:
-    """Writes a picture for each face: NAME_attention.png or NAME_heatmaps.png, NAME.face1_heatmaps.png ...
+    """Writes a sheet for each face: NAME_attention.png or NAME_heatmaps.png, NAME.face1_heatmaps.png ...
 
     Args:
-      explainer: of the run.
+      explainer: explainer of the network.
       image: uint8 [height, width, 3] RGB.
-      boxes: [4] of each face, around its landmarks, picture pixels.
-      stem: the pictures' path up to NAME.
+      boxes: [4] box of each face, around its landmarks, image pixels.
+      stem: path of the sheets up to NAME.
 
     Returns:
-      The paths.
+      The paths of the sheets.
 
     Raises:
-      OSError: if a picture cannot be written.
+      OSError: if a sheet cannot be written.
       ValueError: if a box has no area.
     """
     paths = []
@@ -102,7 +102,7 @@ def write(
 
 
 def _parts(scheme: Scheme) -> dict[str, tuple[int, ...]]:
-    """The parts of a face by name, each as the indices of its landmarks: its boundaries, or the lines drawn."""
+    """Returns landmark indices by part of the face: its boundaries, else its lines, else single landmarks."""
     if len(scheme.boundaries) == len(BOUNDARY_NAMES):
         return dict(zip(BOUNDARY_NAMES, scheme.boundaries, strict=True))
     if scheme.boundaries:
@@ -112,8 +112,8 @@ def _parts(scheme: Scheme) -> dict[str, tuple[int, ...]]:
     return {f"landmark {i}": (i,) for i in range(scheme.num_points)}
 
 
-# What a model shows of a batch of one crop: points [points, 2] in input pixels; maps [height, width] of the whole face
-# by name; and maps [parts, height, width].
+# Results for a batch of one crop: points [points, 2] in input pixels; overview maps [height, width] by name; and
+# maps of the parts [parts, height, width].
 Maps = tuple[jax.Array, dict[str, jax.Array], jax.Array]
 
 
@@ -124,7 +124,7 @@ def _normalised(config: ConfigDict, images: jax.Array) -> jax.Array:
 def _heatmaps(
     model: nn.Module, config: ConfigDict, scheme: Scheme, variables: Mapping[str, Any], images: jax.Array
 ) -> Maps:
-    """Of a model with heatmaps: the largest value over landmarks, over boundaries, and each boundary's map."""
+    """Maps of a model with heatmaps: maximum over landmarks, maximum over boundaries, and each boundary heatmap."""
     maps = model.apply(variables, _normalised(config, images), train=False).heatmaps
     decoder = choose(decode.DECODERS, config.evaluate.decoder, "decoder")
     stride = images.shape[1] / maps.shape[1]
@@ -141,11 +141,11 @@ def _heatmaps(
 def _attention(
     model: LOTR, config: ConfigDict, scheme: Scheme, variables: Mapping[str, Any], images: jax.Array
 ) -> Maps:
-    """Of a LOTR: the attention of the last decoder layer, averaged over heads, of all queries and of each part's."""
+    """Maps of a LOTR: attention of the last decoder layer, averaged over heads, for all queries and for each part."""
     prepared = _normalised(config, images)
     points = model.apply(variables, prepared, train=False).points[0]
     attention = attention_maps(model, variables, prepared)[0].mean(axis=0)  # [points, height, width]
-    # Each query's map relative to its own peak, else a few concentrated ones hide all others.
+    # Each query's map is scaled by its peak; otherwise a few concentrated maps would hide all others.
     peaks = (attention / attention.max(axis=(1, 2), keepdims=True)).max(axis=0)
     overviews = {"attention, mean": attention.mean(axis=0), "attention, peaks": peaks}
     parts = [attention[jnp.array(line)].mean(axis=0) for line in _parts(scheme).values()]
@@ -160,15 +160,15 @@ def _tile(
     points: np.ndarray | None = None,
     lines: Sequence[Sequence[int]] = (),
 ) -> np.ndarray:
-    """A crop, a map over it, landmarks of some lines, and the name with the map's largest value.
+    """Draws a crop with a map, lines of landmarks, and a name that is followed by the map's largest value.
 
     Args:
       crop: uint8 [size, size, 3].
-      side: of the tile.
-      name: written into it.
-      values: [height, width]; shown in the colours from 0 to their largest.
-      points: [points, 2], pixels of the crop.
-      lines: indices of the landmarks to draw.
+      side: side of the tile in pixels.
+      name: text in the tile.
+      values: map [height, width]; its colours range from 0 to the largest value. None draws no map.
+      points: [points, 2], pixels of the crop; None draws no lines.
+      lines: indices of the landmarks of each line.
     """
     tile = cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC)
     if values is not None:
@@ -179,16 +179,16 @@ def _tile(
         for line in lines:
             drawing.draw_line(tile, placed[list(line)], _TEXT if values is not None else drawing.PREDICTED)
     size = 0.5 if side == _LARGE else 0.36
-    place = (8, side - 10)
+    corner = (8, side - 10)
     for colour, thickness in (((0, 0, 0), 3), (_TEXT, 1)):
-        cv2.putText(tile, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)
+        cv2.putText(tile, name, corner, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)
     return tile
 
 
 def _overlaid(tile: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A map [height, width] over a tile, from grey and dark where it is 0 to bright colours at its largest value."""
+    """Blends a map [height, width] over a tile: dark grey where it is 0, bright colours at its largest value."""
     side = tile.shape[0]
-    # As in `geometry.resize_matrix`: pixel centres at (x + 0.5) scale - 0.5, which is what OpenCV does.
+    # `cv2.resize` uses the same coordinates as `geometry.resize_points`.
     shown = cv2.resize(np.maximum(values, 0), (side, side), interpolation=cv2.INTER_LINEAR)
     shown = shown / max(float(shown.max()), 1e-9)
     colours = cv2.applyColorMap((255 * shown).round().astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
@@ -198,5 +198,5 @@ def _overlaid(tile: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _filled(row: np.ndarray, width: int) -> np.ndarray:
-    """A row of tiles, black up to a width."""
+    """Pads a row of tiles with black to a width."""
     return np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)))

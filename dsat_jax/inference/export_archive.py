@@ -1,11 +1,11 @@
-"""The file of an exported run: a ZIP archive, not compressed, of settings, network and weights.
+"""The file format of an exported run: an uncompressed ZIP archive of settings, network and weights.
 
-    settings.json            format, version, crop, landmark scheme, the JAX that wrote it
-    network.jax              the forward pass as `jax.export` serialises it, without the weights
-    weights/NAME.npy         each array that it takes, by its name in the model
+    settings.json            format, version, crop, landmark scheme, version of JAX
+    network.jax              forward pass serialised by `jax.export`, without the weights
+    weights/NAME.npy         array that the network takes, by its name in the model
 
-Nothing in it is a pickle, and the archive has a checksum of each member. Beside the network the weights stay plain
-arrays: as constants of a program, the 724 MB of a full DSAT would be parsed, copied and optimised with it.
+The archive contains no pickles, and a checksum of each member. The weights are separate arrays, because JAX would
+parse, copy and optimise constants of the program, 724 MB for a full DSAT.
 """
 
 import dataclasses
@@ -33,13 +33,13 @@ _SETTINGS, _NETWORK, _WEIGHTS = "settings.json", "network.jax", "weights/"
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What an export says of its network.
+    """Settings of an exported network.
 
     Attributes:
       size: side of the network's square input in pixels.
       enlarge: margin of the crop around a face box on each side, as a share of the box.
-      scheme: of the landmarks.
-      jax_version: of the JAX that wrote it.
+      scheme: scheme of the landmarks.
+      jax_version: version of the JAX that wrote the export.
     """
 
     size: int
@@ -48,19 +48,19 @@ class Settings:
     jax_version: str
 
     def described(self) -> dict[str, Any]:
-        """The settings as JSON has them."""
+        """Returns the settings as values for JSON."""
         scheme = schemes.as_text(self.scheme)
         return {"size": self.size, "enlarge": self.enlarge, "scheme": scheme, "jax": self.jax_version}
 
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """What an export holds.
+    """Contents of an export.
 
     Attributes:
-      settings: what it says of the network.
-      network: a serialised `jax.export.Exported`.
-      weights: the arrays that it takes, by name.
+      settings: settings of the network.
+      network: serialised `jax.export.Exported`.
+      weights: arrays that the network takes, by name.
     """
 
     settings: Settings
@@ -69,28 +69,32 @@ class Export:
 
 
 def check_target(path: pathlib.Path) -> None:
-    """Refuses a path that cannot become a file, before anything is computed.
+    """Refuses a path that cannot be written as a file, before anything is computed.
 
     Raises:
-      OSError: naming what stands in the way.
+      OSError: if the path is a folder, or its folder does not exist or is not writable.
     """
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, expected the name of the file to write")
+        raise IsADirectoryError(f"{path} is a folder, expected the name of a file to write")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent} for the file {path.name}")
+        raise FileNotFoundError(
+            f"the folder {path.parent} does not exist, expected one for the file {path.name}"
+        )
     if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"the folder {path.parent} cannot be written to")
+        raise PermissionError(
+            f"the folder {path.parent} is not writable, expected one for the file {path.name}"
+        )
 
 
 def write(path: pathlib.Path, export: Export) -> None:
-    """Writes an export; the same one gives the same bytes. A file of that name is replaced once the new one is whole.
+    """Writes an export; equal exports give equal bytes. An existing file is replaced once the new one is complete.
 
     Raises:
-      OSError: if it cannot be written.
+      OSError: if the file cannot be written.
     """
     settings = {"format": FORMAT, "version": VERSION, **export.settings.described()}
     with atomic_files.replacing(path) as written, zipfile.ZipFile(written, "w") as archive:
-        # Names alone: with a date the same export would give other bytes each time.
+        # `ZipInfo` has a fixed date, so that equal exports give equal bytes.
         archive.writestr(zipfile.ZipInfo(_SETTINGS), json.dumps(settings, indent=2) + "\n")
         archive.writestr(zipfile.ZipInfo(_NETWORK), export.network)
         for name, array in export.weights.items():
@@ -99,17 +103,18 @@ def write(path: pathlib.Path, export: Export) -> None:
 
 
 def read(path: pathlib.Path) -> Export:
-    """Reads an export. Nothing in it is run, and what it claims is checked first.
+    """Reads an export without executing it; sizes are checked first.
 
     Raises:
-      OSError: if there is no such file, or it cannot be read.
-      ValueError: if it is no export, damaged, of another version, or larger than any network here.
+      OSError: if the file does not exist or cannot be read.
+      ValueError: if the file is not an export, is damaged, has another version, or is larger than
+        `state_dict.MOST_BYTES`.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no export {path}")
+        raise FileNotFoundError(f"{path} is not a file, expected an export")
     if path.suffix.lower() == ".onnx":
         raise UserError(
-            f"{path} is an ONNX model, which ONNX Runtime runs; expected an export with another suffix"
+            f"{path} is an ONNX model, to be run by an ONNX runtime; expected an export with another suffix"
         )
     try:
         with zipfile.ZipFile(path) as archive:
@@ -118,9 +123,9 @@ def read(path: pathlib.Path) -> Export:
     except OSError:
         raise
     except Exception as error:
-        # zipfile and NumPy take any bytes for lengths and types, and fail in every way there is
+        # `zipfile` and NumPy do not validate lengths and types; damaged files raise exceptions of any class.
         raise UserError(
-            f"{path} is damaged, or no file of --mode=export: {state_dict.cause(error)}"
+            f"{path} is damaged, or not a file of --mode=export: {state_dict.cause(error)}"
         ) from error
 
 
@@ -128,13 +133,13 @@ def _read(archive: zipfile.ZipFile) -> Export:
     names = archive.namelist()
     for name in (_SETTINGS, _NETWORK):
         if name not in names:
-            raise UserError(f"it holds no {name}")
+            raise UserError(f"it contains no {name}")
     settings = text_files.parse_json(archive.read(_SETTINGS))
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
-        raise UserError(f"{_SETTINGS} does not name the format {FORMAT!r}")
+        raise UserError(f"{_SETTINGS} does not state the format {FORMAT!r}")
     if settings.get("version") != VERSION:
         raise UserError(
-            f"it is of version {settings.get('version')!r}, this dsat_jax reads {VERSION}: export anew"
+            f"it has version {settings.get('version')!r}, this dsat_jax reads {VERSION}: export the run again"
         )
     weights = [name for name in names if name.startswith(_WEIGHTS)]
     return Export(
@@ -156,13 +161,13 @@ def _number(
     settings: Mapping[str, object], name: str, kind: type | tuple[type, ...], low: float, high: float
 ) -> float:
     value = settings.get(name)
-    right = (
+    is_valid = (
         isinstance(value, kind)
         and not isinstance(value, bool)
         and math.isfinite(value)
         and low <= value <= high
     )
-    if not right:
+    if not is_valid:
         raise UserError(f"{_SETTINGS}: {name} is {value!r}, expected a number from {low} to {high}")
     return value
 

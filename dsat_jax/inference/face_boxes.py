@@ -1,4 +1,4 @@
-"""Face boxes that a user gives for prediction: a file that is read, and compared with the pictures."""
+"""Face boxes from a JSON file of the user, checked against the images."""
 
 import pathlib
 import reprlib
@@ -15,14 +15,14 @@ _SMALLEST_SIDE = 1.0  # pixels
 
 
 def read_boxes(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Face boxes from a .json file: {"photo.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.
+    """Reads face boxes from a JSON file: {"photo.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.
 
     Returns:
-      float64 [faces, 4] by file name, in picture pixels, around where the landmarks are expected.
+      float64 [faces, 4] by file name: boxes around the expected landmarks, in image pixels.
 
     Raises:
-      OSError: if there is no such file, or it cannot be read.
-      ValueError: if it is not of that form.
+      OSError: if the file does not exist or cannot be read.
+      ValueError: if the contents have another structure.
     """
     contents = text_files.read_json(path)
     if not isinstance(contents, dict):
@@ -41,7 +41,7 @@ def read_boxes(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _is_box(row: object) -> bool:
-    # A whole number in JSON may be larger than any float; the comparison is false for NaN, too.
+    # An integer in JSON may exceed the largest float; for NaN the comparison is false, too.
     return (
         isinstance(row, list)
         and len(row) == 4
@@ -50,15 +50,15 @@ def _is_box(row: object) -> bool:
 
 
 def boxes_for(path: pathlib.Path, files: Sequence[pathlib.Path]) -> dict[str, np.ndarray]:
-    """`read_boxes` for some pictures.
+    """Reads the face boxes of images, as `read_boxes` does.
 
     Args:
-      path: of the boxes.
-      files: the pictures, which the boxes name without their folders.
+      path: JSON file of the boxes.
+      files: image files; the JSON file names them without their folders.
 
     Raises:
-      OSError: see `read_boxes`.
-      ValueError: see `read_boxes`; or if boxes are for a picture that is not among them, or for several.
+      OSError: if the JSON file does not exist or cannot be read.
+      ValueError: if its contents have another structure, or a name belongs to none or several of the images.
     """
     boxes = read_boxes(path)
     names = [file.name for file in files]
@@ -69,26 +69,26 @@ def boxes_for(path: pathlib.Path, files: Sequence[pathlib.Path]) -> dict[str, np
         )
     several = sorted(name for name in boxes if names.count(name) > 1)
     if several:
-        raise UserError(f"{path} has boxes for {several[0]}, but --images names several pictures called so")
+        raise UserError(f"{path} has boxes for {several[0]}, but --images names several images of that name")
     return boxes
 
 
 def check_inside(boxes: np.ndarray, image: np.ndarray, where: str) -> None:
-    """Refuses boxes that are not where a face of the picture can be.
+    """Refuses boxes at positions that a face of the image cannot have.
 
-    A face at the border may reach out of the picture, but no farther than the picture is wide and high.
+    The box of a face at the border may extend beyond the image by at most the width and height of the image.
 
     Args:
-      boxes: [faces, 4] x_min, y_min, x_max, y_max.
+      boxes: [faces, 4] x_min, y_min, x_max, y_max in image pixels.
       image: [height, width, 3].
-      where: the boxes stand, for the error.
+      where: origin of the boxes, for error messages.
 
     Raises:
-      ValueError: if a box lies outside the picture, or reaches far out of it.
+      ValueError: if a box is outside the image, or extends too far beyond it.
     """
     size = np.array(image.shape[1::-1])
     low, high = boxes[:, :2], boxes[:, 2:]
     outside = (high < 0) | (low > size - 1) | (low < -size) | (high > 2 * size)
     if outside.any():
         box = boxes[outside.any(axis=1)][0].tolist()
-        raise UserError(f"{where}: the box {box} lies outside the picture of {size[0]} x {size[1]} px")
+        raise UserError(f"{where}: the box {box} is outside the image of {size[0]} x {size[1]} px")

@@ -1,4 +1,4 @@
-"""The pictures and videos that the command line names."""
+"""Image and video files given on the command line as files, folders and patterns."""
 
 import os
 import pathlib
@@ -12,45 +12,46 @@ SUFFIXES = (*image_files.SUFFIXES, *video_files.SUFFIXES)
 
 
 def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
-    """The files that files, folders and patterns name, sorted and without repetition.
+    """Lists the files that match files, folders and patterns, sorted and without duplicates.
 
     Args:
-      patterns: of a folder all pictures and videos are taken, by their suffixes, not those of the folders in it.
+      patterns: files, folders or glob patterns; a folder stands for the images and videos directly in it, recognised by
+        their suffixes.
 
     Raises:
-      FileNotFoundError: if one of them matches nothing.
-      ValueError: if one of them is empty or no pattern, or a file's name is not in UTF-8.
+      FileNotFoundError: if a pattern matches no file.
+      ValueError: if a pattern is empty or invalid, or a file name is not in UTF-8.
     """
     if not patterns:
-        raise FileNotFoundError("no pictures were named: give --images=FILE, FOLDER or 'PATTERN*.jpg'")
+        raise FileNotFoundError("--images names no file: expected --images=FILE, FOLDER or 'PATTERN*.jpg'")
     files = {}
     for pattern in patterns:
         matches = _matches(pattern)
         if not matches:
-            raise FileNotFoundError(f"{pattern} matches no picture or video{_hint(pattern, len(patterns))}")
+            raise FileNotFoundError(f"{pattern} matches no image or video{_hint(pattern, len(patterns))}")
         files |= {os.path.abspath(match): match for match in matches}
     for file in files.values():
         try:
             str(file).encode()
-        except UnicodeEncodeError as error:  # nothing could be printed about it
-            raise UserError(f"the name of the picture {str(file)!r} is not in UTF-8; rename it") from error
+        except UnicodeEncodeError as error:  # its name could not be printed
+            raise UserError(f"the file name {str(file)!r} is not in UTF-8; rename the file") from error
     return sorted(files.values())
 
 
 def _hint(pattern: str, count: int) -> str:
-    """What may have been meant."""
+    """Returns a hint at the likely cause of a pattern without matches."""
     if pathlib.Path(pattern).is_dir():
-        return f"; those in folders below it are '{pattern}/**/*.jpg'"
-    return "; commas separate names, ? stands for one in a name" if count > 1 else ""
+        return f"; '{pattern}/**/*.jpg' also matches files in the folders below it"
+    return "; a comma separates names, ? matches a comma in a name" if count > 1 else ""
 
 
 def is_video(file: pathlib.Path) -> bool:
-    """Whether a file is a video, by its suffix."""
+    """Whether a file has the suffix of a video."""
     return file.suffix.lower() in video_files.SUFFIXES
 
 
 def _matches(pattern: str) -> list[pathlib.Path]:
-    if not pattern:  # which is a path, too: that of this folder
+    if not pattern:  # `pathlib` takes it for the current folder
         raise UserError("--images has an empty name between its commas")
     path = pathlib.Path(pattern)
     if path.is_dir():
@@ -61,4 +62,4 @@ def _matches(pattern: str) -> list[pathlib.Path]:
     try:
         return [file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file()]
     except ValueError as error:
-        raise UserError(f"{pattern} is no pattern of pictures: {error}") from error
+        raise UserError(f"{pattern} is not a valid pattern: {error}") from error

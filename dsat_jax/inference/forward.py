@@ -1,4 +1,4 @@
-"""One face crop to landmarks: the forward pass that evaluation, prediction and export share."""
+"""The forward pass from face crops to landmarks, shared by evaluation, prediction and export."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,17 +20,17 @@ Forward = Callable[[Mapping[str, Any], jax.Array], Landmarks]
 
 
 def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forward:
-    """The function from uint8 crops to landmarks, ready for jit.
+    """Returns the function from uint8 crops to landmarks, to be jitted.
 
-    With `config.evaluate.mirror` the prediction is averaged with that of the mirrored crops: their heatmaps (landmark
-    and boundary channels swapped), or their points where the model has no heatmaps, or where they are read by
-    soft_argmax. A network that was trained on those points is free in the form of its heatmaps, and those of a face
-    and of its mirror image differ more than their means.
+    With `config.evaluate.mirror` the prediction is averaged with that for the mirrored crops. The average is that of
+    the heatmaps (with landmark and boundary channels swapped), or that of the points if the model has no heatmaps or
+    the decoder is soft_argmax. Training on soft_argmax points does not determine the form of the heatmaps: those of a
+    face and of its mirror image differ more than their means do.
 
     Args:
-      model: as made by `models.build`.
-      config: the run's configuration.
-      scheme: of the landmarks.
+      model: module from `models.build`.
+      config: configuration of the run.
+      scheme: scheme of the landmarks.
 
     Returns:
       A function of variables and images (uint8 [batch, size, size, 3]).
@@ -47,7 +47,7 @@ def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forwar
         if prediction.heatmaps is None:
             return Landmarks(prediction.points, None, prediction.gates)
         heatmaps = prediction.heatmaps[..., : scheme.num_points]
-        points = prediction.points  # of soft_argmax
+        points = prediction.points  # decoded by soft_argmax
         if decoder is not decode.soft_argmax:
             points = decode.to_input_pixels(decoder(heatmaps), config.input.size / heatmaps.shape[1])
         return Landmarks(points, decode.peak_values(heatmaps), prediction.gates)
@@ -56,10 +56,10 @@ def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forwar
 
 
 def in_scheme(forward: Forward, source: Scheme, target: Scheme) -> Forward:
-    """A forward pass whose landmarks are converted to another scheme.
+    """Returns a forward pass whose landmarks are converted to another scheme.
 
     Args:
-      forward: from `make_forward`.
+      forward: forward pass, made by `make_forward`.
       source: scheme of its landmarks.
       target: scheme to convert them to.
 
@@ -69,21 +69,21 @@ def in_scheme(forward: Forward, source: Scheme, target: Scheme) -> Forward:
     indices = conversion_indices(source, target)
 
     def converted(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:
-        found = forward(variables, images)
-        confidence = None if found.confidence is None else found.confidence[:, indices]
-        return found._replace(points=found.points[:, indices], confidence=confidence)
+        landmarks = forward(variables, images)
+        confidence = None if landmarks.confidence is None else landmarks.confidence[:, indices]
+        return landmarks._replace(points=landmarks.points[:, indices], confidence=confidence)
 
     return converted
 
 
 def jit_forward(model: nn.Module, config: ConfigDict, mesh: Mesh, target: Scheme | None = None) -> Forward:
-    """The jitted forward pass on a mesh, its results replicated so that every process has those of all faces.
+    """Returns the jitted forward pass on a mesh; its results are replicated, so that every process has all faces.
 
     Args:
       model: module from `models.build_for`.
-      config: the run's configuration.
+      config: configuration of the run.
       mesh: mesh from `sharding.make_mesh`.
-      target: scheme to which the landmarks are converted; None leaves them in the run's own.
+      target: scheme to convert the landmarks to; None keeps the scheme of the run.
 
     Raises:
       ValueError: if the landmarks cannot be converted.
@@ -94,13 +94,13 @@ def jit_forward(model: nn.Module, config: ConfigDict, mesh: Mesh, target: Scheme
         forward = in_scheme(forward, scheme, target)
     return jax.jit(
         lambda variables, images: forward(sharding.gathered(variables, mesh), images),
-        in_shardings=(None, sharding.split_batch(mesh)),  # the variables come as they are placed
+        in_shardings=(None, sharding.split_batch(mesh)),  # None keeps the sharding of the variables
         out_shardings=sharding.replicated(mesh),
     )
 
 
 def _average_mirrored(both: Prediction, size: int, scheme: Scheme) -> Prediction:
-    """Averages the first half of a batch with its second half, which is the mirrored first."""
+    """Averages the predictions for the first half of a batch and for its second half, the mirrored first half."""
     points, mirrored_points = jnp.split(both.points, 2)
     unmirrored = geometry.mirror_points(mirrored_points, size, scheme.mirror_permutation)
     heatmaps = both.heatmaps

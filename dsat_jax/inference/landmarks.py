@@ -1,4 +1,4 @@
-"""What comes out of a trained network: for a batch of crops, and for each face of a picture."""
+"""Results of a trained network: landmarks of a batch of crops, and the faces of an image."""
 
 import dataclasses
 from typing import NamedTuple
@@ -12,7 +12,7 @@ class Landmarks(NamedTuple):
 
     Attributes:
       points: float32 [batch, points, 2], input pixels.
-      confidence: float32 [batch, points], the heatmaps' peak values; None for a model without heatmaps.
+      confidence: float32 [batch, points], peak values of the heatmaps; None for a model without heatmaps.
       gates: float32 [batch, channels], above 0 where a channel is open; None for a model without a gate.
     """
 
@@ -23,14 +23,14 @@ class Landmarks(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-    """A face of a picture.
+    """A face of an image.
 
     Attributes:
-      box: float64 [4] x_min, y_min, x_max, y_max around where the landmarks were expected, picture pixels.
-      landmarks: float64 [points, 2], picture pixels; those of a picture as viewers show it, EXIF orientation applied.
-      confidence: float32 [points], the heatmaps' peak values, to be compared within a run: the report of its
-        evaluation shows which errors go with which values. None for a model without heatmaps.
-      open_channels: bool [channels], which channels the gate has opened; None for a model without a gate.
+      box: float64 [4] x_min, y_min, x_max, y_max around the expected landmarks, image pixels.
+      landmarks: float64 [points, 2], pixels of the image as viewers show it, with the EXIF orientation applied.
+      confidence: float32 [points], peak values of the heatmaps. They are comparable within a run only; the report of
+        its evaluation relates them to errors. None for a model without heatmaps.
+      open_channels: bool [channels], true for the channels that the gate opens; None for a model without a gate.
     """
 
     box: np.ndarray

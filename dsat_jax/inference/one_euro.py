@@ -1,4 +1,4 @@
-"""Landmarks of a video without jitter: the One-Euro filter.
+"""The One-Euro filter, which removes jitter from the landmarks of a video.
 
 G. Casiez, N. Roussel, D. Vogel: 1 Euro Filter: A Simple Speed-based Low-pass Filter for Noisy Input in Interactive
 Systems, CHI 2012.
@@ -14,13 +14,13 @@ from dsat_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class OneEuro:
-    """Settings of the filter, in units that serve faces of any size.
+    """Settings of the filter, in units that do not depend on the size of a face.
 
     Attributes:
       min_cutoff: Hz, cutoff frequency at rest (the paper's f_c_min): the lower, the less jitter.
-      beta: Hz per (face size / second), growth of the cutoff with the speed of a landmark (the paper's beta, which
-        there depends on the unit of the signal): the higher, the less lag. The face size is the square root of
-        width times height of the box around the landmarks.
+      beta: Hz per (face size / second), growth of the cutoff with the speed of a landmark: the higher, the less lag.
+        The face size is the square root of width times height of the box around the landmarks. (The unit of the
+        paper's beta depends on that of the signal.)
       speed_cutoff: Hz, cutoff frequency of the speed itself (the paper's d_cutoff, 1 Hz).
 
     Raises:
@@ -38,7 +38,7 @@ class OneEuro:
 
 @dataclasses.dataclass(frozen=True)
 class Smoothed:
-    """What the filter remembers of a face.
+    """State of the filter for one face.
 
     Attributes:
       landmarks: float64 [points, 2], smoothed, pixels.
@@ -52,22 +52,22 @@ class Smoothed:
 
 
 def smooth(settings: OneEuro, before: Smoothed | None, landmarks: np.ndarray, time: float) -> Smoothed:
-    """One step of the One-Euro filter over the landmarks of one face; Algorithm 1 of the paper.
+    """Applies one step of the One-Euro filter to the landmarks of one face; Algorithm 1 of the paper.
 
-    Both coordinates of a landmark share its cutoff, which follows the length of its velocity, so that the result does
-    not depend on the direction of the axes.
+    Both coordinates of a landmark share a cutoff, which depends on the norm of the velocity. The result is therefore
+    independent of the direction of the axes.
 
     Args:
-      settings: of the filter.
-      before: the result of the frame before; None for the first one, which is taken as it is.
+      settings: settings of the filter.
+      before: result of the previous frame; None for the first frame, which is not changed.
       landmarks: float [points, 2], pixels.
-      time: of the frame in seconds.
+      time: time of the frame in seconds.
 
     Returns:
-      The smoothed landmarks, to be handed in with the next frame.
+      The state with the smoothed landmarks, the `before` of the next frame.
 
     Raises:
-      ValueError: if the time does not go forward.
+      ValueError: if the time is not later than that of the previous frame.
     """
     landmarks = np.asarray(landmarks, np.float64)
     if before is None:
@@ -83,13 +83,13 @@ def smooth(settings: OneEuro, before: Smoothed | None, landmarks: np.ndarray, ti
 
 
 def _face_size(landmarks: np.ndarray) -> float:
-    """sqrt(width * height) of the box around landmarks [points, 2] in pixels; at least a pixel."""
+    """Returns sqrt(width * height) of the box around landmarks [points, 2], sides of at least a pixel."""
     box = geometry.box_of_points(landmarks)
     return float(np.sqrt(np.maximum(box[2:] - box[:2], 1.0).prod()))
 
 
 def _low_pass(value: np.ndarray, before: np.ndarray, cutoff: np.ndarray | float, period: float) -> np.ndarray:
-    """Exponential smoothing (equation 1 of the paper) with the weight that a cutoff frequency in Hz asks for.
+    """Exponential smoothing (equation 1 of the paper) with the weight that belongs to a cutoff frequency in Hz.
 
     The weight of the new value is 1 / (1 + tau / period) with the time constant tau = 1 / (2 pi cutoff).
     """

@@ -1,6 +1,6 @@
-"""The files that prediction writes for a picture: NAME.json, NAME.pts, NAME.face1.pts ..., NAME_landmarks.jpg.
+"""Result files of a prediction.
 
-And one for all pictures: landmarks.csv.
+An image has NAME.json, NAME.pts, NAME.face1.pts ... and NAME_landmarks.jpg. landmarks.csv has the faces of all images.
 """
 
 import csv
@@ -22,13 +22,13 @@ TABLE_FILE = "landmarks.csv"
 
 
 def write_points(path: pathlib.Path, points: np.ndarray) -> None:
-    """Writes landmarks [points, 2] in the .pts form of 300W, whose coordinates count from 1."""
+    """Writes landmarks [points, 2] in the .pts format of 300W, whose coordinates start at 1."""
     lines = "\n".join(f"{x:.4f} {y:.4f}" for x, y in points + 1)
     path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{lines}\n}}\n")
 
 
 def rounded(confidence: np.ndarray | None) -> list[float] | None:
-    """Confidences as JSON has them."""
+    """Returns confidences as a list for JSON, rounded to four decimals."""
     return None if confidence is None else np.round(confidence.astype(np.float64), 4).tolist()
 
 
@@ -52,7 +52,7 @@ def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Face], schem
 
 
 def _overlay(image: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> np.ndarray:
-    """The picture with the landmarks of its faces."""
+    """Returns a copy of the image with the landmarks of its faces."""
     drawn = image.copy()
     for face in faces:
         extent = np.ptp(face.landmarks, axis=0).max()
@@ -63,59 +63,59 @@ def _overlay(image: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> np.nda
 
 
 def check_folder(out: pathlib.Path) -> None:
-    """Refuses a folder of results that could not be made or written to, before anything is predicted.
+    """Refuses a folder for results that cannot be created or written to, before anything is predicted.
 
     Raises:
-      OSError: naming what stands in the way.
+      OSError: if the folder, or the nearest existing parent, is not a folder with write permission.
     """
-    there = next(path for path in (out, *out.parents) if path.is_symlink() or path.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(f"{there} is no folder, expected one for the results {out}")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(f"{there} cannot be written to, expected a folder for the results {out}")
+    existing = next(path for path in (out, *out.parents) if path.is_symlink() or path.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(f"{existing} is not a folder, expected one for the results {out}")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(f"{existing} is not writable, expected a folder for the results {out}")
 
 
 def common_folder(files: Sequence[pathlib.Path]) -> pathlib.Path:
-    """The folder that holds all of some files, in itself or in folders below it."""
-    return pathlib.Path(os.path.commonpath([_place(file).parent for file in files]))
+    """Returns the deepest folder that contains all files, directly or in subfolders."""
+    return pathlib.Path(os.path.commonpath([_absolute(file).parent for file in files]))
 
 
-def _place(file: pathlib.Path) -> pathlib.Path:
-    """A file's absolute path by its own name, which may be that of a link."""
+def _absolute(file: pathlib.Path) -> pathlib.Path:
+    """Returns the absolute path of a file; a file that is a link is not resolved."""
     return file.parent.resolve() / file.name
 
 
 def output_stems(
     files: Sequence[pathlib.Path], out: pathlib.Path, common: pathlib.Path
 ) -> list[pathlib.Path]:
-    """Where each file's results go, without suffix: the folders below the common one are kept.
+    """Returns the path of each file's results, without suffix; folders below the common one are kept.
 
     Args:
-      files: pictures, or videos: one of each may have the same name.
+      files: either images or videos; an image and a video may have the same name.
       out: folder of the results.
-      common: from `common_folder`.
+      common: folder that contains all files, from `common_folder`.
 
     Raises:
-      ValueError: if two pictures would write the same files, or a result would lie beside its picture, where it
-        could take the place of an annotation.
+      ValueError: if two files would have the same results, or the results would be in the folder of their file, where
+        they could overwrite annotations.
     """
-    stems = [out / _place(file).relative_to(common).with_suffix("") for file in files]
+    stems = [out / _absolute(file).relative_to(common).with_suffix("") for file in files]
     seen: dict[pathlib.Path, pathlib.Path] = {}
     for stem, file in zip(stems, files, strict=True):
-        if stem.resolve().parent == _place(file).parent:
+        if stem.resolve().parent == _absolute(file).parent:
             raise UserError(
-                f"{out} is the folder of {file}, whose annotations would be overwritten: give another --out"
+                f"{out} is the folder of {file}, where annotations could be overwritten: expected another --out"
             )
         if stem in seen:
             raise UserError(
-                f"{seen[stem]} and {file} would both write the results {stem}.*: predict them one by one"
+                f"{seen[stem]} and {file} would both write the results {stem}.*: predict them separately"
             )
         seen[stem] = file
     for stem, file in seen.items():
         of_face = re.fullmatch(r"(.+)\.face\d+", stem.name)
         if of_face and stem.with_name(of_face[1]) in seen:
             raise UserError(
-                f"{file} is called as a further face of {seen[stem.with_name(of_face[1])]}: predict them one by one"
+                f"{file} has the name of a further face of {seen[stem.with_name(of_face[1])]}: predict them separately"
             )
     return stems
 
@@ -127,14 +127,14 @@ def write_results(
     faces: Sequence[Face],
     scheme: Scheme,
 ) -> None:
-    """Writes the results of a picture, in place of those of an earlier prediction.
+    """Writes the results of an image and removes those of an earlier prediction.
 
     Args:
-      file: the picture.
-      stem: from `output_stems`.
+      file: image file.
+      stem: path of the results without suffix, from `output_stems`.
       image: uint8 [height, width, 3] RGB.
-      faces: from `predictor.Predictor`.
-      scheme: of the landmarks.
+      faces: faces of the image, from `predictor.Predictor`.
+      scheme: scheme of the landmarks.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
     results = re.compile(rf"{re.escape(stem.name)}(\.face\d+)?(\.pts|_heatmaps\.png|_attention\.png)")
@@ -148,15 +148,15 @@ def write_results(
 
 
 class LandmarkTable:
-    """landmarks.csv, with a line for each face of all pictures; to be used in a `with` statement.
+    """Context manager that writes landmarks.csv, with a row for each face of all images.
 
-    The first picture begins the file, in place of that of an earlier prediction. Columns: picture (its path below the
-    folder that all pictures share), face (0 and up, as in NAME.json), the box x_min, y_min, x_max, y_max, and x0, y0,
-    x1, y1, ... of the landmarks, in picture pixels that count from 0.
+    The first image creates the file and replaces that of an earlier prediction. Columns: picture (path of the image
+    below the common folder of all images), face (number from 0, as in NAME.json), the box x_min, y_min, x_max, y_max,
+    and x0, y0, x1, y1, ... of the landmarks, in image pixels that start at 0.
 
     Args:
       out: folder of the results.
-      num_points: landmarks of a face.
+      num_points: number of landmarks of a face.
     """
 
     def __init__(self, out: pathlib.Path, num_points: int):
@@ -172,29 +172,29 @@ class LandmarkTable:
             self._file.close()
 
     def add(self, file: pathlib.Path, stem: pathlib.Path, faces: Sequence[Face]) -> None:
-        """Adds a picture's faces.
+        """Adds the faces of an image.
 
         Args:
-          file: the picture.
-          stem: from `output_stems`.
-          faces: from `predictor.Predictor`.
+          file: image file.
+          stem: path of the results without suffix, from `output_stems`.
+          faces: faces of the image, from `predictor.Predictor`.
 
         Raises:
           OSError: if the file cannot be written.
         """
         if self._file is None:
-            self._file = self._begin()
+            self._file = self._create()
         writer = csv.writer(self._file, lineterminator="\n")
-        picture = stem.relative_to(self._out).with_name(file.name).as_posix()
+        image_path = stem.relative_to(self._out).with_name(file.name).as_posix()
         for number, face in enumerate(faces):
             values = np.concatenate([face.box, face.landmarks.reshape(-1)])  # [points, 2] -> [points * 2]
-            writer.writerow([picture, number, *np.round(values, 3).tolist()])
+            writer.writerow([image_path, number, *np.round(values, 3).tolist()])
 
-    def _begin(self) -> TextIO:
-        """The file with its heads."""
+    def _create(self) -> TextIO:
+        """Creates the file with its header."""
         self._out.mkdir(parents=True, exist_ok=True)
         file = (self._out / TABLE_FILE).open("w", newline="", encoding="utf-8")
         points = [f"{axis}{number}" for number in range(self._num_points) for axis in "xy"]
-        heads = ["picture", "face", "x_min", "y_min", "x_max", "y_max", *points]
-        csv.writer(file, lineterminator="\n").writerow(heads)
+        header = ["picture", "face", "x_min", "y_min", "x_max", "y_max", *points]
+        csv.writer(file, lineterminator="\n").writerow(header)
         return file

@@ -1,4 +1,4 @@
-"""Faces followed through a video: where a face was in a frame is where it is looked for in the next."""
+"""Tracking of faces in a video: the position of a face in one frame is its face box in the next."""
 
 import collections
 import dataclasses
@@ -13,28 +13,29 @@ from dsat_jax.inference.landmarks import Face
 from dsat_jax.inference.predictor import FACES_AT_ONCE, Predictor
 from dsat_jax.inference.video_files import Frame
 
-LOOK_EVERY = 25  # frames after which the detector looks for new faces
-TOGETHER = 4  # frames in whose faces the network may look at once
-_SAME_PLACE = 0.3  # least overlap of a track with itself a frame before, and with the detection of its face
-_SAME_FACE = 0.6  # overlap of two tracks that have come to follow one face
-_SMALLEST = 4.0  # pixels, side of a box
-# As a share of the best that the detector's looks have shown. Two DSAT runs had 0.2 to 0.3 without a face in the box.
+LOOK_EVERY = 25  # frames after which the detector searches for new faces
+TOGETHER = 4  # frames in a batch of the network
+_SAME_PLACE = 0.3  # least overlap of a track with its previous box, and with the detection of its face
+_SAME_FACE = 0.6  # overlap of two tracks that follow the same face
+_SMALLEST = 4.0  # least side of a box in pixels
+# Least confidence, as a share of the highest at a detection. Two DSAT runs had 0.2 to 0.3 without a face in the box.
 _LEAST_CONFIDENCE = 0.4
-_MOST_MISSED = 3  # looks of the detector in a row without the face, unless the network is as sure of it as
-_SURE = 0.6  # this share of the most confident face of the video
-_REMEMBERED = 50  # frames for which a face that comes back where it was lost gets its number back
+# Detector runs in a row without the face that end a track, unless the network is confident of the face.
+_MOST_MISSED = 3
+_SURE = 0.6  # least confidence for that exception, as a share of the most confident face of the video
+_REMEMBERED = 50  # frames for which a face that reappears at the position of its loss keeps its number
 
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-    """A face through the frames.
+    """A face that is followed through the frames.
 
     Attributes:
-      number: from 0, in the order of appearance.
-      face: of the last frame.
-      box: float64 [4], where it is looked for in the next frame.
-      detected: the face in the detector's box, at the look that showed it best.
-      missed: successive looks of the detector without it.
+      number: number from 0, in the order of appearance.
+      face: the face in the last frame.
+      box: float64 [4], face box for the next frame, image pixels.
+      detected: the face in a box of the detector, from the detection with the highest confidence.
+      missed: number of successive detector runs without the face.
       frame: number of the last frame.
     """
 
@@ -47,10 +48,10 @@ class Track:
 
 
 class Tracks:
-    """The faces that are followed.
+    """All tracks of a video.
 
     Attributes:
-      current: the tracks.
+      current: tracks that have not ended.
     """
 
     def __init__(self) -> None:
@@ -59,81 +60,79 @@ class Tracks:
         self._numbers = itertools.count()
 
     def boxes(self) -> np.ndarray:
-        """Where the faces are looked for in the next frame: float64 [tracks, 4]."""
+        """Returns the face boxes for the next frame: float64 [tracks, 4]."""
         return _boxes(self.current)
 
     def follow(self, faces: Sequence[Face], frame: Frame) -> bool:
-        """Takes over what was found in the boxes of a frame.
+        """Updates the tracks with the faces predicted in their boxes.
 
         Args:
-          faces: one for each track.
-          frame: in which they are.
+          faces: one face for each track.
+          frame: frame of the faces.
 
         Returns:
           Whether a track has ended.
         """
-        going: list[Track] = []
+        kept: list[Track] = []
         for track, face in zip(self.current, faces, strict=True):
             box = carried_box(track.detected, face)
             if (
                 _can_be_face(box, frame)
                 and _is_confident(face, track.detected)
                 and geometry.box_overlaps(track.box[None], box[None])[0, 0] >= _SAME_PLACE
-                and not (
-                    geometry.box_overlaps(_boxes(going), box[None]) > _SAME_FACE
-                ).any()  # the older one stays
+                # Of two tracks on one face the older one is kept.
+                and not (geometry.box_overlaps(_boxes(kept), box[None]) > _SAME_FACE).any()
             ):
-                going.append(dataclasses.replace(track, face=face, box=box, frame=frame.number))
-        return self._go_on_with(going, frame)
+                kept.append(dataclasses.replace(track, face=face, box=box, frame=frame.number))
+        return self._keep(kept, frame)
 
     def look(self, faces: Sequence[Face], frame: Frame) -> bool:
-        """Takes over what the detector has found in the frame that the tracks have reached.
+        """Updates the tracks with the faces that the detector has found in their last frame.
 
         Args:
-          faces: all those found.
-          frame: in which they are.
+          faces: all detected faces.
+          frame: frame of the faces.
 
         Returns:
-          Whether a track has begun or ended.
+          Whether a track has started or ended.
         """
         faces = [face for face in faces if _can_be_face(carried_box(face, face), frame)]
         shared = geometry.box_overlaps(self.boxes(), _boxes(faces))  # [tracks, faces]
-        going = []
+        kept = []
         for track, row in zip(self.current, shared, strict=True):
             if (row >= _SAME_PLACE).any():
-                seen = faces[int(row.argmax())]
-                best = seen if _is_better(seen, track.detected) else track.detected
-                going.append(dataclasses.replace(track, detected=best, missed=0))
+                face = faces[int(row.argmax())]
+                best = face if _is_better(face, track.detected) else track.detected
+                kept.append(dataclasses.replace(track, detected=best, missed=0))
             elif track.missed + 1 < _MOST_MISSED or self._is_sure(track):
-                going.append(dataclasses.replace(track, missed=track.missed + 1))
-        changed = self._go_on_with(going, frame)
+                kept.append(dataclasses.replace(track, missed=track.missed + 1))
+        changed = self._keep(kept, frame)
         for face in faces:
-            if (
-                geometry.box_overlaps(self.boxes(), face.box[None]) < _SAME_PLACE
-            ).all():  # neither followed nor found twice
+            # The detector may find a face twice.
+            if (geometry.box_overlaps(self.boxes(), face.box[None]) < _SAME_PLACE).all():
                 number = self._number_for(face)
                 self.current.append(Track(number, face, face.box, face, 0, frame.number))
                 changed = True
         self.current.sort(key=lambda track: track.number)
         return changed
 
-    def _go_on_with(self, going: list[Track], frame: Frame) -> bool:
+    def _keep(self, kept: list[Track], frame: Frame) -> bool:
         """Ends all other tracks; returns whether there were any."""
-        numbers = {track.number for track in going}
+        numbers = {track.number for track in kept}
         ended = [track for track in self.current if track.number not in numbers]
         self._ended = [track for track in self._ended if frame.number - track.frame <= _REMEMBERED] + ended
-        self.current = going
+        self.current = kept
         return bool(ended)
 
     def _is_sure(self, track: Track) -> bool:
-        """Whether the network sees a face where the detector does not: turned to the side, for example."""
+        """Whether the network is confident of a face that the detector misses, such as one turned to the side."""
         if track.face.confidence is None:
             return False
         best = max(other.detected.confidence.mean() for other in [*self.current, *self._ended])
         return bool(track.face.confidence.mean() >= _SURE * best)
 
     def _number_for(self, face: Face) -> int:
-        """The number of the track that ended where a face has appeared, or a new one."""
+        """Returns the number of the track that ended at the position of a new face, else a new number."""
         shared = geometry.box_overlaps(_boxes(self._ended), face.box[None])[:, 0]
         if not (shared >= _SAME_PLACE).any():
             return next(self._numbers)
@@ -141,15 +140,15 @@ class Tracks:
 
 
 def carried_box(detected: Face, face: Face) -> np.ndarray:
-    """The box of a detected face, carried to where its landmarks are in another frame.
+    """Moves the box of a detected face to its landmarks in another frame.
 
-    It moves with the median of the landmarks and grows with their median distance from it. The box around the landmarks
-    would do for a good network; but one landmark far off makes it larger, the face in the next crop smaller, and the
-    landmarks worse: with a weak network it was lost within some frames.
+    The box moves with the median of the landmarks and scales with their median distance from it. The box around the
+    landmarks would suffice for an accurate network. With a weak one, a single outlier enlarges that box, the face in
+    the next crop becomes smaller and its landmarks worse, and the face is lost within some frames.
 
     Args:
-      detected: with the box of the detector.
-      face: the same one, later.
+      detected: face in a box of the detector.
+      face: the same face in a later frame.
 
     Returns:
       float64 [4], not finite if the landmarks have collapsed to a point.
@@ -161,12 +160,12 @@ def carried_box(detected: Face, face: Face) -> np.ndarray:
 
 
 def _boxes(faces: Sequence[Face | Track]) -> np.ndarray:
-    """float64 [faces, 4]."""
+    """Returns the boxes of faces or tracks: float64 [faces, 4]."""
     return np.array([face.box for face in faces], np.float64).reshape(-1, 4)
 
 
 def _can_be_face(box: np.ndarray, frame: Frame) -> bool:
-    """Whether a box has a size that fits the picture, and its centre lies in the picture."""
+    """Whether the size of a box fits the image and its centre is inside the image."""
     size = np.array(frame.image.shape[1::-1])
     centre, sides = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     return bool(
@@ -179,8 +178,8 @@ def _is_confident(face: Face, detected: Face) -> bool:
     return face.confidence is None or face.confidence.mean() >= _LEAST_CONFIDENCE * detected.confidence.mean()
 
 
-def _is_better(seen: Face, before: Face) -> bool:
-    return seen.confidence is None or seen.confidence.mean() > before.confidence.mean()
+def _is_better(face: Face, before: Face) -> bool:
+    return face.confidence is None or face.confidence.mean() > before.confidence.mean()
 
 
 def follow_faces(
@@ -189,24 +188,24 @@ def follow_faces(
     look_every: int = LOOK_EVERY,
     together: int = TOGETHER,
 ) -> Iterator[tuple[Frame, list[Track]]]:
-    """Finds the faces of a video, each with the number of its track.
+    """Tracks the faces of a video.
 
-    A face is looked for where it was in the frame before, or, so that the network can take several frames at once, up
-    to `together` frames before. (The predictor looks twice, the second time around the landmarks found first: it does
-    not mind a box that is some frames old.) The detector looks in the frame in which a track has ended, after
-    `look_every` frames, and in every frame while there is no face. No more than `together` frames are held.
+    The face box of a track comes from its position in the previous frame, or up to `together` frames before, so that
+    the network can process several frames in a batch. (The refinement pass of the predictor corrects a box that is some
+    frames old.) The detector runs in the frame in which a track has ended, after `look_every` frames, and in every
+    frame while there is no track. At most `together` frames are held in memory.
 
     Args:
-      predictor: of the landmarks.
-      frames: of the video.
-      look_every: frames.
-      together: frames.
+      predictor: predictor of the landmarks.
+      frames: frames of the video.
+      look_every: number of frames after which the detector searches for new faces.
+      together: number of frames in a batch of the network.
 
     Yields:
-      Each frame and the tracks in it, with the landmarks as they were found.
+      Each frame and its tracks, with unsmoothed landmarks.
 
     Raises:
-      ValueError: if one of the numbers is not positive.
+      ValueError: if `look_every` or `together` is not positive.
     """
     if look_every < 1 or together < 1:
         raise UserError(f"found look_every={look_every} and together={together}, expected at least 1")
@@ -217,13 +216,13 @@ def follow_faces(
         waiting.extend(itertools.islice(frames, max(at_once - len(waiting), 0)))
         if not waiting:
             return
-        pictures = [frame.image for frame in itertools.islice(waiting, at_once)]
-        for faces in predictor.predict_many(pictures, [tracks.boxes()] * len(pictures)):
+        images = [frame.image for frame in itertools.islice(waiting, at_once)]
+        for faces in predictor.predict_many(images, [tracks.boxes()] * len(images)):
             frame = waiting.popleft()
             changed = tracks.follow(faces, frame)
             if changed or not tracks.current or frame.number >= next_look:
                 changed |= tracks.look(predictor(frame.image), frame)
                 next_look = frame.number + look_every
             yield frame, list(tracks.current)
-            if changed:  # what was predicted for the next frames is of other faces
+            if changed:  # the predictions for the next frames are those of other tracks
                 break

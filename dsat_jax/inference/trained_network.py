@@ -1,4 +1,4 @@
-"""A trained network and what using it needs, from a run's folder or from a file of weights."""
+"""Trained networks with their configuration, loaded from a run folder or a weights file."""
 
 import dataclasses
 import math
@@ -21,13 +21,14 @@ from dsat_jax.weights.names import by_name
 
 @dataclasses.dataclass(frozen=True)
 class TrainedNetwork:
-    """A network that was trained.
+    """A trained network.
 
     Attributes:
-      config: of the run that trained it; from a file of weights only `network_file.SECTIONS` are its own.
-      model: the module.
-      variables: its averaged parameters and statistics, on the mesh.
-      mesh: of all devices.
+      config: configuration of the run; a weights file contains only the sections `network_file.SECTIONS`, and the
+        others have their defaults.
+      model: Flax module.
+      variables: averaged parameters and statistics, on the mesh.
+      mesh: mesh of all devices.
     """
 
     config: ConfigDict
@@ -37,25 +38,25 @@ class TrainedNetwork:
 
 
 def load(path: pathlib.Path) -> TrainedNetwork:
-    """A trained network.
+    """Loads a trained network.
 
     Args:
-      path: a run's folder, whose best checkpoint is taken, or a file that `network_file.write` wrote.
+      path: run folder, whose best checkpoint is loaded, or weights file.
 
     Raises:
-      FileNotFoundError: if there is no such file, or the folder holds no run or no checkpoint.
-      ValueError: if all checkpoints are damaged, or the file is, or their configuration is of another version.
+      FileNotFoundError: if the path does not exist, or the folder contains no run or no checkpoint.
+      ValueError: if all checkpoints or the weights file are damaged, or the configuration has another version.
     """
     return _from_file(path) if path.is_file() else _from_run(path)
 
 
 def read_config(path: pathlib.Path) -> ConfigDict:
-    """The configuration of a trained network, without its weights; for the argument and the errors see `load`."""
+    """Returns the configuration of a trained network, without its weights; argument and errors as in `load`."""
     return network_file.read(path)[0] if path.is_file() else load_config(path)
 
 
 def _from_run(workdir: pathlib.Path) -> TrainedNetwork:
-    from dsat_jax.checkpoints import manager  # Orbax takes a second to import; files of weights do without it
+    from dsat_jax.checkpoints import manager  # importing Orbax takes a second; weights files do not need it
 
     abstract = _abstract(load_config(workdir))
     return dataclasses.replace(abstract, variables=manager.restore_best(workdir, abstract.variables))
@@ -68,15 +69,17 @@ def _from_file(path: pathlib.Path) -> TrainedNetwork:
 
 
 def _abstract(config: ConfigDict) -> TrainedNetwork:
-    """The network of a configuration; its variables are their shapes, types and shardings."""
+    """Returns the network of a configuration, with shapes, types and shardings in place of its variables."""
     model = models.build_for(config)
-    mesh = sharding.make_mesh(math.gcd(config.mesh.model, jax.device_count()))  # also on fewer devices
+    mesh = sharding.make_mesh(
+        math.gcd(config.mesh.model, jax.device_count())
+    )  # fewer devices than in training are allowed
     variables = jax.eval_shape(lambda: models.initial_variables(model, config.input.size, jax.random.key(0)))
     return TrainedNetwork(config, model, sharding.abstract_on(variables, mesh), mesh)
 
 
 def _arranged(arrays: Mapping[str, Any], template: dict[str, Any], path: pathlib.Path) -> dict[str, Any]:
-    """Arrays by name as the variables of a model, on its devices."""
+    """Returns arrays by name as the variables of a model, on its devices."""
     expected = by_name(template)
     differing = sorted(
         name
@@ -85,8 +88,8 @@ def _arranged(arrays: Mapping[str, Any], template: dict[str, Any], path: pathlib
     )
     if differing:
         raise UserError(
-            f"{path}: the arrays are not those of the network that it describes; first {differing[0]}, "
-            f"{len(differing)} in all"
+            f"{path}: the arrays do not fit the network that the metadata describe, expected the names and shapes "
+            f"of its variables; {len(differing)} differ, the first is {differing[0]}"
         )
     values = jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in expected])
     return jax.device_put(values, sharding.shardings_of(template))

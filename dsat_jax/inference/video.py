@@ -1,4 +1,4 @@
-"""Videos: frames in; an annotated video and the landmarks of every frame out."""
+"""Prediction of videos: an annotated video and the landmarks of every frame."""
 
 import contextlib
 import dataclasses
@@ -23,11 +23,11 @@ from dsat_jax.schemes import Scheme
 
 @dataclasses.dataclass(frozen=True)
 class VideoResults:
-    """What was made of a video.
+    """Results of a video.
 
     Attributes:
-      landmarks: NAME.jsonl, a line for each frame.
-      video: NAME_landmarks.mp4.
+      landmarks: path of NAME.jsonl, which has a line for each frame.
+      video: path of NAME_landmarks.mp4.
       frames: number of frames.
       faces: number of faces, summed over the frames.
       tracks: number of different tracks.
@@ -48,55 +48,55 @@ def predict_video(
     look_every: int = tracking.LOOK_EVERY,
     together: int = tracking.TOGETHER,
 ) -> VideoResults:
-    """Follows the faces of a video: NAME.jsonl with a line for each frame, and NAME_landmarks.mp4, without sound.
+    """Tracks the faces of a video; writes NAME.jsonl with a line for each frame, and NAME_landmarks.mp4 without sound.
 
     A line is {"frame": number from 0, "time": seconds, "faces": [{"track": number, "box": [x_min, y_min, x_max, y_max]
     around the landmarks, "landmarks": [[x, y], ...], "confidence": [...] or null}, ...]}, in pixels of the video as
-    players show it, upright. Smoothing changes landmarks and box, not the tracking.
+    players show it, upright. Smoothing changes the landmarks and the box, not the tracking.
 
     Args:
-      predictor: of the landmarks.
-      file: the video.
-      out: folder of the results; not that of the video.
-      smooth: settings of the One-Euro filter; None for the landmarks as they are found.
-      look_every: frames after which the detector looks for new faces.
-      together: frames in whose faces the network may look at once, in the boxes of the frame before them.
+      predictor: predictor of the landmarks.
+      file: video file.
+      out: folder of the results, another than that of the video.
+      smooth: settings of the One-Euro filter; None disables it.
+      look_every: number of frames after which the detector searches for new faces.
+      together: number of frames in a batch of the network, which share the boxes of the frame before them.
 
     Raises:
       OSError: if the file cannot be read, or the results cannot be written.
-      ValueError: if the file is no video, or stops before its end: then what was made up to there is kept.
+      ValueError: if the file is not a video, or ends early; the results of the frames before the end are kept.
     """
     file, out = pathlib.Path(file), pathlib.Path(out)
     result_files.check_folder(out)
     [stem] = result_files.output_stems([file], out, result_files.common_folder([file]))
     with contextlib.closing(video_files.VideoFile(file)) as source:
         frames = iter(source)
-        first = next(frames)  # before anything is written
+        first = next(frames)  # raises before anything is written
         stem.parent.mkdir(parents=True, exist_ok=True)
-        found = tracking.follow_faces(predictor, itertools.chain([first], frames), look_every, together)
-        shown = tqdm.tqdm(found, file.name, round(source.seconds * source.rate) or None, unit="frame")
+        tracked = tracking.follow_faces(predictor, itertools.chain([first], frames), look_every, together)
+        shown = tqdm.tqdm(tracked, file.name, round(source.seconds * source.rate) or None, unit="frame")
         try:
             return _write_results(shown, stem, source.rate, smooth, predictor.scheme)
         except UserError as error:
-            raise UserError(f"{error}; what was made of it until then is in {stem.parent}") from error
+            raise UserError(f"{error}; the results up to there are in {stem.parent}") from error
 
 
 def _write_results(
-    found: Iterable[tuple[Frame, list[Track]]],
+    tracked: Iterable[tuple[Frame, list[Track]]],
     stem: pathlib.Path,
     rate: float,
     smooth: OneEuro | None,
     scheme: Scheme,
 ) -> VideoResults:
-    """Writes frame after frame; whatever ends this, both files are closed and whole up to there."""
+    """Writes the results frame by frame; after any exception both files are closed and valid."""
     landmarks_file = stem.with_name(f"{stem.name}.jsonl")
     video_file = stem.with_name(f"{stem.name}_landmarks.mp4")
     frames = faces = tracks = 0
     smoothed: dict[int, Smoothed] = {}
     with contextlib.ExitStack() as files:
-        lines = files.enter_context(landmarks_file.open("w", buffering=1))  # line by line
+        lines = files.enter_context(landmarks_file.open("w", buffering=1))  # flushed after each line
         video = None
-        for frame, current in found:
+        for frame, current in tracked:
             if video is None:
                 size = frame.image.shape[1::-1]
                 video = files.enter_context(
@@ -117,7 +117,7 @@ def _write_results(
 
 
 def _line(frame: Frame, tracks: Sequence[Track], landmarks: Mapping[int, np.ndarray]) -> str:
-    """A frame's line of NAME.jsonl."""
+    """Returns a frame's line of NAME.jsonl."""
     faces = []
     for track in tracks:
         points = landmarks[track.number]
@@ -133,7 +133,7 @@ def _line(frame: Frame, tracks: Sequence[Track], landmarks: Mapping[int, np.ndar
 
 
 def _annotated(image: np.ndarray, landmarks: Mapping[int, np.ndarray], scheme: Scheme) -> np.ndarray:
-    """The frame with the landmarks of its faces, and over each the number of its track."""
+    """Returns a copy of the frame with the landmarks of its faces and the number of each track."""
     drawn = image.copy()
     for number, points in landmarks.items():
         x_min, y_min, x_max, y_max = geometry.box_of_points(points)

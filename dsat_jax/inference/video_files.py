@@ -1,4 +1,4 @@
-"""Video files: read frame by frame, and written."""
+"""Reader and writer of video files, frame by frame."""
 
 import dataclasses
 import itertools
@@ -13,25 +13,24 @@ from dsat_jax.errors import UserError
 from dsat_jax.files import image_files
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg")
-# MPEG-4 part 2: the wheels of OpenCV cannot write H.264, and VP9 takes 16 times as long (0.18 s for 1280 x 720 px).
+# MPEG-4 part 2, because the wheels of OpenCV cannot write H.264, and VP9 is 16 times slower (0.18 s for 1280 x 720 px).
 _CODEC = "mp4v"
-_USUAL_RATE = 25.0  # frames per second, where a file does not tell
-_HIGHEST_RATE = 240.0  # what files of unsteady rate may tell is that of their clock
-_MISSING = (
-    0.5  # seconds that a file may be shorter than it says: most say it in whole hundredths, or as an estimate
-)
+_USUAL_RATE = 25.0  # frames per second, for files that do not state their rate
+_HIGHEST_RATE = 240.0  # files of variable frame rate may state the rate of their clock instead
+# Seconds that a file may be shorter than it states: most state their length in hundredths of a second, or an estimate.
+_MISSING = 0.5
 
-# What FFmpeg would print of a damaged file is said by an exception. It reads this when OpenCV opens the first video.
+# Silences FFmpeg, which reads the variable when OpenCV opens the first video; exceptions report damaged files.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """A picture of a video.
+    """A frame of a video.
 
     Attributes:
-      number: from 0.
-      time: seconds.
+      number: number from 0.
+      time: time in seconds.
       image: uint8 [height, width, 3] RGB.
     """
 
@@ -41,34 +40,34 @@ class Frame:
 
 
 class VideoFile:
-    """The frames of a video file, upright, one after the other.
+    """Iterator over the frames of a video file, upright.
 
     Args:
-      path: of the file.
+      path: video file.
 
     Attributes:
       rate: frames per second.
-      seconds: length that the file claims; 0 where it does not tell.
+      seconds: length that the file states; 0 if it states none.
 
     Raises:
-      FileNotFoundError: if there is no such file.
-      ValueError: if it is not a video that OpenCV's FFmpeg can read, or its pictures are larger than any.
+      FileNotFoundError: if the file does not exist.
+      ValueError: if OpenCV's FFmpeg cannot read the file, or its frames have more than `image_files.MOST_PIXELS`.
     """
 
     def __init__(self, path: pathlib.Path):
         self.path = path
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is no file, expected a video")
-        # the whole path: FFmpeg would take the beginning of `concat:a.mp4` for a protocol
+            raise FileNotFoundError(f"{path} is not a file, expected a video")
+        # The absolute path, because FFmpeg would take the start of `concat:a.mp4` for a protocol.
         self._capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise UserError(f"{path} is not a video that can be read ({path.stat().st_size} bytes)")
-        told = self._capture.get(cv2.CAP_PROP_FPS)
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.rate = told if 1 <= told <= _HIGHEST_RATE else _USUAL_RATE
-        self.seconds = count / told if count > 0 and told > 0 else 0.0
+        self.rate = rate if 1 <= rate <= _HIGHEST_RATE else _USUAL_RATE
+        self.seconds = count / rate if count > 0 and rate > 0 else 0.0
         width, height = (
-            self._capture.get(what) for what in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+            self._capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
         )
         if width * height > image_files.MOST_PIXELS:
             self.close()
@@ -81,51 +80,51 @@ class VideoFile:
         self._capture.release()
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames that are left.
+        """Yields the remaining frames.
 
         Raises:
-          ValueError: after the last one, if the file says that there should be more, or if there is none at all; or if
-            the size of the pictures changes.
+          ValueError: if the size of the frames changes, or, after the last frame, if there is none or the file states a
+            greater length.
         """
         time, first, longest = -1.0 / self.rate, None, 1 / self.rate
         for number in itertools.count():
-            there, picture = self._capture.read()
-            if not there:
+            success, pixels = self._capture.read()
+            if not success:
                 break
-            told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            now = told if told > time else time + 1 / self.rate
+            stated = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            now = stated if stated > time else time + 1 / self.rate
             longest, time = max(longest, now - time if number else 0.0), now
-            first = picture.shape if first is None else first
-            if picture.shape != first:
+            first = pixels.shape if first is None else first
+            if pixels.shape != first:
                 raise UserError(
-                    f"{self.path}: frame {number} has {picture.shape[1]} x {picture.shape[0]} px, the first had "
-                    f"{first[1]} x {first[0]} px, expected one size"
+                    f"{self.path}: frame {number} has {pixels.shape[1]} x {pixels.shape[0]} px, expected "
+                    f"{first[1]} x {first[0]} px as in the first frame"
                 )
-            yield Frame(number, time, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+            yield Frame(number, time, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
         if number == 0:
             raise UserError(f"{self.path} is a video without a frame that can be read")
-        if time + longest < self.seconds - _MISSING:  # the last frame may last as long as any
+        if time + longest < self.seconds - _MISSING:  # the last frame may be as long as the longest
             raise UserError(
                 f"{self.path} stops after {time + longest:.2f} s ({number} frames), expected {self.seconds:.2f} s"
             )
 
 
 class VideoWriter:
-    """An .mp4 file in the making.
+    """Writer of an .mp4 file.
 
     Args:
-      path: of the file.
+      path: file to write.
       rate: frames per second.
-      size: width and height; an odd one loses its last column or row.
+      size: width and height in pixels; an odd size loses its last column or row.
 
     Raises:
-      OSError: if it cannot be written.
+      OSError: if the file cannot be written.
     """
 
     def __init__(self, path: pathlib.Path, rate: float, size: tuple[int, int]):
         self._path, self._count = path, 0
         fourcc = cv2.VideoWriter.fourcc(*_CODEC)
-        # The clock of MPEG-4 has at most 65,535 ticks a second.
+        # The rate is rounded because the clock of MPEG-4 has at most 65,535 ticks per second.
         self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, round(rate, 2), size)
         if not self._writer.isOpened():
             raise self._failed(f"a video of {size[0]} x {size[1]} px")
@@ -136,10 +135,10 @@ class VideoWriter:
         self._count += 1
 
     def close(self) -> None:
-        """Ends the file.
+        """Completes the file.
 
         Raises:
-          OSError: if it does not hold all frames, as on a full disk: OpenCV does not tell.
+          OSError: if the file does not contain all frames, for example on a full disk, which OpenCV does not report.
         """
         if not self._writer.isOpened():
             return
@@ -148,7 +147,7 @@ class VideoWriter:
         count = int(written.get(cv2.CAP_PROP_FRAME_COUNT))
         written.release()
         if count != self._count:
-            raise self._failed(f"{self._count} frames, and {count} of them are there")
+            raise self._failed(f"it contains {count} frames, expected {self._count}")
 
-    def _failed(self, what: str) -> OSError:
-        return OSError(f"{self._path} could not be written: {what}")
+    def _failed(self, reason: str) -> OSError:
+        return OSError(f"{self._path} could not be written: {reason}")

@@ -1,4 +1,4 @@
-"""The arrays of a model by name, the form in which files keep them."""
+"""Names of a model's arrays, as weights files and exports store them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,6 @@ import numpy as np
 
 
 def by_name(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays of a model by name: `{"params/backbone/conv/kernel": ..., ...}`."""
+    """Returns the arrays of a model by name: `{"params/backbone/conv/kernel": ..., ...}`."""
     leaves = jax.tree_util.tree_leaves_with_path(variables)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}

@@ -1,7 +1,7 @@
-"""Weights that PyTorch trained as Flax variables: the released DSAT, and the ImageNet weights of backbones.
+"""Conversion of PyTorch weights to Flax variables: the released DSAT, and the ImageNet weights of backbones.
 
-Each array of a Flax network says by its path which PyTorch entries it is made of (`dsat_jax.torch_names`). Where
-it stacks the parameters of all hourglasses, scales or heads, its leading axes count them.
+The path of a Flax array determines the PyTorch entries that it consists of (`dsat_jax.weights.torch_names`). Where an
+array stacks the parameters of all hourglasses, scales or heads, these are its leading axes.
 """
 
 import itertools
@@ -22,37 +22,37 @@ def load_torch_dsat(path: str | pathlib.Path, variables_template: dict) -> dict:
     """Reads a checkpoint of the released DSAT.
 
     Args:
-      path: see `weight_files.read_state_dict`.
-      variables_template: {'params', 'batch_stats'} of the DSAT to fill, as arrays or as the shapes that
-        `jax.eval_shape` gives of its `init`.
+      path: checkpoint file in a format of `state_dict.read_state_dict`.
+      variables_template: {'params', 'batch_stats'} of the DSAT to fill, arrays or the result of `jax.eval_shape` of its
+        `init`.
 
     Returns:
       {'params', 'batch_stats'} with the template's structure, float32 NumPy arrays.
 
     Raises:
-      FileNotFoundError: if there is no such file.
-      ValueError: if the file cannot be read, or if entries are missing, left over, of another shape or not finite; the
-        message names every one.
+      FileNotFoundError: if the file does not exist.
+      ValueError: if the file cannot be read, or if entries are missing, unused, of another shape or not finite; the
+        message names all of them.
     """
     return convert(read_state_dict(path), variables_template, torch_names.DSAT, source=str(path))
 
 
 def load_backbone(path: str | pathlib.Path, backbone_name: str, variables_template: dict) -> dict:
-    """Reads ImageNet weights of a backbone; those of the classifier are left out.
+    """Reads ImageNet weights of a backbone, without the classifier.
 
     Args:
-      path: a file as for `load_torch_dsat`, with the names of torchvision for mobilenet_v2 and resnet50, and
-        with those of timm for hrnet_w18 and hrnet_w32.
-      backbone_name: a key of `dsat_jax.models.backbones.BACKBONES`.
-      variables_template: {'params', 'batch_stats'} of that backbone alone, as arrays or as the shapes that
-        `jax.eval_shape` gives of its `init`.
+      path: checkpoint file in a format of `state_dict.read_state_dict`, with the names of torchvision for mobilenet_v2
+        and resnet50, and with those of timm for hrnet_w18 and hrnet_w32.
+      backbone_name: key of `dsat_jax.models.backbones.BACKBONES`.
+      variables_template: {'params', 'batch_stats'} of the backbone alone, arrays or the result of `jax.eval_shape` of
+        its `init`.
 
     Returns:
       {'params', 'batch_stats'} with the template's structure, float32 NumPy arrays.
 
     Raises:
-      FileNotFoundError: if there is no such file.
-      ValueError: if there is no such backbone, and for the reasons of `load_torch_dsat`.
+      FileNotFoundError: if the file does not exist.
+      ValueError: if the backbone does not exist, and for the reasons of `load_torch_dsat`.
     """
     if backbone_name not in torch_names.BACKBONES:
         raise UserError(f"no backbone {backbone_name!r}: expected one of {sorted(torch_names.BACKBONES)}")
@@ -65,18 +65,18 @@ def convert(state: dict[str, np.ndarray], variables_template: dict, names: Torch
 
     Args:
       state: arrays by PyTorch's names.
-      variables_template: {'params', 'batch_stats'} of the network to fill, as arrays or shapes.
-      names: what PyTorch calls the network's parameters.
-      source: what to call the state dict in errors.
+      variables_template: {'params', 'batch_stats'} of the network to fill, arrays or shapes.
+      names: translation to PyTorch's names.
+      source: origin of the state dict, for error messages.
 
     Returns:
       {'params', 'batch_stats'} with the template's structure, float32 NumPy arrays.
 
     Raises:
-      ValueError: if entries are missing, left over, of another shape or not finite; the message names every one.
+      ValueError: if entries are missing, unused, of another shape or not finite; the message names all of them.
     """
     template = traverse_util.flatten_dict({k: variables_template[k] for k in ("params", "batch_stats")})
-    # BatchNorm counts its steps, which a fixed momentum has no use for.
+    # PyTorch's BatchNorm counts its steps; a fixed momentum does not need the count.
     dropped = {n for n in state if n.startswith(names.dropped) or n.endswith("num_batches_tracked")}
     unused = state.keys() - dropped
     problems, variables = [], {}
@@ -92,7 +92,7 @@ def convert(state: dict[str, np.ndarray], variables_template: dict, names: Torch
             if part.shape != expected:
                 problems.append(f"wrong shape: {name} is {part.shape} in Flax's layout, expected {expected}")
                 continue
-            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is named below
+            with np.errstate(over="ignore"):  # values beyond float32 become infinite, and are reported below
                 array[index] = part
             if not np.isfinite(array[index]).all():
                 problems.append(f"not finite: {name}")
@@ -105,15 +105,15 @@ def convert(state: dict[str, np.ndarray], variables_template: dict, names: Torch
 def torch_entries(
     path: tuple[str, ...], shape: tuple[int, ...], names: TorchNames = torch_names.DSAT
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The PyTorch entries that a Flax array is made of.
+    """Lists the PyTorch entries that a Flax array consists of.
 
     Args:
-      path: of the array in the variables, for example ('params', 'stem_conv', 'kernel').
-      shape: of the array.
-      names: what PyTorch calls the network's parameters.
+      path: path of the array in the variables, for example ('params', 'stem_conv', 'kernel').
+      shape: shape of the array.
+      names: translation to PyTorch's names.
 
     Yields:
-      PyTorch's name, and the index of its part in the array, () where it fills the whole of it.
+      PyTorch's name, and the index of its part in the array; () if the entry fills the whole array.
     """
     name = names.translate(path)
     counters = re.findall("{(stack|scale|head)}", name)
@@ -124,17 +124,17 @@ def torch_entries(
 
 
 def to_flax_layout(name: str, array: np.ndarray, axes: int) -> np.ndarray:
-    """A PyTorch array in the layout of its Flax counterpart.
+    """Returns a PyTorch array in the layout of its Flax counterpart.
 
     Convolutions OIHW -> HWIO, 1x1 convolutions that are matrix products [O, I, 1, 1] -> [I, O], depthwise
     convolutions [C, 1, H, W] -> [H, W, C], transposed convolutions IOHW -> HWIO, linear layers [O, I] -> [I, O],
-    position embeddings [1, T, C] -> [T, C]; vectors stay. An array of any other form keeps axes that are not
-    expected, and its shape tells.
+    position embeddings [1, T, C] -> [T, C]; vectors stay unchanged. An array of another form keeps its unexpected axes,
+    and `convert` then reports its shape.
 
     Args:
-      name: of the PyTorch entry.
-      array: the entry.
-      axes: how many the Flax counterpart has.
+      name: name of the PyTorch entry.
+      array: PyTorch entry.
+      axes: number of axes of the Flax counterpart.
     """
     if array.ndim == 4 and "Upsample" in name:
         return array.transpose(2, 3, 0, 1)

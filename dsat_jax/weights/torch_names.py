@@ -1,9 +1,10 @@
-"""What PyTorch calls the parameters of our networks.
+"""PyTorch's names of the parameters of the networks.
 
-A table translates the path of a Flax array, with '/' between its pieces, from left to right: a pattern, a regular
-expression for one or more whole pieces, and what PyTorch has in their place. That is a text, where '' adds
-nothing, or a function of the numbers in the pattern's groups; texts are joined with '.'. Where the Flax network
-stacks the parameters of several hourglasses, scales or heads in one array, the text has a {stack}, {scale} or {head}.
+A table translates the path of a Flax array from left to right. The path is written with '/' between its pieces. Each
+row has a pattern, which is a regular expression for one or more whole pieces, and PyTorch's text for them. The text is
+a string, where '' adds nothing, or a function of the numbers in the pattern's groups. The texts are joined with '.'.
+Where a Flax array stacks the parameters of several hourglasses, scales or heads, the text contains {stack}, {scale} or
+{head}.
 """
 
 import dataclasses
@@ -15,24 +16,24 @@ Pieces = Mapping[str, str | Callable[..., str]]
 
 @dataclasses.dataclass(frozen=True)
 class TorchNames:
-    """How a PyTorch network names what a Flax network of ours holds.
+    """Translation from the paths of a Flax network to the names of a PyTorch network.
 
     Attributes:
       pieces: pattern for pieces of a Flax path -> PyTorch's text for them.
-      dropped: how the names of the entries begin that our network has no use for.
+      dropped: prefixes of PyTorch entries that the Flax network does not have.
     """
 
     pieces: Pieces
     dropped: tuple[str, ...] = ()
 
     def translate(self, path: tuple[str, ...]) -> str:
-        """PyTorch's name for a Flax array, perhaps with {stack}, {scale} and {head} in it.
+        """Returns PyTorch's name of a Flax array, which may contain {stack}, {scale} and {head}.
 
         Args:
-          path: of the array in the variables, for example ('params', 'stem_conv', 'kernel').
+          path: path of the array in the variables, for example ('params', 'stem_conv', 'kernel').
 
         Returns:
-          The name; pieces that the table does not know keep theirs.
+          The name; pieces without a row in the table stay unchanged.
         """
         rest, texts = "/".join(path), []
         while rest:
@@ -41,7 +42,7 @@ class TorchNames:
         return ".".join(filter(None, texts))
 
     def _first(self, path: str) -> tuple[str, str]:
-        """PyTorch's text for the first piece or pieces of a path, and the rest of the path."""
+        """Returns PyTorch's text for the first piece or pieces of a path, and the rest of the path."""
         for pattern, text in self.pieces.items():
             if match := re.match(f"(?:{pattern})(?:/|$)", path):
                 if callable(text):
@@ -59,7 +60,7 @@ _ARRAYS: Pieces = {
     "var": "running_var",
 }
 
-# The released network.
+# The network that the authors of DSAT released.
 DSAT = TorchNames(
     {
         "attention": "",
@@ -75,7 +76,7 @@ DSAT = TorchNames(
         "conv_([123])": lambda n: f"conv{n}",
         "shortcut_norm": "downsample.0",
         "shortcut_conv": "downsample.2",
-        # Hourglass, whose levels PyTorch counts from the innermost.
+        # Hourglass; PyTorch counts its levels from the innermost.
         "skip_([1-4])": lambda n: f"b1_{5 - n}",
         "down_([1-4])": lambda n: f"b2_{5 - n}",
         "bottom": "b2_plus_1",
@@ -103,7 +104,7 @@ DSAT = TorchNames(
     }
 )
 
-# torchvision.models.mobilenet_v2. The projection is not a module of its own there, and block 1 does not expand.
+# torchvision.models.mobilenet_v2. Its projection is not a separate module, and its block 1 has no expansion.
 _MOBILENET = TorchNames(
     {
         "stem": "features.0",
@@ -136,8 +137,8 @@ _BLOCKS: Pieces = {
 # torchvision.models.resnet50.
 _RESNET = TorchNames({"stem/conv": "conv1", "stem/norm": "bn1", **_BLOCKS}, dropped=("fc.",))
 
-# hrnet_w18 and hrnet_w32 of timm. A chain of strided convolutions has a counter there, and a new branch is a
-# chain of one; a single convolution has none.
+# hrnet_w18 and hrnet_w32 of timm. timm numbers the convolutions of a chain of strided convolutions, also in the chain
+# of one that starts a branch. It does not number single convolutions.
 _HRNET = TorchNames(
     {
         "stem_([12])/conv": lambda n: f"conv{n}",
@@ -158,7 +159,7 @@ _HRNET = TorchNames(
     dropped=("classifier.",),
 )
 
-# By the keys of `dsat_jax.models.backbones.BACKBONES`.
+# The keys are those of `dsat_jax.models.backbones.BACKBONES`.
 BACKBONES: Mapping[str, TorchNames] = {
     "mobilenet_v2": _MOBILENET,
     "resnet50": _RESNET,

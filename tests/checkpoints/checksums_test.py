@@ -1,4 +1,4 @@
-"""The seal of a checkpoint, against every kind of damage to the files that it covers and to itself."""
+"""Seals of checkpoints: damage to the files and to the seal is detected."""
 
 import json
 import os
@@ -14,7 +14,7 @@ FACTS = checksums.Facts(step=7, validation_nme=3.5, arrays={"params/w": "float32
 
 @pytest.fixture
 def folder(tmp_path) -> pathlib.Path:
-    """A sealed folder with files in two folders, one of them empty."""
+    """A sealed folder with three files, one of them empty and one in a subfolder."""
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "array").write_bytes(bytes(range(200)))
     (tmp_path / "manifest").write_bytes(b"tree")
@@ -23,7 +23,7 @@ def folder(tmp_path) -> pathlib.Path:
     return tmp_path
 
 
-def test_a_whole_folder_is_whole(folder):
+def test_an_undamaged_folder_passes(folder):
     checksums.check(folder)
     assert checksums.read(folder) == FACTS
     sealed = json.loads((folder / checksums.FILE_NAME).read_text())["sealed"]
@@ -35,7 +35,7 @@ def test_a_whole_folder_is_whole(folder):
 
 
 @pytest.mark.parametrize("position", [0, 57, 199])
-def test_every_flipped_bit_shows(folder, position):
+def test_every_flipped_bit_is_detected(folder, position):
     for bit in range(8):
         contents = bytearray(range(200))
         contents[position] ^= 1 << bit
@@ -44,17 +44,17 @@ def test_every_flipped_bit_shows(folder, position):
             checksums.check(folder)
 
 
-def test_every_flipped_byte_of_the_seal_shows(folder):
-    whole = (folder / checksums.FILE_NAME).read_bytes()
-    for position in range(len(whole.rstrip())):
-        changed = bytearray(whole)
+def test_every_changed_byte_of_the_seal_is_detected(folder):
+    contents = (folder / checksums.FILE_NAME).read_bytes()
+    for position in range(len(contents.rstrip())):
+        changed = bytearray(contents)
         changed[position] ^= 0x01
         (folder / checksums.FILE_NAME).write_bytes(changed)
-        with pytest.raises(checksums.DamagedError, match=r"^seal\.json is not as it was written$"):
+        with pytest.raises(checksums.DamagedError, match=r"^seal\.json is damaged$"):
             checksums.read(folder)
 
 
-def test_what_is_wrong_is_named(folder):
+def test_the_message_names_the_damage(folder):
     (folder / "d" / "array").write_bytes(b"short")
     (folder / "manifest").unlink()
     with pytest.raises(checksums.DamagedError) as caught:
@@ -62,7 +62,7 @@ def test_what_is_wrong_is_named(folder):
     assert str(caught.value) == "array has 5 bytes instead of 200; manifest is missing"
 
 
-def test_of_many_damaged_files_a_few_are_named(tmp_path):
+def test_the_message_names_three_of_many_damaged_files(tmp_path):
     for number in range(6):
         (tmp_path / str(number)).touch()
     checksums.write(tmp_path, FACTS)
@@ -77,9 +77,9 @@ def test_of_many_damaged_files_a_few_are_named(tmp_path):
 @pytest.mark.parametrize(
     "contents", [b"", b"{", b"[]", b"7", b'{"crc32": 0}', b'{"crc32": 0, "sealed": {}}', b"[" * 9999]
 )
-def test_a_seal_of_another_form_is_damaged(folder, contents):
+def test_a_seal_that_is_not_its_json_is_damaged(folder, contents):
     (folder / checksums.FILE_NAME).write_bytes(contents)
-    with pytest.raises(checksums.DamagedError, match=r"seal\.json is not as it was written"):
+    with pytest.raises(checksums.DamagedError, match=r"seal\.json is damaged"):
         checksums.check(folder)
 
 
@@ -95,15 +95,15 @@ def test_a_seal_of_another_form_is_damaged(folder, contents):
         {"facts": {"step": 1, "validation_nme": None, "arrays": {}, "more": 1}, "files": {}},
     ],
 )
-def test_a_seal_that_we_would_not_write_is_damaged(folder, sealed):
+def test_a_seal_with_other_contents_is_damaged(folder, sealed):
     crc = zlib.crc32(json.dumps(sealed, sort_keys=True).encode())
     (folder / checksums.FILE_NAME).write_text(json.dumps({"crc32": crc, "sealed": sealed}))
-    with pytest.raises(checksums.DamagedError, match=r"seal\.json is not as it was written"):
+    with pytest.raises(checksums.DamagedError, match=r"seal\.json is damaged"):
         checksums.check(folder)
 
 
 @pytest.mark.parametrize("make", [lambda path: None, pathlib.Path.mkdir, os.mkfifo])
-def test_what_is_no_file_is_no_seal(tmp_path, make):
+def test_a_seal_that_is_not_a_regular_file_is_missing(tmp_path, make):
     make(tmp_path / checksums.FILE_NAME)
     with pytest.raises(checksums.DamagedError, match=r"seal\.json is missing"):
         checksums.check(tmp_path)

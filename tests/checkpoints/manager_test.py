@@ -1,4 +1,4 @@
-"""Checkpoints: which are kept, that they hold the state at the time of the call, and that they survive what happens."""
+"""Checkpoints: retention, contents, damage, killed saves, and full disks."""
 
 import os
 import pathlib
@@ -29,12 +29,12 @@ from dsat_jax.runtime import sharding
 from dsat_jax.checkpoints.manager import Checkpoints
 workdir = pathlib.Path(sys.argv[1])
 """
-# Orbax's own notes, in every checkpoint: the time of the commit, and that there was one.
+# Files of Orbax that restoring does not need: the time of the commit, and a mark of its success.
 NOT_READ = {"_CHECKPOINT_METADATA", "commit_success.txt"}
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two trees agree in every bit."""
+    """Whether two trees are bitwise equal."""
     pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return all(a.dtype == b.dtype and np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs)
 
@@ -63,10 +63,10 @@ def in_python(
     """Starts a script, after `PREPARE`, in another process.
 
     Args:
-      script: Python.
-      arguments: its `sys.argv[1:]`; the first is `workdir`.
-      within: a command that runs the command that follows it.
-      environment: variables to set.
+      script: Python code.
+      arguments: `sys.argv[1:]` of the script; the first is `workdir`.
+      within: command that runs the command given after it.
+      environment: environment variables to set.
     """
     here = pathlib.Path(__file__).parents[1]
     return subprocess.Popen(
@@ -79,7 +79,7 @@ def in_python(
 
 
 def finished(process: subprocess.Popen) -> str:
-    """What a process has printed, once it has ended well."""
+    """Returns the output of a process, after it has ended without an error."""
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return out
@@ -90,21 +90,21 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path):
     assert folders(path) == {"2", "4", "5"}
     assert same(restored_newest(tmp_path), state_at(5))
     assert best_is(tmp_path, state_at(2))
-    assert folders(save_all(tmp_path, {6: 4.0})) == {"5", "6"}  # the best of before is no longer
+    assert folders(save_all(tmp_path, {6: 4.0})) == {"5", "6"}  # the previous best is removed
 
 
 def test_a_save_in_the_background_survives_the_donation_of_its_state(tmp_path):
     update = jax.jit(lambda state: jax.tree.map(lambda leaf: leaf + 1, state), donate_argnums=0)
     size = 2_000_000
-    begun = TrainState(
+    initial = TrainState(
         step=jnp.int32(0),
         params={},
         batch_stats={},
         opt_state=(),
         ema={"w": jnp.arange(size, dtype=jnp.float32)},
     )
-    template = template_of(begun.ema)
-    current, saved = update(begun), Checkpoints(tmp_path)
+    template = template_of(initial.ema)
+    current, saved = update(initial), Checkpoints(tmp_path)
     saved.save(current, 1.0)
     for _ in range(20):
         current = update(current)
@@ -140,7 +140,7 @@ def flip_a_byte(file: pathlib.Path) -> None:
 
 @pytest.fixture(scope="module")
 def two_checkpoints(tmp_path_factory) -> pathlib.Path:
-    """A run's folder with checkpoints of steps 1 and 2, the latter the better one."""
+    """A run folder with checkpoints of steps 1 and 2, of which step 2 is the best."""
     workdir = tmp_path_factory.mktemp("whole")
     save_all(workdir, {1: 3.0, 2: 2.0})
     return workdir
@@ -148,12 +148,12 @@ def two_checkpoints(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture
 def run(two_checkpoints, tmp_path) -> pathlib.Path:
-    """A copy of them."""
+    """A copy of the run folder."""
     return shutil.copytree(two_checkpoints, tmp_path / "run")
 
 
 @pytest.mark.parametrize("damage", [truncate, empty, flip_a_byte, pathlib.Path.unlink])
-def test_damage_to_any_file_is_found_or_changes_nothing(two_checkpoints, tmp_path, caplog, damage):
+def test_damage_to_any_file_is_detected_or_harmless(two_checkpoints, tmp_path, caplog, damage):
     newest = two_checkpoints / manager.FOLDER / "2"
     files = [path.relative_to(newest) for path in newest.rglob("*") if path.is_file()]
     assert len(files) > 8
@@ -188,27 +188,25 @@ def test_a_step_whose_checkpoint_was_damaged_is_saved_again(run):
     assert folders(path) == {"1", "2", "2.damaged", "2.damaged.2"}
 
 
-def test_a_checkpoint_under_the_name_of_another_step_is_found(run, caplog):
+def test_a_checkpoint_with_the_name_of_another_step_is_detected(run, caplog):
     (run / manager.FOLDER / "1").rename(run / manager.FOLDER / "3")
     assert same(restored_newest(run), state_at(2))
     assert "is damaged (it holds the state of step 1)" in caplog.text
 
 
-def test_a_run_never_starts_anew_because_all_is_damaged(run):
+def test_a_run_does_not_start_again_when_all_checkpoints_are_damaged(run):
     path = run / manager.FOLDER
     flip_a_byte(path / "1" / "state" / "manifest.ocdbt")
     (path / "2" / "state" / checksums.FILE_NAME).unlink()
-    with pytest.raises(ValueError, match=r"is whole and was evaluated; damaged: 1, 2$"):
+    with pytest.raises(ValueError, match=r"is undamaged and was evaluated; damaged: 1, 2$"):
         best_is(run, state_at(1))
     for _ in range(2):
-        with pytest.raises(
-            ValueError, match=r"every checkpoint in .*checkpoints is damaged: put back a copy"
-        ):
+        with pytest.raises(ValueError, match=r"every checkpoint in .*checkpoints is damaged: restore a copy"):
             Checkpoints(run)
     assert folders(path) == {"1.damaged", "2.damaged"}
 
 
-def test_the_next_best_takes_the_place_of_a_damaged_best(tmp_path):
+def test_the_next_best_replaces_a_damaged_best(tmp_path):
     path = save_all(tmp_path, {1: 9.0, 2: 5.0, 3: 7.0, 4: 6.0})
     assert folders(path) == {"2", "3", "4"}
     flip_a_byte(path / "2" / "state" / "manifest.ocdbt")
@@ -220,9 +218,9 @@ def test_the_next_best_takes_the_place_of_a_damaged_best(tmp_path):
 
 def test_a_checkpoint_of_another_model_is_refused_and_not_called_damaged(run):
     for params, difference in (
-        ({"w": jnp.zeros(5)}, "params/w is float32[4] there and float32[5] here"),
-        ({"w": jnp.zeros(4), "b": jnp.zeros(2)}, "params/b is missing there and float32[2] here"),
-        ({"v": jnp.zeros(4)}, "params/v is missing there and float32[4] here and 1 more"),
+        ({"w": jnp.zeros(5)}, "params/w is float32[4], expected float32[5]"),
+        ({"w": jnp.zeros(4), "b": jnp.zeros(2)}, "params/b is missing, expected float32[2]"),
+        ({"v": jnp.zeros(4)}, "params/v is missing, expected float32[4] and 1 more"),
     ):
         with pytest.raises(ValueError, match="another model") as caught:
             restored_newest(run, template_of(state_at(0).replace(params=params)))
@@ -231,7 +229,7 @@ def test_a_checkpoint_of_another_model_is_refused_and_not_called_damaged(run):
 
 
 def test_restoring_on_another_number_of_devices(tmp_path):
-    """Saved on one, restored and saved again on four, restored on one."""
+    """Saved on one device, restored and saved on four, restored on one."""
     save_all(tmp_path, {1: 3.0})
     script = """
         mesh = sharding.make_mesh()
@@ -262,7 +260,7 @@ def test_a_save_that_is_killed_leaves_the_checkpoint_before_it(tmp_path):
     assert process.returncode == -signal.SIGKILL, err
     path = tmp_path / manager.FOLDER
     (unfinished,) = folders(path) - {"1"}
-    assert unfinished.startswith("2.")  # killed in time
+    assert unfinished.startswith("2.")  # killed before the rename
     assert same(restored_newest(tmp_path), state_at(1))
     save_all(tmp_path, {2: None})
     assert folders(path) == {"1", "2"}
@@ -284,18 +282,18 @@ UNTIL_IT_FAILS = """
 """
 
 
-def test_a_file_that_cannot_grow_ends_the_run_in_one_sentence(tmp_path):
+def test_a_file_size_limit_ends_the_run_with_one_sentence(tmp_path):
     process = in_python(UNTIL_IT_FAILS, tmp_path, 600_000)
     assert finished(process).splitlines() == [
         f"File too large: a checkpoint could not be written to {tmp_path / manager.FOLDER}; "
-        "the newest whole one is that of step 2",
+        "the newest complete one is that of step 2",
         "['1', '2']",
         "2",
     ]
 
 
-def test_a_full_disk_ends_the_run_in_one_sentence(tmp_path):
-    # The mount is seen by this command and what it runs, and ends with them.
+def test_a_full_disk_ends_the_run_with_one_sentence(tmp_path):
+    # Only this command and its children see the mount, which ends with them.
     mount = 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"'
     mounted = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, str(tmp_path)]
     if shutil.which("unshare") is None or subprocess.run([*mounted, "true"], check=False).returncode:
@@ -303,8 +301,8 @@ def test_a_full_disk_ends_the_run_in_one_sentence(tmp_path):
     process = in_python(UNTIL_IT_FAILS, tmp_path, within=mounted)
     assert finished(process).splitlines() == [
         f"No space left on device: a checkpoint could not be written to {tmp_path / manager.FOLDER}; "
-        "the newest whole one is that of step 2",
+        "the newest complete one is that of step 2",
         "['1', '2']",
         "2",
     ]
-    assert folders(tmp_path) == set()  # all of it was on that disk
+    assert folders(tmp_path) == set()  # all checkpoints were on the mounted disk

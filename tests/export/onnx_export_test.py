@@ -1,4 +1,4 @@
-"""ONNX: the same landmarks from another runtime, and a clear word where the converter is missing."""
+"""ONNX: the same landmarks in another runtime, and the message about a missing converter."""
 
 import functools
 import importlib.util
@@ -26,16 +26,15 @@ needs_onnx = pytest.mark.skipif(
 
 
 @needs_onnx
-@pytest.mark.filterwarnings("ignore")  # of the converter and the runtime
+@pytest.mark.filterwarnings("ignore")  # warnings of the converter and the runtime
 @pytest.mark.parametrize("name", ["learned", "released", "lotr-m"])
-def test_another_runtime_finds_the_same(name):
+def test_an_onnx_runtime_finds_the_same_landmarks(name):
     """Points and confidence to 1e-4, for batches of any size."""
     import onnxruntime
 
     config: ConfigDict = tiny_config(name)
-    config.evaluate.decoder = (
-        "soft_argmax"  # the fit of log_quadratic means something on peaks alone, see below
-    )
+    # Random heatmaps have no peaks, which log_quadratic needs; the next test covers it.
+    config.evaluate.decoder = "soft_argmax"
     model, scheme = models.build_for(config), schemes.find(config.data.scheme)
     crops = np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3)).astype(np.uint8)
     init = functools.partial(model.init, train=False)
@@ -49,8 +48,8 @@ def test_another_runtime_finds_the_same(name):
     names = [output.name for output in session.get_outputs()]
     assert names == (["points"] if isinstance(model, LOTR) else ["confidence", "gates", "points"])
     for count in (3, 1):
-        found = session.run(names, {"images": crops[:count]})
-        for output, values in zip(names, found, strict=True):
+        results = session.run(names, {"images": crops[:count]})
+        for output, values in zip(names, results, strict=True):
             np.testing.assert_allclose(values, getattr(expected, output)[:count], rtol=1e-4, atol=1e-4)
     metadata = session.get_modelmeta().custom_metadata_map
     assert (metadata["size"], metadata["enlarge"], metadata["scheme"]) == (str(SIZE), "0.125", scheme.name)
@@ -58,8 +57,8 @@ def test_another_runtime_finds_the_same(name):
 
 @needs_onnx
 @pytest.mark.filterwarnings("ignore")
-def test_another_runtime_fits_peaks_to_a_fraction_of_a_pixel():
-    """The decoder log_quadratic, on Gaussians that the brightness of a picture shifts."""
+def test_an_onnx_runtime_fits_peaks_to_a_fraction_of_a_pixel():
+    """The decoder log_quadratic on Gaussians that are shifted by the brightness of the image."""
     import onnxruntime
 
     centres = np.random.default_rng(0).uniform(6, 20, (AFLW_19.num_points, 2)).astype(np.float32)
@@ -77,14 +76,14 @@ def test_another_runtime_fits_peaks_to_a_fraction_of_a_pixel():
     )
     brightness = np.array([0, 70, 200], np.uint8)
     images = np.broadcast_to(brightness[:, None, None, None], (3, SIZE, SIZE, 3))
-    (found,) = session.run(["points"], {"images": np.ascontiguousarray(images)})
-    np.testing.assert_allclose(found, centres + brightness[:, None, None] / 100, atol=1e-3)
-    np.testing.assert_allclose(found, forward({"centres": centres}, jnp.asarray(images)).points, atol=1e-4)
+    (points,) = session.run(["points"], {"images": np.ascontiguousarray(images)})
+    np.testing.assert_allclose(points, centres + brightness[:, None, None] / 100, atol=1e-3)
+    np.testing.assert_allclose(points, forward({"centres": centres}, jnp.asarray(images)).points, atol=1e-4)
 
 
 @needs_onnx
 @pytest.mark.filterwarnings("ignore")
-def test_a_name_that_ends_in_onnx_asks_for_it(tmp_path):
+def test_the_suffix_onnx_selects_the_format(tmp_path):
     import onnx
 
     begin_run(tmp_path, tiny_config("learned"))
@@ -93,7 +92,7 @@ def test_a_name_that_ends_in_onnx_asks_for_it(tmp_path):
 
 
 @pytest.mark.skipif("jax2onnx" not in MISSING, reason="the converter is installed")
-def test_without_the_converter_its_name_is_said(tmp_path):
+def test_without_the_converter_the_message_names_it(tmp_path):
     begin_run(tmp_path, tiny_config(next(iter(RUNS))))
     with pytest.raises(ValueError, match="which is not installed: pip install jax2onnx"):
         exporter.export_run(tmp_path, tmp_path / "run.onnx")

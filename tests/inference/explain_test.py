@@ -1,4 +1,4 @@
-"""Pictures of where models look."""
+"""Sheets of attention and heatmaps."""
 
 import functools
 
@@ -27,8 +27,8 @@ def made_explainer(model: str, scheme: str) -> explain.Explainer:
         config.model = default_lotr()
         config.model.update(dim=8, heads=2, feed_forward=8, head_width=8, encoder_layers=1, upsamplings=1)
     module = models.build_for(config)
-    begin = jax.jit(functools.partial(module.init, train=False))
-    variables = begin(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))
+    init = jax.jit(functools.partial(module.init, train=False))
+    variables = init(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))
     return explain.Explainer(TrainedNetwork(config, module, variables, sharding.make_mesh()))
 
 
@@ -36,7 +36,7 @@ def made_explainer(model: str, scheme: str) -> explain.Explainer:
     ("model", "scheme", "kind", "rows"),
     [("dsat", "wflw_98", "heatmaps", 2), ("lotr", "w300_68", "attention", 2)],
 )
-def test_a_picture_for_each_face(tmp_path, model, scheme, kind, rows):
+def test_each_face_has_a_sheet(tmp_path, model, scheme, kind, rows):
     explainer = made_explainer(model, scheme)
     image = np.random.default_rng(0).integers(0, 255, (120, 110, 3), np.uint8)
     written = explain.write(explainer, image, [BOX, BOX + 5], tmp_path / "photo.1")
@@ -44,7 +44,7 @@ def test_a_picture_for_each_face(tmp_path, model, scheme, kind, rows):
     sheet = cv2.imread(str(written[0]))
     assert sheet.shape == (392 + rows * 168, 3 * 392, 3)
     crop = sheet[:392, :392]
-    assert np.ptp(crop.astype(int), axis=-1).max() > 50  # in colour; the maps lie over grey
+    assert np.ptp(crop.astype(int), axis=-1).max() > 50  # the crop is in colour, the maps are over grey
 
 
 def test_parts_of_a_scheme_without_boundaries_are_its_lines():
@@ -54,8 +54,8 @@ def test_parts_of_a_scheme_without_boundaries_are_its_lines():
     assert list(parts.values()) == list(scheme.boundaries or scheme.lines)
 
 
-def test_the_map_lies_over_the_crop():
-    """A peak in the right upper quarter of the map is bright there, and nowhere else."""
+def test_a_peak_of_the_map_is_drawn_at_its_position():
+    """A peak in the upper right quarter of the map is bright there, and the other quarters stay dark."""
     values = np.zeros((8, 8), np.float32)
     values[1, 6] = 3.0
     tile = explain._overlaid(np.zeros((64, 64, 3), np.uint8), values)
@@ -68,13 +68,13 @@ def test_the_map_lies_over_the_crop():
 
 
 @pytest.mark.parametrize(
-    ("told", "names"),
+    ("fields", "names"),
     [
         ({}, ["landmark 0", "landmark 1", "landmark 2"]),
         ({"lines": [[0, 1, 2]]}, ["line 1"]),
         ({"boundaries": [[0, 1], [2]]}, ["boundary 1", "boundary 2"]),
     ],
 )
-def test_schemes_of_the_user_have_parts(told, names):
+def test_custom_schemes_have_parts(fields, names):
     description = {"name": "three", "num_points": 3, "mirror_pairs": [[0, 1]], "normaliser_points": [0, 1]}
-    assert list(explain._parts(schemes.read_scheme(description | told, "here"))) == names
+    assert list(explain._parts(schemes.read_scheme(description | fields, "here"))) == names

@@ -16,7 +16,7 @@ from dsat_jax.schemes import AFLW_19, SCHEMES, W300_68, WFLW_98, Scheme, convert
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_a_perfect_network_is_not_changed_by_mirror_averaging(scheme):
-    """Points and all heatmaps, boundaries too, of a face and of its mirror average to those of the face."""
+    """Points and heatmaps, with those of boundaries, of a face and of its mirror average to those of the face."""
     points = np.random.default_rng(0).uniform(4, 27, (1, scheme.num_points, 2)).astype(np.float32)
     mirrored = geometry.mirror_points(points, 32, scheme.mirror_permutation).astype(np.float32)
     both = jnp.concatenate([points, mirrored])
@@ -31,7 +31,7 @@ def test_a_perfect_network_is_not_changed_by_mirror_averaging(scheme):
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_points_without_heatmaps_are_averaged_with_the_mirrored_ones(scheme):
-    """Landmarks 2 pixels to the right in the picture and 1 to the left in its mirror image: half a pixel, or 1.5."""
+    """Errors of 2 pixels to the right in the image and 1 to the left in its mirror average to 1.5 pixels."""
     points = np.random.default_rng(0).uniform(4, 27, (1, scheme.num_points, 2)).astype(np.float32)
     mirrored = geometry.mirror_points(points, 32, scheme.mirror_permutation).astype(np.float32)
     both = jnp.concatenate([points + np.array([2, 0]), mirrored + np.array([-1, 0])])
@@ -41,7 +41,7 @@ def test_points_without_heatmaps_are_averaged_with_the_mirrored_ones(scheme):
 
 
 class TwoForms(nn.Module):
-    """Of the first half of a batch one peak at (20, 12); of the other half a faint one there, and a high one away."""
+    """One peak at (20, 12) for the first half of a batch; a low peak there and a high one elsewhere for the other."""
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> Prediction:
@@ -52,23 +52,23 @@ class TwoForms(nn.Module):
 
 
 @pytest.mark.parametrize(("decoder", "expected"), [("soft_argmax", (20 + 28) / 2), ("argmax", 28.0)])
-def test_maps_are_averaged_before_they_are_read_but_the_means_of_soft_argmax_are(decoder, expected):
+def test_heatmaps_are_averaged_before_decoding_except_with_soft_argmax(decoder, expected):
     config = synthetic.get_config()
     config.input.size = 32
     config.evaluate.decoder = decoder
     scheme = Scheme(
         "one", 1, mirror_pairs=(), boundaries=(), eye_corners=(0, 0), pupils=((0,), (0,)), lines=()
     )
-    found = make_forward(TwoForms(), config, scheme)({}, np.zeros((1, 32, 32, 3), np.uint8))
-    np.testing.assert_allclose(found.points[0, 0], [expected, 12], atol=0.02)
+    landmarks = make_forward(TwoForms(), config, scheme)({}, np.zeros((1, 32, 32, 3), np.uint8))
+    np.testing.assert_allclose(landmarks.points[0, 0], [expected, 12], atol=0.02)
 
 
 @pytest.mark.parametrize("has_confidence", [True, False])
 def test_landmarks_are_converted_with_their_confidence(has_confidence):
     points = jnp.asarray(np.random.default_rng(0).uniform(0, 31, (2, 98, 2)))
     confidence = points[..., 0] if has_confidence else None
-    found = Landmarks(points, confidence, jnp.eye(2))
-    converted = in_scheme(lambda variables, images: found, WFLW_98, W300_68)({}, None)
+    landmarks = Landmarks(points, confidence, jnp.eye(2))
+    converted = in_scheme(lambda variables, images: landmarks, WFLW_98, W300_68)({}, None)
     np.testing.assert_array_equal(converted.points, convert(points, WFLW_98, W300_68))
     np.testing.assert_array_equal(converted.gates, np.eye(2))
     if has_confidence:

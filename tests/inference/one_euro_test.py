@@ -1,4 +1,4 @@
-"""The One-Euro filter: numbers worked out by hand, and the properties that one wants of it."""
+"""The One-Euro filter: results computed by hand, and its desired properties."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ def run(settings, frames, times):
     return np.array(smoothed)
 
 
-def test_one_step_worked_out_by_hand():
+def test_one_step_computed_by_hand():
     """A period of 1 / (2 pi) s makes the weight of a value c / (1 + c) with a cutoff of c Hz."""
     period = 1 / (2 * np.pi)
     settings = OneEuro(min_cutoff=1.0, beta=1 / (2 * np.pi), speed_cutoff=1.0)
@@ -48,20 +48,20 @@ def test_without_beta_it_is_exponential_smoothing():
     expected = [values[0]]
     for value in values[1:]:
         expected.append(expected[-1] + weight * (value - expected[-1]))
-    found = run(OneEuro(min_cutoff=1.5, beta=0.0), values, 0.1 * np.arange(6))
-    np.testing.assert_allclose(found, expected)
+    smoothed = run(OneEuro(min_cutoff=1.5, beta=0.0), values, 0.1 * np.arange(6))
+    np.testing.assert_allclose(smoothed, expected)
 
 
-def test_resolution_and_rotation_of_the_picture_change_nothing():
+def test_the_result_does_not_depend_on_resolution_and_rotation():
     frames = np.random.default_rng(1).normal(0, 0.3, (8, 4, 2)).cumsum(axis=0) + SQUARE
     times = np.array([0.0, 0.04, 0.08, 0.13, 0.16, 0.2, 0.24, 0.3])
-    once = run(OneEuro(), frames, times)
-    np.testing.assert_allclose(run(OneEuro(), 7.5 * frames + 20, times), 7.5 * once + 20)
+    reference = run(OneEuro(), frames, times)
+    np.testing.assert_allclose(run(OneEuro(), 7.5 * frames + 20, times), 7.5 * reference + 20)
     quarter = np.array([[0.0, -1.0], [1.0, 0.0]])
-    np.testing.assert_allclose(run(OneEuro(), frames @ quarter, times), once @ quarter, atol=1e-12)
+    np.testing.assert_allclose(run(OneEuro(), frames @ quarter, times), reference @ quarter, atol=1e-12)
 
 
-def test_jitter_of_a_resting_face_falls():
+def test_jitter_of_a_resting_face_decreases_and_the_lag_is_small():
     noise = np.random.default_rng(2).normal(0, 0.02, (200, 4, 2))
     times = np.arange(200) / 25
     smoothed = run(OneEuro(), SQUARE + noise, times)
@@ -71,7 +71,7 @@ def test_jitter_of_a_resting_face_falls():
     assert lag.max() < 0.4  # less than a frame
 
 
-def test_frames_in_the_wrong_order_and_senseless_settings_are_refused():
+def test_frames_in_the_wrong_order_and_invalid_settings_are_refused():
     state = smooth(OneEuro(), None, SQUARE, 1.0)
     with pytest.raises(ValueError, match=r"a frame at 1.0 s follows one at 1.0 s"):
         smooth(OneEuro(), state, SQUARE, 1.0)

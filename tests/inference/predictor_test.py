@@ -137,7 +137,11 @@ def test_files_are_images_too_and_without_boxes_the_detector_runs(predictor, net
     cv2.imwrite(str(tmp_path / "a.png"), picture((100, 80))[..., ::-1])
     assert predictor(tmp_path / "a.png") == []
     detecting = Predictor(
-        network, SCHEME, SIZE, 0.25, find_faces=lambda image: np.array([geometry.box_of_points(truth(100, 80))])
+        network,
+        SCHEME,
+        SIZE,
+        0.25,
+        find_faces=lambda image: np.array([geometry.box_of_points(truth(100, 80))]),
     )
     (face,) = detecting(str(tmp_path / "a.png"))
     np.testing.assert_allclose(face.landmarks, truth(100, 80), atol=0.7)
@@ -206,5 +210,5 @@ def test_what_is_not_many_pictures_and_boxes_elsewhere_are_refused(predictor):
             next(predictor.predict_many(one))
     with pytest.raises(ValueError, match=r"found boxes of shape \[1, 5\], expected \[faces, 4\]"):
         predictor(picture(), [[5, 5, 9, 9, 1]])
-    with pytest.raises(ValueError, match="lies outside the picture of 300 x 200 px"):
+    with pytest.raises(ValueError, match="is outside the image of 300 x 200 px"):
         predictor(picture(), [[8300, 6900, 9900, 9900]])

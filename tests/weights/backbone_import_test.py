@@ -1,4 +1,4 @@
-"""State dicts written out here from the structure of torchvision's and timm's modules land where they belong."""
+"""Import of backbones from state dicts that are built here after torchvision's and timm's modules."""
 
 import functools
 import pathlib
@@ -16,7 +16,7 @@ from dsat_jax.weights.torch_import import load_backbone
 
 
 class State(dict):
-    """Entries by PyTorch's names. Small whole numbers: no float format rounds them, and files stay small."""
+    """Entries by PyTorch's names, with small integers, which no float format rounds."""
 
     def __init__(self):
         super().__init__()
@@ -163,7 +163,7 @@ def same(array: np.ndarray) -> np.ndarray:
     return array
 
 
-# Flax path -> PyTorch's name and what its entry becomes.
+# Flax path -> PyTorch's name, and the conversion of the entry.
 MOBILENET_SPOTS = {
     "params/stem/conv/kernel": ("features.0.0.weight", image_kernel),
     "params/block_1/depthwise/conv/kernel": ("features.1.conv.0.0.weight", depthwise_kernel),
@@ -218,7 +218,7 @@ SPOTS = {
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_every_backbone_takes_its_published_weights(name, tmp_path):
+def test_every_backbone_reads_its_published_weights(name, tmp_path):
     state = STATES[name]()
     variables = traverse_util.flatten_dict(
         load_backbone(save(tmp_path, state), name, template(name)), sep="/"
@@ -226,7 +226,7 @@ def test_every_backbone_takes_its_published_weights(name, tmp_path):
     assert {array.dtype for array in variables.values()} == {np.dtype(np.float32)}
     for path, (entry, layout) in SPOTS[name].items():
         np.testing.assert_array_equal(variables[path], layout(state[entry]), err_msg=path)
-    # All entries but the dropped ones are in it, each once.
+    # Every entry that is not dropped is used once.
     used = [a for n, a in state.items() if not n.startswith(("classifier.", "fc.")) and n[-8:] != "_tracked"]
     assert len(variables) == len(used)
     total = sum(array.sum(dtype=np.float64) for array in variables.values())
@@ -262,13 +262,13 @@ def test_pth_holds_the_same_as_npz(mobilenet, imported, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, loaded, imported)
 
 
-def test_every_misfit_is_named_in_one_error(mobilenet, tmp_path):
+def test_one_error_names_all_entries_that_do_not_fit(mobilenet, tmp_path):
     state = dict(mobilenet)
     del state["features.3.conv.1.1.running_var"]
     state["features.4.conv.1.0.weight"] = np.zeros((144, 2, 3, 3), np.uint8)  # not depthwise
     state["features.5.conv.2.weight"] = np.zeros((32, 192, 3, 3), np.uint8)  # not 1x1
     state["features.19.0.weight"] = np.zeros(3, np.uint8)
-    state["fc.weight"] = np.zeros(3, np.uint8)  # how another network calls its classifier
+    state["fc.weight"] = np.zeros(3, np.uint8)  # the classifier of another network
     path = save(tmp_path, state)
     with pytest.raises(ValueError, match="does not fit the network") as error:
         load_backbone(path, "mobilenet_v2", template("mobilenet_v2"))
@@ -294,7 +294,7 @@ def test_damaged_safetensors_are_refused_by_name(tmp_path):
             load_backbone(path, "resnet50", template("resnet50"))
 
 
-def test_unknown_files_and_backbones(mobilenet, tmp_path):
+def test_unknown_files_and_backbones_are_refused(mobilenet, tmp_path):
     (tmp_path / "model.h5").touch()
     with pytest.raises(ValueError, match=r"model\.h5 .* expected \.npz, \.safetensors, \.pth or \.pth\.tar"):
         load_backbone(tmp_path / "model.h5", "resnet50", template("resnet50"))

@@ -1,4 +1,4 @@
-"""Weights from files that nobody vouches for: numbers come out of them, and nothing in them is run."""
+"""Weights files of unknown origin: numbers are read, and no code in them is executed."""
 
 import os
 import pathlib
@@ -22,8 +22,8 @@ def torch():
     )
 
 
-class Order:
-    """What unpickles by running a command."""
+class Command:
+    """An object whose unpickling runs a command."""
 
     def __init__(self, command: str):
         self.command = command
@@ -33,25 +33,25 @@ class Order:
 
 
 @pytest.mark.parametrize("form", ["zip", "older", "plain pickle"])
-def test_a_checkpoint_that_asks_to_run_something_is_refused_and_nothing_runs(torch, tmp_path, form):
+def test_a_checkpoint_with_a_command_is_refused_and_the_command_not_run(torch, tmp_path, form):
     path, marker = tmp_path / "weights.pth", tmp_path / "marker"
-    content = {"conv1.weight": torch.ones(2), "order": Order(f"touch {marker}")}
+    content = {"conv1.weight": torch.ones(2), "command": Command(f"touch {marker}")}
     if form == "plain pickle":
-        path.write_bytes(pickle.dumps(content["order"], protocol=2))
+        path.write_bytes(pickle.dumps(content["command"], protocol=2))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=form == "zip")
     with pytest.raises(ValueError, match=r"weights\.pth .*: it asks for posix\.system, which was not run"):
         read_state_dict(path)
     assert not marker.exists()
-    if form == "zip":  # the trap is set right: read without care, it springs
+    if form == "zip":  # an unsafe reader runs the command
         torch.load(path, weights_only=False)
         assert marker.exists()
 
 
 def test_a_pickle_in_an_npz_is_refused_and_does_not_run(tmp_path):
     marker = tmp_path / "marker"
-    array = np.array([Order(f"touch {marker}")], dtype=object)
-    np.savez(tmp_path / "weights.npz", order=array)
+    array = np.array([Command(f"touch {marker}")], dtype=object)
+    np.savez(tmp_path / "weights.npz", command=array)
     with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
         read_state_dict(tmp_path / "weights.npz")
     assert not marker.exists()
@@ -64,7 +64,7 @@ def test_a_zip_bomb_is_refused_by_its_headers(torch, tmp_path, suffix):
         archive.writestr("archive/data.pkl" if suffix == "pth" else "a.npy", bytes(1000))
     content = bytearray(path.read_bytes())
     directory = content.rindex(b"PK\x01\x02")
-    content[directory + 24 : directory + 28] = (2**32 - 2).to_bytes(4, "little")  # the size when unpacked
+    content[directory + 24 : directory + 28] = (2**32 - 2).to_bytes(4, "little")  # the uncompressed size
     path.write_bytes(content)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match="it claims 4294967294 bytes of arrays, expected at most 2147483648"):
@@ -72,7 +72,7 @@ def test_a_zip_bomb_is_refused_by_its_headers(torch, tmp_path, suffix):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
-def test_a_tensor_that_is_expanded_beyond_measure_is_refused(torch, tmp_path):
+def test_an_expanded_tensor_of_excessive_size_is_refused(torch, tmp_path):
     torch.save({"a": torch.ones(1, dtype=torch.float16).expand(10**6, 10**6)}, tmp_path / "weights.pth")
     with pytest.raises(ValueError, match="it claims 4000000000000 bytes of arrays"):
         read_state_dict(tmp_path / "weights.pth")
@@ -97,7 +97,7 @@ def test_weights_that_are_not_finite_are_named():
             torch_import.convert({"conv1.bias": np.array(values)}, template, names, "here")
 
 
-def test_pth_without_pytorch_is_one_clear_message(tmp_path):
+def test_pth_without_pytorch_is_refused_with_the_command_to_install_it(tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"anything")
     program = (
         "import sys; sys.modules['torch'] = None\n"
@@ -109,7 +109,7 @@ def test_pth_without_pytorch_is_one_clear_message(tmp_path):
     subprocess.run([sys.executable, "-c", program], check=True, cwd=pathlib.Path(__file__).parents[2])
 
 
-def test_no_file_is_larger_than_any_network(tmp_path):
+def test_files_above_the_size_limit_are_refused(tmp_path):
     for suffix in ("npz", "safetensors", "pth"):
         with (tmp_path / f"weights.{suffix}").open("wb") as file:
             file.truncate(state_dict.MOST_BYTES + 1)

@@ -1,4 +1,4 @@
-"""The shipped networks: whole, small, described, and of use."""
+"""The shipped networks: their files, their cards, and their errors."""
 
 import hashlib
 import pathlib
@@ -23,7 +23,7 @@ MEDIANS_OF_DRAWN_FACES = {"dsat-300w": 4.94, "lotr-300w": 6.07}  # NME in %
 
 
 @pytest.mark.parametrize("name", zoo.PRETRAINED)
-def test_files_are_small_whole_and_described(name):
+def test_files_are_small_undamaged_and_described(name):
     path = zoo.weights(name)
     assert path.stat().st_size <= LARGEST
     assert hashlib.sha256(path.read_bytes()).hexdigest() == zoo.PRETRAINED[name]
@@ -34,11 +34,11 @@ def test_files_are_small_whole_and_described(name):
 
 
 @pytest.mark.parametrize("name", zoo.PRETRAINED)
-def test_the_variant_that_trains_it_is_named_like_it(name):
+def test_the_configuration_is_that_of_the_variant_of_the_same_name(name):
     path = zoo.weights(name)
-    found, expected = trained_network.read_config(path), w300.get_config(name)
+    config, expected = trained_network.read_config(path), w300.get_config(name)
     for section in network_file.SECTIONS:
-        assert found[section] == expected[section]
+        assert config[section] == expected[section]
     assert f"--config=configs/w300.py:{name}" in path.with_suffix(".md").read_text()
 
 
@@ -56,40 +56,42 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch):
         Predictor.pretrained()
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="no network 'dsat-wflw' is shipped; there are dsat-300w, lotr-300w"):
+def test_an_unknown_name_is_refused_with_the_existing_ones():
+    with pytest.raises(
+        ValueError, match="no network 'dsat-wflw' is shipped; expected one of dsat-300w, lotr-300w"
+    ):
         Predictor.pretrained("dsat-wflw")
     with pytest.raises(FileNotFoundError, match="dsat-wflw is neither a file or folder, nor a network"):
         zoo.find("dsat-wflw")
 
 
 @pytest.mark.parametrize("name", zoo.PRETRAINED)
-def test_faces_that_are_drawn_are_found_roughly(name, tiny_dataset):
-    """Trained on photographs, they know drawn faces, too.
+def test_drawn_faces_have_the_recorded_error(name, tiny_dataset):
+    """Networks trained on photographs also find drawn faces.
 
-    Other medians mean another crop, normalisation, decoder or mirror than the network was trained with: of `dsat-300w`
-    0.3 points without the mirror image, 0.9 with crops that are not enlarged, 2.9 with the decoder `argmax`.
+    Another median indicates a crop, normalisation, decoder or mirror averaging other than in training. That of
+    `dsat-300w` is 0.3 points higher without mirror averaging, 0.9 without the margin, 2.9 with the decoder `argmax`.
     """
     network = trained_network.load(zoo.weights(name))
     network.config.data.update(dataset="synthetic_faces/tiny", data_dir=tiny_dataset)
     records = datasets.read_split(network.config, "test")
     step = jit_forward(network.model, network.config, network.mesh)
-    found = evaluate.evaluate_split(step, network.variables, network.config, records, network.mesh)
-    assert 100 * np.median(found.nme) == pytest.approx(MEDIANS_OF_DRAWN_FACES[name], abs=0.02)
+    errors = evaluate.evaluate_split(step, network.variables, network.config, records, network.mesh)
+    assert 100 * np.median(errors.nme) == pytest.approx(MEDIANS_OF_DRAWN_FACES[name], abs=0.02)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not RAW.is_dir(), reason="needs the pictures of 300W")
+@pytest.mark.skipif(not RAW.is_dir(), reason="needs the images of 300W")
 @pytest.mark.parametrize("name", zoo.PRETRAINED)
-def test_the_card_tells_the_error_on_300w(name, tmp_path_factory):
+def test_the_card_states_the_error_on_300w(name, tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("data")
     build.build("w300", RAW, data_dir)
     network = trained_network.load(zoo.weights(name))
     network.config.data.data_dir = str(data_dir)
     records = datasets.read_split(network.config, "helen_test")
     step = jit_forward(network.model, network.config, network.mesh)
-    found = evaluate.evaluate_split(step, network.variables, network.config, records, network.mesh)
+    errors = evaluate.evaluate_split(step, network.variables, network.config, records, network.mesh)
     card = zoo.weights(name).with_suffix(".md").read_text()
-    told = re.search(r"\| helen_test, 330 faces, boxes of the labels \| ([\d.]+) \|", card)
-    assert len(found.nme) == 330
-    assert f"{100 * found.nme.mean():.2f}" == told[1]
+    stated = re.search(r"\| helen_test, 330 faces, boxes of the labels \| ([\d.]+) \|", card)
+    assert len(errors.nme) == 330
+    assert f"{100 * errors.nme.mean():.2f}" == stated[1]

@@ -1,4 +1,4 @@
-"""The networks that are shipped, as files beside this one, each with a card `NAME.md`."""
+"""Shipped networks: `NAME.safetensors` in this folder, each described by a card `NAME.md`."""
 
 import hashlib
 import pathlib
@@ -16,14 +16,14 @@ DEFAULT = "dsat-300w"
 
 
 def find(name: str) -> pathlib.Path:
-    """Where a trained network lies.
+    """Returns the path of a trained network.
 
     Args:
-      name: a key of `PRETRAINED`, or the path of a .safetensors file or of a run's folder.
+      name: key of `PRETRAINED`, or path of a weights file or run folder.
 
     Raises:
-      FileNotFoundError: if it is none of these.
-      ValueError: if it is shipped, and its file is damaged.
+      FileNotFoundError: if it is neither a key nor an existing path.
+      ValueError: if the file of a shipped network is damaged.
     """
     if name in PRETRAINED:
         return weights(name)
@@ -35,21 +35,21 @@ def find(name: str) -> pathlib.Path:
 
 
 def weights(name: str) -> pathlib.Path:
-    """The file of a network's weights.
+    """Returns the weights file of a shipped network, after a check of its SHA-256.
 
     Args:
-      name: a key of `PRETRAINED`.
+      name: key of `PRETRAINED`.
 
     Raises:
-      ValueError: if there is no network of that name, or its file is not the one that was shipped.
+      ValueError: if no network has this name, or its file is damaged.
       OSError: if the file is missing.
     """
     if name not in PRETRAINED:
-        raise UserError(f"no network {name!r} is shipped; there are {', '.join(PRETRAINED)}")
+        raise UserError(f"no network {name!r} is shipped; expected one of {', '.join(PRETRAINED)}")
     path = FOLDER / f"{name}.safetensors"
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != PRETRAINED[name]:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != PRETRAINED[name]:
         raise UserError(
-            f"{path} is damaged: its SHA-256 is {found}, expected {PRETRAINED[name]}: install anew"
+            f"{path} is damaged: its SHA-256 is {digest}, expected {PRETRAINED[name]}: reinstall the package"
         )
     return path

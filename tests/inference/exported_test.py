@@ -1,0 +1,108 @@
+"""Predictors of exported runs: they find the same landmarks as the run, without the code of the networks."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from made_runs import RUNS, begin_run, tiny_config
+
+import dsat_jax
+from dsat_jax.export import exporter
+
+BOXES = np.array([[5, 5, 60, 60], [20, 10, 80, 65], [0, 0, 40, 45]], float)
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (70, 90, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def exported_run(tmp_path_factory) -> tuple[pathlib.Path, pathlib.Path]:
+    """The folder of a run, and its export."""
+    workdir = tmp_path_factory.mktemp("run")
+    begin_run(workdir, tiny_config("learned"))
+    exporter.export_run(workdir, workdir / "run.export")
+    return workdir, workdir / "run.export"
+
+
+def check_same(faces: list, expected: list) -> None:
+    for face, same in zip(faces, expected, strict=True):
+        np.testing.assert_allclose(face.landmarks, same.landmarks, rtol=1e-5, atol=1e-5)
+        assert (face.confidence is None) == (same.confidence is None)
+        if face.confidence is not None:
+            np.testing.assert_allclose(face.confidence, same.confidence, rtol=1e-5, atol=1e-5)
+        assert (face.open_channels is None) == (same.open_channels is None)
+        if face.open_channels is not None:
+            np.testing.assert_array_equal(face.open_channels, same.open_channels)
+
+
+@pytest.mark.parametrize(
+    "name", [*(name for name in RUNS if name != "lotr-hr+"), pytest.param("lotr-hr+", marks=pytest.mark.slow)]
+)
+def test_an_export_finds_the_landmarks_of_its_run(name, tmp_path, image):
+    begin_run(tmp_path, tiny_config(name))
+    exporter.export_run(tmp_path, tmp_path / "run.export")
+    expected = dsat_jax.Predictor.from_run(tmp_path)(image, BOXES)
+    check_same(dsat_jax.load_exported(tmp_path / "run.export")(image, BOXES), expected)
+    assert np.ptp(expected[0].landmarks) > 1e-3
+    assert (
+        np.abs(expected[0].landmarks - expected[1].landmarks).max() > 1
+    )  # the boxes differ, and so do the faces
+
+
+def test_an_export_needs_no_code_of_the_networks(exported_run, image):
+    """Predicts in a process in which that code, Flax and Orbax cannot be imported."""
+    workdir, file = exported_run
+    program = """if True:
+        import json, sys
+
+        class Refuse:
+            def find_spec(self, name, path=None, target=None):
+                if name.startswith(("dsat_jax.models", "flax", "orbax", "optax")):
+                    raise ImportError(f"{name} is refused")
+
+        sys.meta_path.insert(0, Refuse())
+        import numpy as np
+        import dsat_jax
+
+        inputs = json.load(sys.stdin)
+        predictor = dsat_jax.load_exported(sys.argv[1])
+        faces = predictor(np.array(inputs["image"], np.uint8), np.array(inputs["boxes"]))
+        print(json.dumps([[face.landmarks.tolist(), face.confidence.tolist()] for face in faces]))
+        import dsat_jax.models
+    """
+    finished = subprocess.run(
+        [sys.executable, "-c", program, str(file)],
+        input=json.dumps({"image": image.tolist(), "boxes": BOXES.tolist()}),
+        cwd=pathlib.Path(__file__).parents[2],
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.stderr.endswith("ImportError: dsat_jax.models is refused\n"), finished.stderr
+    expected = dsat_jax.Predictor.from_run(workdir)(image, BOXES)
+    for (landmarks, confidence), face in zip(json.loads(finished.stdout), expected, strict=True):
+        np.testing.assert_allclose(landmarks, face.landmarks, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(confidence, face.confidence, rtol=1e-5, atol=1e-5)
+
+
+def test_an_export_compiles_once(exported_run, image, caplog):
+    predictor = dsat_jax.load_exported(exported_run[1])
+    with jax.log_compiles():
+        for count in (1, 3, 9):
+            predictor(image, np.tile(BOXES, (3, 1))[:count])
+    compiled = [line for line in caplog.messages if line.startswith("Finished XLA compilation")]
+    assert len(compiled) == 1, compiled
+
+
+def test_an_absent_export_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"absent\.export is not a file, expected an export"):
+        dsat_jax.load_exported(tmp_path / "absent.export")

@@ -1,0 +1,58 @@
+"""Image and video files by files, folders and patterns."""
+
+import pathlib
+
+import pytest
+
+from dsat_jax.inference import file_patterns
+
+
+@pytest.fixture
+def photos(tmp_path) -> pathlib.Path:
+    """A folder with empty image files, one in a subfolder, and a text file."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for name in ("b.png", "a.jpg", "more/c.JPG", "notes.txt"):
+        (folder / name).touch()
+    return folder
+
+
+def test_files_folders_and_patterns_are_listed_once_in_order(photos):
+    listed = file_patterns.list_files([str(photos), f"{photos}/*.png", f"{photos}/*/*"])
+    assert [path.name for path in listed] == ["a.jpg", "b.png", "c.JPG"]
+
+
+@pytest.mark.parametrize("pattern", ["nothing*.jpg", "absent.jpg"])
+def test_a_pattern_that_matches_nothing_is_an_error(photos, pattern):
+    with pytest.raises(FileNotFoundError, match="matches no image"):
+        file_patterns.list_files([str(photos / pattern)])
+    with pytest.raises(FileNotFoundError, match="--images names no file"):
+        file_patterns.list_files([])
+
+
+@pytest.mark.parametrize("pattern", ["", "photos/**.jpg"])
+def test_an_invalid_pattern_is_refused(pattern):
+    with pytest.raises(ValueError, match=r"--images has an empty name|\*\*\.jpg is not a valid pattern"):
+        file_patterns.list_files([pattern])
+
+
+def test_a_file_with_two_paths_is_listed_once(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    assert len(file_patterns.list_files(["a.jpg", str(photos / "a.jpg")])) == 1
+
+
+def test_a_pattern_without_matches_comes_with_a_hint(photos):
+    (photos / "empty").mkdir()
+    with pytest.raises(
+        FileNotFoundError, match=r"'.*empty/\*\*/\*\.jpg' also matches files in the folders below it"
+    ):
+        file_patterns.list_files([str(photos / "empty")])
+    with pytest.raises(FileNotFoundError, match="a comma separates names"):
+        file_patterns.list_files([str(photos / "a.jpg"), "b"])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a.mp4", True), ("a.MOV", True), ("a.jpg", False), ("mp4", False)]
+)
+def test_videos_are_recognised_by_their_suffix(name, expected):
+    assert file_patterns.is_video(pathlib.Path(name)) is expected

@@ -1,0 +1,71 @@
+"""Reader and writer of video files."""
+
+import struct
+
+import numpy as np
+import pytest
+from drawn_faces import picture, write_video
+
+from dsat_jax.inference import video_files
+
+MOVING = [picture((30 + 1.5 * number, 40)) for number in range(12)]
+
+
+def test_a_rotated_video_is_read_upright(tmp_path):
+    """Phones store a rotation in the matrix of the track, here a quarter clockwise."""
+    content = write_video(tmp_path / "film.mp4", MOVING).read_bytes()
+    start = content.index(b"tkhd") + 44
+    matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 160 << 16, 0, 1 << 30)
+    (tmp_path / "turned.mp4").write_bytes(content[:start] + matrix + content[start + 36 :])
+    upright, turned = (
+        next(iter(video_files.VideoFile(tmp_path / f"{name}.mp4"))) for name in ("film", "turned")
+    )
+    np.testing.assert_array_equal(turned.image, np.rot90(upright.image, -1))
+
+
+@pytest.mark.parametrize("rate", [24000 / 1001, 29.97, 12.3456789, 60.0])
+def test_any_rate_is_written_and_read_to_a_hundredth(tmp_path, rate):
+    source = video_files.VideoFile(write_video(tmp_path / "film.mp4", MOVING[:4], rate))
+    assert source.rate == pytest.approx(rate, abs=0.01)
+    assert [frame.time for frame in source] == pytest.approx(np.arange(4) / rate, abs=0.002)
+
+
+def test_a_video_that_cannot_be_written_is_an_error(tmp_path):
+    with pytest.raises(OSError, match=r"film\.mp4 could not be written: a video of 240 x 160 px"):
+        video_files.VideoWriter(tmp_path / "absent" / "film.mp4", 25.0, (240, 160))
+    writer = video_files.VideoWriter(tmp_path / "film.mp4", 25.0, (240, 160))
+    writer.write(MOVING[0])
+    (tmp_path / "film.mp4").unlink()
+    with pytest.raises(OSError, match=r"film\.mp4 could not be written: it contains 0 frames, expected 1"):
+        writer.close()
+
+
+def test_the_last_frame_of_a_slow_video_counts_in_full(tmp_path):
+    """A frame lasts two seconds, so does the last one."""
+    source = video_files.VideoFile(write_video(tmp_path / "slow.mp4", MOVING[:6], 0.5))
+    assert source.seconds == pytest.approx(12)
+    assert len(list(source)) == 6
+
+
+def test_frames_are_numbered_and_in_rgb(tmp_path):
+    frames = list(video_files.VideoFile(write_video(tmp_path / "film.mp4", MOVING)))
+    assert [frame.number for frame in frames] == list(range(12))
+    assert frames[0].image[40, 30, 0] > 200  # the centre of the red dot
+    assert frames[0].image[40, 30, 2] < 60
+
+
+def test_frames_larger_than_any_image_are_refused(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "film.mp4", MOVING[:2])
+    monkeypatch.setattr(video_files.image_files, "MOST_PIXELS", 240 * 160 - 1)
+    with pytest.raises(
+        ValueError, match=r"film\.mp4 has frames of 240 x 160 px, expected at most 38399 pixels"
+    ):
+        video_files.VideoFile(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(ValueError, match=r"text\.mp4 is not a video that can be read \(8 bytes\)"):
+        video_files.VideoFile(tmp_path / "text.mp4")
+    with pytest.raises(FileNotFoundError, match=r"absent\.mp4 is not a file, expected a video"):
+        video_files.VideoFile(tmp_path / "absent.mp4")
