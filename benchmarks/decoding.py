@@ -1,4 +1,4 @@
-"""A trained DSAT read by each decoder, with and without its mirror image: NME of a split.
+"""NME of a trained DSAT with each decoder, with and without mirror averaging, on a split.
 
 python -m benchmarks.decoding runs/w300-small --dataset=w300 --split='train[95%:]'
 """
@@ -16,14 +16,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = network_on_split.parser(__doc__)
     network, records = network_on_split.load(parser, parser.parse_args(arguments))
     config = network.config
-    print("| NME % | with the mirror image | without |", "|---|---|---|", sep="\n")
+    print("| NME % | mirror averaging | without |", "|---|---|---|", sep="\n")
     for decoder in decode.DECODERS:
         nmes = []
         for mirror in (True, False):
             config.evaluate.update(decoder=decoder, mirror=mirror)
-            step = jit_forward(network.model, config, network.mesh)
-            found = evaluate.evaluate_split(step, network.variables, config, records, network.mesh)
-            nmes.append(f"{metrics.summary(found.nme, config.evaluate.threshold)['nme']:.2f}")
+            forward = jit_forward(network.model, config, network.mesh)
+            result = evaluate.evaluate_split(forward, network.variables, config, records, network.mesh)
+            nmes.append(f"{metrics.summary(result.nme, config.evaluate.threshold)['nme']:.2f}")
         print(f"| `{decoder}` |", " | ".join(nmes), "|", flush=True)
 
 

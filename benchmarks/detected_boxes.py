@@ -1,10 +1,10 @@
-"""What a trained network finds where nobody says where the face is: NME in boxes of a face detector.
+"""NME of a trained network in the boxes of a face detector.
 
 python -m benchmarks.detected_boxes dsat-300w --dataset=w300/original --split=helen_test [--detector=YUNET.onnx]
 
-Of the faces that the detector finds in a picture, the one whose box overlaps most with that of the labels is taken; a
-face is missed where none overlaps by `LEAST_OVERLAP`. Printed are the missed faces, and the NME of the others in both
-boxes: of the labels, and of the detector. Each face is seen twice, as prediction does.
+For each labelled face, the detected box with the largest overlap counts; the face is missed if no overlap reaches
+`LEAST_OVERLAP`. The table contains the number of missed faces, and the NME of the others in the boxes of the labels and
+of the detector. A refinement pass follows the first prediction, as in `--mode=predict`.
 """
 
 import pathlib
@@ -14,25 +14,17 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from benchmarks import network_on_split
-from dsat_jax import Predictor, metrics
+from dsat_jax import Predictor, geometry, metrics
 from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.inference.detectors.yunet import YuNetDetector
 
 LEAST_OVERLAP = 0.3  # intersection over union
 
 
-def overlap(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Intersection over union [faces] of boxes [faces, 4] with a box [4]."""
-    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-    common = np.maximum(sides, 0).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    return common / (areas - common)
-
-
 def detected_box(predictor: Predictor, record: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """The box [4] that a detector gives a record's face; None if it misses it."""
+    """Returns the detector's box [4] of a record's face; None if the detector misses it."""
     boxes = predictor.find_faces(record["image"])
-    overlaps = overlap(boxes, record["box"].astype(np.float64))
+    overlaps = geometry.box_overlaps(boxes, record["box"][None].astype(np.float64))[:, 0]
     if not (overlaps >= LEAST_OVERLAP).any():
         return None
     return boxes[overlaps.argmax()]
@@ -41,29 +33,33 @@ def detected_box(predictor: Predictor, record: Mapping[str, np.ndarray]) -> np.n
 def measure(
     predictor: Predictor, records: Sequence[Mapping[str, np.ndarray]], config: ConfigDict
 ) -> dict[str, np.ndarray]:
-    """What is found in each face's box of the labels, and in that of the detector.
+    """Returns the errors of each face in the box of the labels and in that of the detector.
 
     Args:
-      predictor: of the network, with its detector.
-      records: decoded, whole pictures.
-      config: of the network.
+      predictor: predictor of the network, with its detector.
+      records: decoded records with whole images.
+      config: configuration of the network.
 
     Returns:
-      'missed' bool [faces], where the detector finds nothing; 'label' and 'detector' [faces], NME as shares of the
-      normaliser in either box; 'detector' is of no meaning for a missed face.
+      'missed': whether the detector misses the face, bool [faces].
+      'label', 'detector': NME in either box, [faces], shares of the normaliser; 'detector' is only valid for faces that
+        are not missed.
     """
     boxes = np.stack([record["box"] for record in records]).astype(np.float64)
-    # Two boxes of each picture: that of the labels, and the detector's or, where there is none, the same once more.
     detected = [detected_box(predictor, record) for record in records]
-    pairs = [(box, box if found is None else found) for box, found in zip(boxes, detected, strict=True)]
+    # Two boxes for each image; for a missed face the second is the first one again.
+    pairs = [
+        (box, box if of_detector is None else of_detector)
+        for box, of_detector in zip(boxes, detected, strict=True)
+    ]
     faces = predictor.predict_many((record["image"] for record in records), map(np.array, pairs))
-    found = np.array([[face.landmarks for face in both] for both in faces])  # [pictures, 2, points, 2]
-    label, detector = (network_on_split.face_nme(found[:, i], records, config) for i in (0, 1))
+    landmarks = np.array([[face.landmarks for face in both] for both in faces])  # [images, 2, points, 2]
+    label, detector = (network_on_split.face_nme(landmarks[:, i], records, config) for i in (0, 1))
     return {"missed": np.array([box is None for box in detected]), "label": label, "detector": detector}
 
 
 def report(errors: Mapping[str, np.ndarray], threshold: float) -> str:
-    """The figures as a table."""
+    """Returns the figures as a Markdown table; for the arguments see `measure`."""
     missed = errors["missed"]
     rows = {
         "boxes of the labels, all faces": errors["label"],
@@ -82,16 +78,14 @@ def report(errors: Mapping[str, np.ndarray], threshold: float) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures and prints."""
+    """Prints the table."""
     parser = network_on_split.parser(__doc__, "w300/original")
-    parser.add_argument("--detector", type=pathlib.Path, help="YuNet; the bundled cascade if not given")
-    given = parser.parse_args(arguments)
-    network, records = network_on_split.load(parser, given)
-    detector = None if given.detector is None else YuNetDetector(given.detector)
-    predictor = Predictor.from_network(network, detector)
-    print(
-        report(measure(predictor, DecodedRecords(records), network.config), network.config.evaluate.threshold)
-    )
+    parser.add_argument("--detector", type=pathlib.Path, help="YuNet model; the bundled cascade by default")
+    parsed = parser.parse_args(arguments)
+    network, records = network_on_split.load(parser, parsed)
+    detector = None if parsed.detector is None else YuNetDetector(parsed.detector)
+    errors = measure(Predictor.from_network(network, detector), DecodedRecords(records), network.config)
+    print(report(errors, network.config.evaluate.threshold))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What makes a small DSAT accurate on real faces: short trainings that differ from a base in one thing each.
+"""Ablations of a small DSAT on real faces: short trainings that each differ from a base in one respect.
 
-python -m benchmarks.experiments --out=runs/experiments                     trains every row that is not there yet
-python -m benchmarks.experiments --out=runs/experiments --seed=1 base narrow           these rows, another seed
-python -m benchmarks.experiments --out=runs/experiments --table            the table of all that is there
+python -m benchmarks.experiments --out=runs/experiments                     trains all rows without results
+python -m benchmarks.experiments --out=runs/experiments --seed=1 base "2 stacks"     trains two rows with another seed
+python -m benchmarks.experiments --out=runs/experiments --table            prints the table of all results
 
-All train on the first 90 % of 300W's training faces (`w300`, built before) and are measured on the other 10 %, at the
-end of their training; no test split is read. An interrupted training goes on by the same command.
+The trainings use the first 90 % of 300W's training faces (`w300`, which must have been built) and are measured on the
+other 10 % after their last step; no test split is read. The same command resumes an interrupted training.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import numpy as np
 
 from configs import w300
 from dsat_jax import models
-from dsat_jax.evaluation import evaluate
+from dsat_jax.evaluation.result_files import METRICS_FILE
 from dsat_jax.runtime import flops
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -33,11 +33,11 @@ BASE = {
     "data.validation": VALIDATION,
     "data.test": f"('{VALIDATION}',)",
     "train.steps": STEPS,
-    "train.evaluate_every": STEPS,  # once, so that no checkpoint is chosen by the faces that measure it
+    "train.evaluate_every": STEPS,  # once, so that the measured faces do not choose the checkpoint
     "train.keep_decoded": True,
-    "loss.coordinates": 1e-4,  # a tenth of the default, which these experiments led to
+    "loss.coordinates": 1e-4,  # a tenth of the default, which results from these experiments
 }
-# What a row changes in `configs/w300.py:small`, as the command line has it.
+# Fields of `configs/w300.py:small` that a row changes, with values as on the command line.
 ROWS: dict[str, Mapping[str, Any]] = {
     "base": {},
     "no gate": {"model.gate": "none"},
@@ -50,7 +50,7 @@ ROWS: dict[str, Mapping[str, Any]] = {
     "coordinates x 100": {"loss.coordinates": 1e-2},
     "coordinates x 1000": {"loss.heatmap": 0.1, "loss.coordinates": 1e-2},
     "coordinates alone": {"loss.heatmap": 0.0, "loss.coordinates": 1e-2},
-    "l1 on coordinates": {"loss.penalty": "l1", "loss.coordinates": 6e-4},  # of smooth-Wing's slope at 0
+    "l1 on coordinates": {"loss.penalty": "l1", "loss.coordinates": 6e-4},  # the slope of smooth-Wing at 0
     "sigma 1": {"loss.sigma": 1.0},
     "sigma 2.5": {"loss.sigma": 2.5},
     "rounded targets": {"loss.truncate": True},
@@ -79,23 +79,29 @@ ROWS: dict[str, Mapping[str, Any]] = {
 
 
 def overrides(row: str) -> dict[str, Any]:
-    """The fields that a row sets, those of all rows among them."""
+    """Returns all fields that a row sets, including those of the base."""
     return {**BASE, **ROWS[row]}
 
 
 def folder(out: pathlib.Path, row: str, seed: int) -> pathlib.Path:
-    """Where the run of a row lies."""
+    """Returns the run folder of a row and a seed."""
     return out / f"{row.replace(',', '').replace(' ', '-')}-{seed}"
 
 
 def train(out: pathlib.Path, row: str, seed: int, data_dir: str | None) -> None:
-    """Trains a row in a process of its own, and evaluates it; one that was evaluated is left alone.
+    """Trains and evaluates a row in a new process, unless it has been evaluated.
+
+    Args:
+      out: folder of the runs.
+      row: key of `ROWS`.
+      seed: seed of the training.
+      data_dir: folder of the built datasets; None for TFDS's own.
 
     Raises:
-      subprocess.CalledProcessError: if that process fails; it has said why.
+      subprocess.CalledProcessError: if the process fails; its message is on stderr.
     """
     workdir = folder(out, row, seed)
-    if (workdir / evaluate.METRICS_FILE).is_file():
+    if (workdir / METRICS_FILE).is_file():
         return
     fields = {**overrides(row), "seed": seed} | (
         {"data.data_dir": str(pathlib.Path(data_dir).resolve())} if data_dir else {}
@@ -107,7 +113,7 @@ def train(out: pathlib.Path, row: str, seed: int, data_dir: str | None) -> None:
 
 
 def costs(row: str) -> tuple[int, int]:
-    """Parameters of a row's network, and operations of its forward pass for one face."""
+    """Returns the number of parameters of a row's network, and the operations of its forward pass for one face."""
     config = w300.get_config("small")
     with config.ignore_type():
         config.update_from_flattened_dict(ROWS[row])
@@ -121,7 +127,7 @@ def costs(row: str) -> tuple[int, int]:
 
 
 def table(out: pathlib.Path) -> str:
-    """Markdown of the rows that were evaluated: NME of each seed, and what the network costs."""
+    """Returns the results as a Markdown table: NME of each seed, parameters and operations of the network."""
     lines = [
         "| | changes | NME % (seed) | mean | parameters | GFLOP a face |",
         "|---|---|---|---|---|---|",
@@ -139,18 +145,18 @@ def table(out: pathlib.Path) -> str:
 
 
 def nme_of_seeds(out: pathlib.Path, row: str) -> dict[int, float]:
-    """The NME in % of each run of a row that was evaluated, by its seed."""
+    """Returns the NME in percent of each evaluated run of a row, by its seed."""
     start = folder(out, row, 0).name.removesuffix("0")
-    # What follows a row's name must be a seed: `coordinates-x-10-0` is not of `coordinates-x`.
+    # Only a seed may follow a row's name: `coordinates-x-10-0` is no run of a row `coordinates-x`.
     ends = (path.name.removeprefix(start) for path in out.glob(f"{start}*"))
     seeds = sorted(int(end) for end in ends if end.isdecimal())
-    found = {seed: read_nme(folder(out, row, seed)) for seed in seeds}
-    return {seed: nme for seed, nme in found.items() if nme is not None}
+    nmes = {seed: read_nme(folder(out, row, seed)) for seed in seeds}
+    return {seed: nme for seed, nme in nmes.items() if nme is not None}
 
 
 def read_nme(workdir: pathlib.Path) -> float | None:
-    """The NME of a run on the validation faces in %, or None if it has not been evaluated."""
-    path = workdir / evaluate.METRICS_FILE
+    """Returns the NME of a run on the validation faces in percent; None if it has not been evaluated."""
+    path = workdir / METRICS_FILE
     if not path.is_file():
         return None
     return json.loads(path.read_text())["subsets"][VALIDATION]["nme"]
@@ -161,19 +167,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("rows", nargs="*", help="all by default")
+    parser.add_argument("rows", nargs="*", help="rows to train; all by default")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the runs")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data_dir", help="where w300 was built, if not in TFDS's own folder")
-    parser.add_argument("--table", action="store_true", help="train nothing, print what there is")
-    given = parser.parse_args(arguments)
-    unknown = sorted({*given.rows} - {*ROWS})
+    parser.add_argument("--data_dir", help="folder of the built datasets; TFDS's own by default")
+    parser.add_argument("--table", action="store_true", help="print the table only")
+    parsed = parser.parse_args(arguments)
+    unknown = sorted({*parsed.rows} - {*ROWS})
     if unknown:
-        parser.error(f"no rows {', '.join(unknown)}; there are {', '.join(ROWS)}")
-    if not given.table:
-        for row in given.rows or ROWS:
-            train(given.out, row, given.seed, given.data_dir)
-    print(table(given.out))
+        parser.error(f"unknown rows {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    if not parsed.table:
+        for row in parsed.rows or ROWS:
+            train(parsed.out, row, parsed.seed, parsed.data_dir)
+    print(table(parsed.out))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
-"""Prediction on 100 files of all kinds: what becomes of each, and how often the network is compiled.
+"""Prediction on 100 files of all kinds: the result for each file, speed, and the number of compilations.
 
 python -m benchmarks.mixed_pictures RUN
 
-The pictures are drawn faces, 60 px to 50 megapixels, in all formats, grey, with transparency, with 16 bits, turned by
-EXIF; and among them files that are damaged or no pictures. A picture with a turned EXIF orientation must give the
-landmarks of the same picture stored upright.
+The images are drawn faces, 60 px to 50 megapixels, in all formats, grey, with transparency, with 16 bits, and with an
+EXIF orientation; some files are damaged or not images. An image with an EXIF orientation must have the landmarks of the
+same image stored upright.
 """
 
+import argparse
 import json
 import pathlib
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -23,17 +24,17 @@ from tfds_builders.synthetic_faces.drawing import draw_face
 FILES = 100
 _FORMATS = (".jpg", ".png", ".webp", ".bmp", ".tif", ".jpeg")
 _ORIENTATION = 0x0112  # the EXIF tag
-_TURNED = 6  # to be shown turned by 90 degrees clockwise
+_TURNED = 6  # viewers rotate the image by 90 degrees clockwise
 _LARGE = (8660, 5774)  # 50 megapixels
 
 
 def face(index: int) -> Image.Image:
-    """A drawn face on its picture."""
+    """Returns the image of a drawn face."""
     return Image.fromarray(draw_face(seed=3, split=1, index=index).image)
 
 
 def write_special(folder: pathlib.Path) -> None:
-    """The files that are not simply RGB pictures."""
+    """Writes the files that are not plain RGB images."""
     face(0).convert("L").save(folder / "grey.jpg")
     face(0).convert("RGBA").save(folder / "transparent.png")
     face(0).convert("P").save(folder / "palette.png")
@@ -55,7 +56,7 @@ def write_special(folder: pathlib.Path) -> None:
 
 
 def write_pictures(folder: pathlib.Path) -> None:
-    """Fills a folder with `FILES` files."""
+    """Writes `FILES` files into a folder."""
     write_special(folder)
     sizes = np.random.default_rng(0).integers(60, 2000, FILES)
     for index in range(FILES - len(list(folder.iterdir()))):
@@ -66,8 +67,13 @@ def write_pictures(folder: pathlib.Path) -> None:
         )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Predicts and prints the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=pathlib.Path, metavar="RUN", help="run folder")
+    workdir = parser.parse_args(arguments).run
     compiled: list[str] = []
 
     def listen(event: str, duration: float, **details: object) -> None:
@@ -75,23 +81,22 @@ def main() -> None:
             compiled.append(f"{details.get('fun_name')} {duration:.1f} s")
 
     jax.monitoring.register_event_duration_secs_listener(listen)
-    with tempfile.TemporaryDirectory() as place:
-        folder, out = pathlib.Path(place) / "pictures", pathlib.Path(place) / "out"
+    with tempfile.TemporaryDirectory() as parent:
+        folder, out = pathlib.Path(parent) / "pictures", pathlib.Path(parent) / "out"
         folder.mkdir()
         write_pictures(folder)
         started = time.monotonic()
-        counts = predict_files.predict_files(
-            pathlib.Path(sys.argv[1]), [str(folder)], out, predict_files.Options()
-        )
+        counts = predict_files.predict_files(workdir, [str(folder)], out, predict_files.Options())
         seconds = time.monotonic() - started
         upright, turned = (json.loads((out / f"{name}.json").read_text()) for name in ("upright", "turned"))
         shift = np.abs(np.subtract(upright["faces"][0]["landmarks"], turned["faces"][0]["landmarks"])).max()
-    print(
-        f"{dict(counts)} in {FILES} files, {seconds:.1f} s, {FILES / seconds:.1f} files/s, compilation included"
-    )
-    print("compilations of more than a tenth of a second:")
+    rate = FILES / seconds
+    print(f"{dict(counts)} in {FILES} files, {seconds:.1f} s, {rate:.1f} files/s, compilation included")
+    print("compilations of more than 0.05 seconds:")
     print("\n".join(line for line in compiled if not line.endswith(" 0.0 s")))
-    print(f"the turned picture's landmarks differ by {shift:.3f} px from the upright one's")
+    print(
+        f"the landmarks of the image with EXIF orientation differ by {shift:.3f} px from the upright image's"
+    )
 
 
 if __name__ == "__main__":

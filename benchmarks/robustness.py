@@ -1,10 +1,10 @@
-"""How a trained network bears what photographs do to faces: NME against the strength of each disturbance, one picture.
+"""Robustness of a trained network to disturbances of photographs: NME against the strength of each disturbance.
 
 python -m benchmarks.robustness dsat-300w --dataset=w300 --split=helen_test --out=FOLDER
 
-writes robustness.png and robustness.json, and prints a table. Boxes are those of the labels unless they are disturbed;
-each face is seen once in its box, mirror-averaged, except in the rows 'seen twice', where a second look takes the box
-of the landmarks that the first one found, as prediction does.
+writes robustness.png and robustness.json, and prints a table. The boxes are those of the labels unless they are
+disturbed. The predictions are mirror-averaged, and without a refinement pass except in the rows 'seen twice', whose
+second prediction is in the box around the landmarks of the first, as in `--mode=predict`.
 """
 
 import dataclasses
@@ -14,14 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cv2
-import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from benchmarks import network_on_split, robustness_picture
 from dsat_jax import geometry, metrics
 from dsat_jax.data.decoded_records import DecodedRecords
-from dsat_jax.inference.forward import jit_forward
-from dsat_jax.inference.trained_network import TrainedNetwork
+from dsat_jax.inference.predictor import CropForward
 from dsat_jax.warp import warp
 
 _BATCH = 32
@@ -32,10 +31,10 @@ class Face:
     """A face that is disturbed.
 
     Attributes:
-      image: uint8 [height, width, 3] RGB.
-      box: [4], pixels of the image; what the network is told.
-      angle: degrees by which the picture is turned, clockwise.
-      random: of this face; the same for every disturbance and strength.
+      image: image, uint8 [height, width, 3] RGB.
+      box: face box for the network, [4], pixels of the image.
+      angle: rotation of the image in degrees, clockwise.
+      random: random generator of this face, in the same state for every disturbance and strength.
     """
 
     image: np.ndarray
@@ -45,7 +44,7 @@ class Face:
 
     @property
     def width(self) -> float:
-        """Of the box, pixels."""
+        """Width of the box, pixels."""
         return float(self.box[2] - self.box[0])
 
 
@@ -53,7 +52,7 @@ Disturbance = Callable[[Face, float], Face]
 
 
 def shift_box(face: Face, strength: float) -> Face:
-    """Moves the box by a share of its sides, in a random direction."""
+    """Moves the box in a random direction; the strength is a share of its sides."""
     angle = face.random.uniform(0, 2 * np.pi)
     sides = face.box[2:] - face.box[:2]
     offset = strength * sides * [np.cos(angle), np.sin(angle)]
@@ -61,26 +60,26 @@ def shift_box(face: Face, strength: float) -> Face:
 
 
 def scale_box(face: Face, strength: float) -> Face:
-    """Makes the box larger or smaller by a share of its sides, at random."""
+    """Enlarges or shrinks the box at random; the strength is a share of its sides."""
     factor = 1 + strength * face.random.choice([-1, 1])
     centre, half = (face.box[:2] + face.box[2:]) / 2, (face.box[2:] - face.box[:2]) / 2
     return dataclasses.replace(face, box=np.concatenate([centre - factor * half, centre + factor * half]))
 
 
 def rotate(face: Face, strength: float) -> Face:
-    """Turns the picture about the middle of the box by so many degrees, to a random side."""
+    """Rotates the image about the centre of the box, clockwise or not at random; the strength is in degrees."""
     return dataclasses.replace(face, angle=strength * face.random.choice([-1, 1]))
 
 
 def blur(face: Face, strength: float) -> Face:
-    """A Gaussian whose sigma is a share of the box's width."""
+    """Blurs the image by a Gaussian; the strength is sigma as a share of the box's width."""
     if strength == 0:
         return face
     return dataclasses.replace(face, image=cv2.GaussianBlur(face.image, (0, 0), strength * face.width))
 
 
 def compress(face: Face, strength: float) -> Face:
-    """JPEG of that quality, the box 128 pixels wide."""
+    """Compresses the image, resized to a box 128 pixels wide; the strength is the JPEG quality."""
     scale = 128 / face.width
     small = cv2.resize(face.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     _, encoded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(strength)])
@@ -91,13 +90,13 @@ def compress(face: Face, strength: float) -> Face:
 
 
 def brighten(face: Face, strength: float) -> Face:
-    """Multiplies all values by a factor, and clips them."""
+    """Multiplies all values by a factor, the strength, and clips them."""
     image = np.clip(np.rint(face.image * strength), 0, 255).astype(np.uint8)
     return dataclasses.replace(face, image=image)
 
 
 def cover(face: Face, strength: float) -> Face:
-    """A grey square over a share of the box's area, at a random place in it."""
+    """Covers a random part of the box by a grey square; the strength is a share of the box's area."""
     low, high = face.box[:2], face.box[2:]
     side = np.sqrt(strength * (high - low).prod())
     corner = low + face.random.uniform(0, 1, 2) * np.maximum(high - low - side, 0)
@@ -112,9 +111,9 @@ class Series:
     """A disturbance in several strengths.
 
     Attributes:
-      label: of the strengths.
-      disturb: the disturbance.
-      strengths: the one that changes nothing first.
+      label: description of the strengths, with the unit.
+      disturb: function of a face and a strength.
+      strengths: strengths; the first one changes nothing.
     """
 
     label: str
@@ -132,30 +131,30 @@ SERIES = {
     "brightness": Series("brightness, factor", brighten, (1.0, 0.5, 0.25, 0.1, 1.5, 2.0, 3.0)),
     "cover": Series("grey square, share of the face", cover, (0.0, 0.1, 0.25, 0.4)),
 }
-TWICE = ("shift", "scale")  # also seen twice
+TWICE = ("shift", "scale")  # also measured with a refinement pass
 
 
 class Measured:
     """A network, and the faces of a split on which it is measured.
 
     Args:
-      network: the network.
-      records: of the split, decoded.
+      forward: network as a function of crops, see `network_on_split.crop_forward`.
+      config: configuration of the network.
+      records: decoded records of the split.
     """
 
-    def __init__(self, network: TrainedNetwork, records: Sequence[Mapping[str, np.ndarray]]):
-        self._config = network.config
-        step = jit_forward(network.model, network.config, network.mesh)
-        self._forward = lambda crops: step(network.variables, crops)
+    def __init__(self, forward: CropForward, config: ConfigDict, records: Sequence[Mapping[str, np.ndarray]]):
+        self._forward = forward
+        self._config = config
         self._records = records
 
     def nme(self, series: Series, strength: float, looks: int = 1) -> float:
-        """The NME in % at a strength.
+        """Returns the NME in percent at a strength.
 
         Args:
-          series: the disturbance.
-          strength: of it.
-          looks: how often each face is seen.
+          series: series of the disturbance.
+          strength: strength of the disturbance.
+          looks: number of times that the network runs on each face; 2 is with a refinement pass.
         """
         faces = [
             series.disturb(
@@ -165,16 +164,16 @@ class Measured:
             for index, record in enumerate(self._records)
         ]
         for _ in range(looks):
-            found = self._landmarks(faces)
+            landmarks = self._landmarks(faces)
             faces = [
                 dataclasses.replace(face, box=geometry.box_of_points(points))
-                for face, points in zip(faces, found, strict=True)
+                for face, points in zip(faces, landmarks, strict=True)
             ]
-        nme = network_on_split.face_nme(found, self._records, self._config)
+        nme = network_on_split.face_nme(landmarks, self._records, self._config)
         return metrics.summary(nme, self._config.evaluate.threshold)["nme"]
 
     def _landmarks(self, faces: Sequence[Face]) -> np.ndarray:
-        """Landmarks [faces, points, 2] in pixels of the pictures as they were before they were turned."""
+        """Predicted landmarks, [faces, points, 2], pixels of the images before their rotation."""
         size, enlarge = self._config.input.size, self._config.input.enlarge
         matrices = [
             geometry.compose(
@@ -189,31 +188,31 @@ class Measured:
             crops = np.zeros((_BATCH, size, size, 3), np.uint8)
             for row in rows:
                 crops[row - start] = warp(faces[row].image, matrices[row], size)
-            found = np.asarray(jax.device_get(self._forward(crops).points), np.float64)
+            predicted = np.asarray(self._forward(crops).points, np.float64)
             points += [
-                geometry.transform_points(geometry.invert(matrices[row]), found[row - start]) for row in rows
+                geometry.transform_points(geometry.invert(matrices[row]), predicted[row - start])
+                for row in rows
             ]
         return np.stack(points)
 
 
 def measure(measured: Measured) -> dict[str, list[tuple[float, float]]]:
-    """Strengths and NMEs in % of each series, and of those of `TWICE` seen twice."""
-    found = {}
+    """Returns strengths and NMEs in percent of each series, and of those of `TWICE` with a refinement pass."""
+    nmes = {}
     for name, series in SERIES.items():
-        found[name] = [(strength, measured.nme(series, strength)) for strength in series.strengths]
-        print(name, found[name], flush=True)
+        nmes[name] = [(strength, measured.nme(series, strength)) for strength in series.strengths]
+        print(name, nmes[name], flush=True)
     for name in TWICE:
-        again = [
+        nmes[f"{name}, seen twice"] = [
             (strength, measured.nme(SERIES[name], strength, looks=2)) for strength in SERIES[name].strengths
         ]
-        found[f"{name}, seen twice"] = again
-    return found
+    return nmes
 
 
-def table(found: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """A line of Markdown for each series: NME % (strength)."""
+def table(nmes: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """Returns a Markdown table with a line for each series: NME % (strength)."""
     lines = ["| | NME % at each strength |", "|---|---|"]
-    for name, values in found.items():
+    for name, values in nmes.items():
         label = SERIES[name.partition(",")[0]].label + name.partition(",")[1] + name.partition(",")[2]
         lines.append(
             f"| {label} | " + ", ".join(f"{nme:.2f} ({strength:g})" for strength, nme in values) + " |"
@@ -222,23 +221,23 @@ def table(found: Mapping[str, Sequence[tuple[float, float]]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures, writes and prints."""
+    """Measures, writes the files and prints the table."""
     parser = network_on_split.parser(__doc__)
-    parser.add_argument("--out", type=pathlib.Path, required=True)
-    given = parser.parse_args(arguments)
-    network, records = network_on_split.load(parser, given)
-    found = measure(Measured(network, list(DecodedRecords(records))))
-    given.out.mkdir(parents=True, exist_ok=True)
-    said: dict[str, Any] = {
-        "network": given.network,
-        "split": f"{given.dataset}, {given.split}",
-        "nme": found,
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the results")
+    parsed = parser.parse_args(arguments)
+    network, records = network_on_split.load(parser, parsed)
+    forward = network_on_split.crop_forward(network)
+    nmes = measure(Measured(forward, network.config, list(DecodedRecords(records))))
+    parsed.out.mkdir(parents=True, exist_ok=True)
+    contents: dict[str, Any] = {
+        "network": parsed.network,
+        "split": f"{parsed.dataset}, {parsed.split}",
+        "nme": nmes,
     }
-    (given.out / "robustness.json").write_text(json.dumps(said, indent=2) + "\n")
-    robustness_picture.draw(
-        said, {name: series.label for name, series in SERIES.items()}, given.out / "robustness.png"
-    )
-    print(table(found))
+    (parsed.out / "robustness.json").write_text(json.dumps(contents, indent=2) + "\n")
+    labels = {name: series.label for name, series in SERIES.items()}
+    robustness_picture.draw(contents, labels, parsed.out / "robustness.png")
+    print(table(nmes))
 
 
 if __name__ == "__main__":

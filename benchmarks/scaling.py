@@ -1,4 +1,4 @@
-"""How the cost of a small DSAT grows with batch size, input size, width, stacks and devices: a picture and its numbers.
+"""Throughput of a small DSAT against batch size, input size, width, stacks and devices: a plot and its numbers.
 
 python -m benchmarks.scaling --out=FOLDER          writes scaling.png and scaling.json
 """
@@ -19,7 +19,7 @@ from dsat_jax.runtime import compilation_cache
 from dsat_jax.training import benchmark
 
 ROOT = pathlib.Path(__file__).parents[1]
-# The values of each field of a Point, among them that of the reference; the others stay there.
+# Values of each field of a Point, including that of the reference; the other fields stay at the reference.
 SWEEPS = {
     "batch_size": (1, 2, 4, 8, 16),
     "input_size": (32, 64, 128),
@@ -30,13 +30,13 @@ SWEEPS = {
 
 
 def measure_sweeps(sweeps: Mapping[str, Sequence[int]]) -> dict[str, list[dict[str, float]]]:
-    """Measures every value of every quantity, the reference once.
+    """Measures every value of every quantity, and the reference only once.
 
     Args:
-      sweeps: like `SWEEPS`.
+      sweeps: values by quantity, such as `SWEEPS`.
 
     Returns:
-      For each quantity, rows of `value`, `training` and `forward`, images/s.
+      Rows of `value`, `training` and `forward` by quantity, rates in images/s.
 
     Raises:
       ValueError: if this process has more than one device.
@@ -46,7 +46,7 @@ def measure_sweeps(sweeps: Mapping[str, Sequence[int]]) -> dict[str, list[dict[s
 
     def rates_at(quantity: str, value: int) -> dict[str, float]:
         point = dataclasses.replace(Point(), **{quantity: value})
-        if quantity == "devices":  # the reference too: this process may have a GPU
+        if quantity == "devices":  # including the reference: this process may have a GPU
             return measure_on_fake_devices(point)
         if point not in measured:
             measured[point] = measure(point)
@@ -62,10 +62,10 @@ def measure_sweeps(sweeps: Mapping[str, Sequence[int]]) -> dict[str, list[dict[s
 
 
 def measure_on_fake_devices(point: Point) -> dict[str, float]:
-    """`measure` in a process of its own, whose devices are fake ones on the CPU.
+    """Runs `measure` in a new process with fake devices on the CPU.
 
     Raises:
-      subprocess.CalledProcessError: if that process fails; it has said why.
+      subprocess.CalledProcessError: if the process fails; its message is on stderr.
     """
     command = [sys.executable, "-m", "benchmarks.throughput", json.dumps(dataclasses.asdict(point))]
     environment = fake_devices(os.environ, point.devices)
@@ -74,35 +74,33 @@ def measure_on_fake_devices(point: Point) -> dict[str, float]:
 
 
 def fake_devices(environment: Mapping[str, str], devices: int) -> dict[str, str]:
-    """An environment in which JAX finds so many devices on the CPU; it reads this when it starts."""
+    """Returns an environment in which JAX starts with this number of devices on the CPU."""
     flags = f"{environment.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     return {**environment, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags.strip()}
 
 
-def write(found: Mapping[str, Any], folder: pathlib.Path) -> None:
-    """Writes the numbers and the picture into a folder, which it makes."""
+def write(contents: Mapping[str, Any], folder: pathlib.Path) -> None:
+    """Writes the numbers and the plot into a folder, which is created if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scaling.json").write_text(json.dumps(found, indent=2) + "\n")
-    scaling_picture.draw(found, folder / "scaling.png")
+    (folder / "scaling.json").write_text(json.dumps(contents, indent=2) + "\n")
+    scaling_picture.draw(contents, folder / "scaling.png")
 
 
 def main() -> None:
-    """Measures, and writes what was found."""
+    """Measures, and writes the files."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.scaling", description="Measures how cost grows."
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--out", type=pathlib.Path, required=True, help="folder of the picture and its numbers"
-    )
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the plot and its numbers")
     folder = parser.parse_args().out
     compilation_cache.keep()
-    found = {
+    contents = {
         "machine": benchmark.machine(),
         "unit": "images/s",
         "reference": dataclasses.asdict(Point()),
         "sweeps": measure_sweeps(SWEEPS),
     }
-    write(found, folder)
+    write(contents, folder)
 
 
 if __name__ == "__main__":

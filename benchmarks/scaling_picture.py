@@ -1,4 +1,4 @@
-"""The picture of `benchmarks.scaling`: a small panel for each quantity that was varied."""
+"""The plot of `benchmarks.scaling`: a panel for each quantity."""
 
 import pathlib
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ _PALETTE = 64
 
 
 class Panel(NamedTuple):
-    """How a quantity is shown.
+    """The panel of a quantity.
 
     Attributes:
-      label: of the horizontal axis, with the unit.
-      expected: what the dashed lines say of the time, in words.
-      power: of the quantity, to which the throughput is proportional on them.
+      label: label of the horizontal axis, with the unit.
+      expected: description of the expected cost, which the dashed lines show.
+      power: exponent of the quantity to which the expected throughput is proportional.
     """
 
     label: str
@@ -31,43 +31,43 @@ class Panel(NamedTuple):
 
 
 PANELS = {
-    "batch_size": Panel("batch size, images", "the same time per image", 0),
-    "input_size": Panel("side of the input, pixels", "time as the number of pixels", -2),
-    "width": Panel("width, channels", "time as the square of the width", -2),
-    "stacks": Panel("stacks, hourglasses", "time as the number of stacks", -1),
+    "batch_size": Panel("batch size, images", "constant time per image", 0),
+    "input_size": Panel("side of the input, pixels", "time ∝ number of pixels", -2),
+    "width": Panel("width, channels", "time ∝ width²", -2),
+    "stacks": Panel("stacks, hourglasses", "time ∝ number of stacks", -1),
     "devices": Panel("fake CPU devices", "no overhead of more devices", 0),
 }
 
 
-def draw(found: Mapping[str, Any], path: pathlib.Path) -> None:
-    """Writes the picture, a PNG of 1000 x 660 pixels on white; for the first argument see `figure_of`."""
-    canvas = FigureCanvasAgg(figure_of(found))
+def draw(contents: Mapping[str, Any], path: pathlib.Path) -> None:
+    """Writes the plot, a PNG of 1000 x 660 pixels on white; for the first argument see `figure_of`."""
+    canvas = FigureCanvasAgg(figure_of(contents))
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    # Few colours are in it: a palette halves the file.
+    # The plot has few colours, and a palette halves the file.
     picture.quantize(_PALETTE).save(path, optimize=True)
 
 
-def figure_of(found: Mapping[str, Any]) -> Figure:
-    """The picture of what was measured.
+def figure_of(contents: Mapping[str, Any]) -> Figure:
+    """Returns the plot as a figure.
 
     Args:
-      found: what `benchmarks.scaling` writes: `machine`, `reference` and `sweeps`, images/s.
+      contents: contents of scaling.json: `machine`, `reference` and `sweeps`, rates in images/s.
     """
     figure = Figure(figsize=(10, 6.6), dpi=100, layout="constrained")
-    # The rates are comparable from panel to panel, and so are their slopes.
+    # A shared axis makes rates and slopes of the panels comparable.
     *axes, last = figure.subplots(2, 3, sharey=True).flat
     for ax, (quantity, panel) in zip(axes, PANELS.items(), strict=True):
-        _draw_panel(ax, panel, found["sweeps"][quantity], found["reference"][quantity])
+        _draw_panel(ax, panel, contents["sweeps"][quantity], contents["reference"][quantity])
     for ax in axes[::3]:
         ax.set_ylabel("throughput, images/s")
-    _draw_explanation(last, found["reference"])
-    figure.suptitle(_title(found["machine"]), fontsize=12)
+    _draw_explanation(last, contents["reference"])
+    figure.suptitle(_title(contents["machine"]), fontsize=12)
     return figure
 
 
 def _draw_panel(ax: Axes, panel: Panel, rows: list[Mapping[str, float]], reference: int) -> None:
-    """Measured points, joined, and dashed lines of the expected cost through those of the reference."""
+    """Draws the measured points, and dashed lines of the expected cost through the points of the reference."""
     values = np.array([row["value"] for row in rows], float)
     for name, colour in COLOURS.items():
         rates = np.array([row[name] for row in rows])
@@ -87,25 +87,27 @@ def _draw_panel(ax: Axes, panel: Panel, rows: list[Mapping[str, float]], referen
 
 
 def _draw_explanation(ax: Axes, reference: Mapping[str, int]) -> None:
-    """The legend and the caption, where a sixth panel would be."""
+    """Draws the legend and the caption in place of a sixth panel."""
     ax.set_axis_off()
     lines = [Line2D([], [], color=colour, marker="o", label=name) for name, colour in COLOURS.items()]
-    lines.append(Line2D([], [], color="black", linewidth=0.8, linestyle="--", label="as each title says"))
+    lines.append(
+        Line2D([], [], color="black", linewidth=0.8, linestyle="--", label="expected, see the titles")
+    )
     ax.legend(handles=lines, loc="upper left", frameon=False)
     caption = (
-        f"All else is held at a batch of {reference['batch_size']},\n"
+        f"All other sizes: a batch of {reference['batch_size']},\n"
         f"{reference['input_size']} pixels, width {reference['width']}, "
         f"{reference['stacks']} stacks, one device.\n\n"
         "Training: the whole step, without the reader.\n\n"
-        "Fake devices share the same cores, and\n"
-        "the batch over all of them is the same:\n"
-        "that panel shows what splitting costs,\n"
-        "there is no speed-up to be had."
+        "Fake devices share the same cores and one\n"
+        "batch: that panel shows the overhead of\n"
+        "splitting; a speed-up is not possible."
     )
     ax.text(0.03, 0.6, caption, transform=ax.transAxes, va="top", fontsize=9)
 
 
 def _title(machine: Mapping[str, Any]) -> str:
+    """The title of the figure: machine, version and date."""
     return (
         f"Throughput of a small DSAT: {machine['device']}, {machine['cores']} cores of {machine['processor']}, "
         f"JAX {machine['jax']}, {machine['date']}"

@@ -1,11 +1,12 @@
-"""Memory of the full DSAT's training step on one of eight devices, by XLA's own analysis; nothing is run.
+"""Memory of the full DSAT's training step on one of eight devices, from the analysis of XLA, without running it.
 
 python -m benchmarks.step_memory
 """
 
+import argparse
 import os
 
-# Before JAX starts. The code itself is not run, so that it need not be fast.
+# Before JAX starts. The compiled code is not run, so that it needs no optimisation.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
 
 import jax
@@ -19,7 +20,7 @@ from dsat_jax.training import optimizer, state
 from dsat_jax.training.training_step import make_training_step
 
 GIB = 2**30
-# Faces per device, length of the mesh's axis 'model', rematerialised, parts of a batch.
+# Faces per device, length of the mesh axis 'model', whether activations are recomputed, parts of a batch.
 SETTINGS = (
     (1, 1, False, 1),
     (1, 8, False, 1),
@@ -32,7 +33,14 @@ SETTINGS = (
 
 
 def analyse(faces: int, model_axis: int, rematerialise: bool, accumulate: int) -> tuple[float, float]:
-    """GiB on each device: the state, and what the step needs beside it."""
+    """Returns the memory on each device in GiB: the state, and the temporary memory of the step.
+
+    Args:
+      faces: faces per device.
+      model_axis: length of the mesh axis 'model'.
+      rematerialise: whether activations are recomputed in the backward pass.
+      accumulate: number of parts of a batch.
+    """
     config = w300.get_config("dsat-released")
     config.model.rematerialise = rematerialise
     config.train.update(batch_size=faces * jax.device_count(), accumulate=accumulate)
@@ -52,13 +60,17 @@ def analyse(faces: int, model_axis: int, rematerialise: bool, accumulate: int) -
 
 
 def main() -> None:
-    """Prints the table of the README."""
-    print("| faces per device | state split over | rematerialised | in parts | state, GiB | beside it, GiB |")
+    """Prints the table."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
+    print("| faces per device | state split over | recomputed | in parts | state, GiB | temporary, GiB |")
     print("|---|---|---|---|---|---|")
     for faces, model_axis, rematerialise, accumulate in SETTINGS:
-        held, beside = analyse(faces, model_axis, rematerialise, accumulate)
-        shown = "yes" if rematerialise else "no"
-        print(f"| {faces} | {model_axis} | {shown} | {accumulate} | {held:.2f} | {beside:.2f} |", flush=True)
+        held, temporary = analyse(faces, model_axis, rematerialise, accumulate)
+        recomputed = "yes" if rematerialise else "no"
+        cells = [faces, model_axis, recomputed, accumulate, f"{held:.2f}", f"{temporary:.2f}"]
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Throughput of a small DSAT at one point: its training step and its forward pass, on all devices of this process.
+"""Throughput of the training step and the forward pass of a small DSAT, on all devices of this process.
 
 python -m benchmarks.throughput '{"width": 32, "devices": 1}'          prints images/s as JSON
 """
 
+import argparse
 import dataclasses
 import functools
 import json
-import sys
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from ml_collections import ConfigDict
 
 from configs import synthetic
 from dsat_jax import models, preprocess, schemes
+from dsat_jax.errors import UserError
 from dsat_jax.runtime import compilation_cache, sharding
 from dsat_jax.training import optimizer, state
 from dsat_jax.training.benchmark import median_seconds
@@ -25,14 +27,14 @@ from dsat_jax.training.training_step import Batch, TrainingStep, make_training_s
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """What is measured; the defaults are the reference, from which one quantity at a time is varied.
+    """The sizes of a measurement; the defaults are the reference of `benchmarks.scaling`.
 
     Attributes:
       batch_size: images in a batch, over all devices.
       input_size: side of the network's input in pixels.
       width: channels of the hourglasses.
-      stacks: hourglasses in sequence.
-      devices: over which the batch is spread.
+      stacks: number of hourglasses.
+      devices: number of devices that share the batch.
     """
 
     batch_size: int = 8
@@ -43,7 +45,7 @@ class Point:
 
 
 def config_at(point: Point) -> ConfigDict:
-    """The configuration of a point: `configs/synthetic.py` with its sizes."""
+    """Returns the configuration of a point: `configs/synthetic.py` with its sizes."""
     config = synthetic.get_config()
     config.input.size = point.input_size
     config.model.update(width=point.width, stacks=point.stacks)
@@ -52,8 +54,13 @@ def config_at(point: Point) -> ConfigDict:
 
 
 def noise_batch(config: ConfigDict) -> dict[str, np.ndarray]:
-    """A batch as the reader makes it, of noise: image uint8 [batch, size, size, 3], points [batch, points, 2] in
-    pixels, weights [batch, points], damaged [batch].
+    """Returns a training batch of noise.
+
+    Returns:
+      image: noise, uint8 [batch, size, size, 3].
+      points: random landmarks, float32 [batch, points, 2], input pixels.
+      weights: ones, float32 [batch, points].
+      damaged: False, bool [batch].
     """
     random = np.random.default_rng(config.seed)
     count, size = config.train.batch_size, config.input.size
@@ -67,31 +74,34 @@ def noise_batch(config: ConfigDict) -> dict[str, np.ndarray]:
 
 
 def measure(point: Point) -> dict[str, float]:
-    """Images per second of the whole training step without the reader (`training`), and of the network (`forward`).
+    """Returns the rates of the training step without the reader (`training`) and of the network (`forward`), images/s.
 
     Raises:
-      ValueError: if this process has another number of devices.
+      UserError: if the number of devices of this process is not that of the point.
     """
     if jax.device_count() != point.devices:
-        raise ValueError(f"this process has {jax.device_count()} devices, the point has {point.devices}")
+        raise UserError(f"this process has {jax.device_count()} devices, the point has {point.devices}")
     config, mesh = config_at(point), sharding.make_mesh()
     model = models.build_for(config)
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     created = state.create_on(mesh, model, transform, config.input.size, config.seed)
     batch = sharding.place_batch(noise_batch(config), mesh)
-    # The training step consumes the state: it comes last.
+    # The training step deletes the buffers of the state, so that it comes last.
     forward = _forward_seconds(model, created.ema, batch["image"])
     training = _training_seconds(make_training_step(model, transform, config, mesh), created, batch)
     return {"training": point.batch_size / training, "forward": point.batch_size / forward}
 
 
 def _forward_seconds(model: nn.Module, variables: Any, images: jax.Array) -> float:
+    """Median time of the forward pass."""
     forward = jax.jit(functools.partial(model.apply, train=False))
     images = preprocess.to_unit_range(images)
     return median_seconds(lambda: forward(variables, images))
 
 
 def _training_seconds(step: TrainingStep, current: TrainState, batch: Batch) -> float:
+    """Median time of the training step."""
+
     def take() -> dict[str, jax.Array]:
         nonlocal current
         current, scalars = step(current, batch)
@@ -100,12 +110,21 @@ def _training_seconds(step: TrainingStep, current: TrainState, batch: Batch) -> 
     return median_seconds(take)
 
 
-def main(point: str) -> None:
-    """Prints the throughput at a point that is given as JSON."""
-    fields: dict[str, Any] = json.loads(point)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the throughput at a point, from and to JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "point", type=json.loads, help="fields of a Point that differ from the reference, JSON"
+    )
+    fields: dict[str, Any] = parser.parse_args(arguments).point
     compilation_cache.keep()
-    print(json.dumps(measure(Point(**fields))))
+    try:
+        print(json.dumps(measure(Point(**fields))))
+    except UserError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,7 +1,7 @@
-"""NME, failure rate and AUC, in the original picture's pixels, against float labels.
+"""NME, failure rate and AUC in pixels of the original image, against float labels.
 
-Everything is NumPy: per-face errors are gathered on the host, so that every face counts once on any number of devices.
-Labels of unknown position are NaN; a normaliser that needs one is NaN too.
+The functions use NumPy: the errors of the faces are gathered on the host, so that each face counts once on any number
+of devices. Labels of unknown position are NaN; a normaliser that depends on one is NaN too.
 """
 
 import numpy as np
@@ -11,33 +11,33 @@ from dsat_jax.schemes import SCHEMES, Scheme
 
 
 def inter_ocular(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Distance of the outer eye corners; for the arguments see `NORMALISERS`."""
+    """Returns the distance of the outer eye corners. Arguments: see `NORMALISERS`."""
     del boxes
     left, right = scheme.eye_corners
     return np.linalg.norm(points[:, left] - points[:, right], axis=-1)
 
 
 def inter_pupil(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Distance of the pupils, each the mean of its landmarks; for the arguments see `NORMALISERS`."""
+    """Returns the distance of the pupils, each the mean of its landmarks. Arguments: see `NORMALISERS`."""
     del boxes
     left, right = (points[:, list(group)].mean(axis=1) for group in scheme.pupils)
     return np.linalg.norm(left - right, axis=-1)
 
 
 def box_diagonal(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Diagonal of the annotated face box; for the arguments see `NORMALISERS`."""
+    """Returns the diagonal of the annotated face box. Arguments: see `NORMALISERS`."""
     del points, scheme
     return np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=-1)
 
 
 def box_size(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """sqrt(width * height) of the annotated face box; for the arguments see `NORMALISERS`."""
+    """Returns sqrt(width * height) of the annotated face box. Arguments: see `NORMALISERS`."""
     del points, scheme
     return np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=-1))
 
 
 def landmark_box_size(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """sqrt(width * height) of the box around the known landmarks; for the arguments see `NORMALISERS`."""
+    """Returns sqrt(width * height) of the box around the known landmarks. Arguments: see `NORMALISERS`."""
     del boxes, scheme
     known = ~np.isnan(points)
     high = np.where(known, points, -np.inf).max(axis=1)
@@ -45,8 +45,9 @@ def landmark_box_size(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> 
     return np.sqrt((high - low).prod(axis=-1))
 
 
-# Functions of labels [faces, points, 2], annotated face boxes [faces, 4] (x_min, y_min, x_max, y_max), both in original
-# pixels, and the landmarks' scheme; they return [faces]. A dataset without boxes of its own has those of its landmarks.
+# The arguments are labels [faces, points, 2] and annotated face boxes [faces, 4] (x_min, y_min, x_max, y_max) in
+# original pixels, and the scheme of the landmarks; the result is [faces]. The boxes of a dataset without face boxes are
+# those of its landmarks.
 NORMALISERS = {
     "inter_ocular": inter_ocular,
     "inter_pupil": inter_pupil,
@@ -56,32 +57,52 @@ NORMALISERS = {
 }
 
 
+# Descriptions of the `NORMALISERS` for a reader of a report.
+NORMALISERS_IN_WORDS = {
+    "inter_ocular": "inter-ocular distance (of the outer eye corners)",
+    "inter_pupil": "inter-pupil distance",
+    "box_diagonal": "diagonal of the face box",
+    "box_size": "size of the face box, √(width · height)",
+    "landmark_box_size": "size of the box around the landmarks, √(width · height)",
+}
+
+
 def normaliser_name(normaliser: str, scheme: Scheme) -> str:
-    """The written name of a normaliser: `inter-ocular`, or in words for a scheme of the user's own.
+    """Returns the written name of a normaliser: `inter-ocular`, or two landmark indices for a custom scheme.
 
     Args:
       normaliser: key of `NORMALISERS`.
       scheme: scheme of the landmarks.
 
     Raises:
-      ValueError: if there is no such normaliser.
+      UserError: if there is no such normaliser.
     """
     choose(NORMALISERS, normaliser, "normaliser")
+    return _between_landmarks(normaliser, scheme) or normaliser.replace("_", "-")
+
+
+def normaliser_in_words(normaliser: str, scheme: Scheme) -> str:
+    """Returns the description of a normaliser for a report; for the arguments see `normaliser_name`."""
+    return _between_landmarks(normaliser, scheme) or choose(NORMALISERS_IN_WORDS, normaliser, "normaliser")
+
+
+def _between_landmarks(normaliser: str, scheme: Scheme) -> str | None:
+    """The indices of the two landmarks, where they need not be eye corners: in a custom scheme; else None."""
     if normaliser == "inter_ocular" and scheme.name not in SCHEMES:
         return "distance of landmarks {} and {}".format(*scheme.eye_corners)
-    return normaliser.replace("_", "-")
+    return None
 
 
 def point_errors(predicted: np.ndarray, labels: np.ndarray, normaliser: np.ndarray) -> np.ndarray:
-    """Distance of each landmark from its label as a share of the face's normaliser.
+    """Returns the distance of each landmark from its label as a share of the normaliser of the face.
 
     Args:
-      predicted: [faces, points, 2], original pixels.
-      labels: [faces, points, 2], original pixels.
-      normaliser: [faces], original pixels.
+      predicted: predicted landmarks [faces, points, 2] in original pixels.
+      labels: labels [faces, points, 2] in original pixels.
+      normaliser: normaliser of each face [faces] in original pixels.
 
     Returns:
-      float64 [faces, points]; infinite where a prediction is no number, so that the face counts as failed.
+      Errors, float64 [faces, points]; infinite where a prediction is not finite, so that the face counts as failed.
     """
     predicted = np.asarray(predicted, np.float64)
     distance = np.linalg.norm(predicted - np.asarray(labels, np.float64), axis=-1)
@@ -97,21 +118,22 @@ def labelled_errors(
     normaliser: str,
     scheme: Scheme,
 ) -> np.ndarray:
-    """`point_errors` of faces some of whose landmarks have no label.
+    """Returns the `point_errors` of faces with unknown landmarks.
 
     Args:
-      predicted: [faces, points, 2], original pixels.
-      labels: [faces, points, 2], original pixels; anything where the position is unknown.
-      known: bool [faces, points].
-      boxes: [faces, 4], the annotated face boxes, original pixels.
-      normaliser: a key of `NORMALISERS`.
-      scheme: of the landmarks.
+      predicted: predicted landmarks [faces, points, 2] in original pixels.
+      labels: labels [faces, points, 2] in original pixels; values of unknown landmarks are ignored.
+      known: whether a label is known, bool [faces, points].
+      boxes: annotated face boxes [faces, 4] in original pixels.
+      normaliser: key of `NORMALISERS`.
+      scheme: scheme of the landmarks.
 
     Returns:
-      float64 [faces, points], NaN where there is no label, and for a face whose normaliser is unknown or not positive.
+      Errors, float64 [faces, points]; NaN where the label or the normaliser is unknown, or the normaliser is not
+      positive.
 
     Raises:
-      ValueError: if there is no such normaliser.
+      ValueError: if the normaliser is unknown.
     """
     labels = np.where(known[..., None], labels.astype(np.float64), np.nan)
     units = choose(NORMALISERS, normaliser, "normaliser")(labels, boxes.astype(np.float64), scheme)
@@ -120,14 +142,14 @@ def labelled_errors(
 
 
 def nme(errors: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Normalised mean error of each face: the mean of its point errors over the landmarks whose label is known.
+    """Returns the normalised mean error of each face, the mean of its point errors over the known landmarks.
 
     Args:
-      errors: [faces, points] from `point_errors`.
-      known: bool [faces, points].
+      errors: result of `point_errors`, [faces, points].
+      known: whether a label is known, bool [faces, points].
 
     Returns:
-      [faces]; NaN for a face without any known landmark.
+      NME [faces]; NaN for a face without known landmarks.
     """
     count = known.sum(axis=1)
     total = np.where(known, errors, 0.0).sum(axis=1)
@@ -135,15 +157,16 @@ def nme(errors: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def summary(face_nme: np.ndarray, threshold: float) -> dict[str, float]:
-    """NME, failure rate and AUC over faces.
+    """Returns the mean NME, the failure rate and the AUC of a set of faces.
 
     Args:
-      face_nme: [faces]; those that are NaN, for lack of a normaliser, do not count.
-      threshold: the NME above which a face has failed, also the end of the AUC's integral.
+      face_nme: NME of each face, [faces]; faces with NaN (no normaliser) are not counted.
+      threshold: NME above which a face counts as failed, and upper limit of the AUC's integral.
 
     Returns:
-      nme, fr (share of faces above the threshold) and auc (mean of max(0, 1 - NME / threshold), which is the integral
-      of the cumulative error distribution) in percent, and faces, their number. Without faces the three are NaN.
+      nme, fr (share of faces above the threshold) and auc (mean of max(0, 1 - NME / threshold), equal to the integral
+      of the cumulative error distribution) in percent; faces, the number of counted faces. Without counted faces nme,
+      fr and auc are NaN.
     """
     face_nme = face_nme[~np.isnan(face_nme)]
     share = 100.0 / len(face_nme) if len(face_nme) else np.nan
@@ -156,14 +179,14 @@ def summary(face_nme: np.ndarray, threshold: float) -> dict[str, float]:
 
 
 def cumulative_errors(face_nme: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """The cumulative error distribution from 0 to the threshold, as the vertices of its step function.
+    """Returns the cumulative error distribution from 0 to the threshold as the vertices of its step function.
 
     Args:
-      face_nme: [faces].
-      threshold: where the curve ends.
+      face_nme: NME of each face, [faces]; faces with NaN are not counted.
+      threshold: largest error of the curve.
 
     Returns:
-      errors [k] in ascending order, from 0 to `threshold`, and the share [k] of faces with at most that error.
+      Errors [k] in ascending order, from 0 to `threshold`, and the share [k] of faces with at most that error.
     """
     face_nme = face_nme[~np.isnan(face_nme)]
     below = np.sort(face_nme[face_nme <= threshold])

@@ -1,4 +1,4 @@
-"""Small evaluations made by hand, for the tests of reports and tables."""
+"""Small artificial evaluations, for the tests of reports and tables."""
 
 import math
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ POINTS = W300_68.num_points
 
 
 def made_result(nme: np.ndarray, **fields: object) -> SplitResult:
-    """A result with these NMEs whose other fields are empty unless given."""
+    """Returns a result with these NMEs; other fields are empty by default."""
     count = len(nme)
-    nothing = np.zeros((count, 0))
+    empty = np.zeros((count, 0))
     defaults = {
         "attributes": {},
         "point_groups": {},
@@ -27,8 +27,8 @@ def made_result(nme: np.ndarray, **fields: object) -> SplitResult:
         "record": np.arange(count),
         "predicted": np.zeros((count, 0, 2)),
         "labels": np.zeros((count, 0, 2)),
-        "errors": nothing,
-        "occluded": nothing > 0,
+        "errors": empty,
+        "occluded": empty > 0,
         "confidence": None,
         "open_channels": None,
         "seconds_per_face": math.nan,
@@ -38,7 +38,7 @@ def made_result(nme: np.ndarray, **fields: object) -> SplitResult:
 
 
 def drawn_face(rng: np.random.Generator) -> np.ndarray:
-    """Landmarks [68, 2] like those of a face on a picture of 100 x 100 pixels, turned and moved a little."""
+    """Returns landmarks [68, 2] of a face in an image of 100 x 100 pixels, with a small random rotation and shift."""
     contour = np.linspace(np.pi, 0, 17)
     points = np.concatenate(
         [
@@ -47,12 +47,12 @@ def drawn_face(rng: np.random.Generator) -> np.ndarray:
         ]
     )
     points[[36, 45]] = (30, 40), (70, 40)
-    turn = geometry.jitter_matrix(100, rng.uniform(-10, 10), 1.0, rng.uniform(-3, 3, 2), mirror=False)
-    return geometry.transform_points(turn, points)
+    pose = geometry.jitter_matrix(100, rng.uniform(-10, 10), 1.0, rng.uniform(-3, 3, 2), mirror=False)
+    return geometry.transform_points(pose, points)
 
 
 def made_record(index: int, labels: np.ndarray) -> dict[str, object]:
-    """A record with a grey picture of 100 x 100 pixels, cut out of an original of twice its size."""
+    """Returns a record with a grey image of 100 x 100 pixels, half the scale of its original image."""
     _, encoded = cv2.imencode(".jpg", np.full((100, 100, 3), 90, np.uint8))
     return {
         "image": encoded.tobytes(),
@@ -70,13 +70,13 @@ def made_evaluation(
     attributes: Sequence[str] = ("pose", "blur"),
     overlapping: bool = False,
 ) -> Evaluation:
-    """A run on 68 landmarks whose errors grow from face to face, the confidence falling with it.
+    """Returns the evaluation of a run on 68 landmarks; errors grow and confidences fall from face to face.
 
     Args:
-      faces: of the split `test`.
-      gate: of the run; None leaves it out.
-      confidence: whether the model has one.
-      attributes: of the faces.
+      faces: number of faces of the split `test`.
+      gate: kind of gate; None for a model without one.
+      confidence: whether the model has a confidence.
+      attributes: attributes of the dataset.
       overlapping: whether there is a second split, `part`, with the second half of the same faces.
     """
     rng = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def made_evaluation(
         ]
     )
     shift = np.linspace(1, 8, faces)[:, None] * rng.uniform(0.5, 1.5, (faces, POINTS))
-    errors = shift / 80  # 40 pixels of the record lie between the eye corners, 80 of the original
+    errors = shift / 80  # the inter-ocular distance is 40 pixels of the record, 80 original pixels
     result = made_result(
         errors.mean(axis=1),
         attributes={name: rng.random(faces) < 0.3 for name in attributes},
@@ -127,7 +127,7 @@ def made_evaluation(
         )
         sources["part"] = records[half:]
     summaries = {}
-    for split, found in results.items():
-        summaries |= split_result.summarise(split, found, config.evaluate.threshold)
+    for split, measured in results.items():
+        summaries |= split_result.summarise(split, measured, config.evaluate.threshold)
     names = {split: [r["name"].decode() for r in source] for split, source in sources.items()}
     return Evaluation(config, results, sources, summaries, names, 123_456, "CPU with 2 cores")

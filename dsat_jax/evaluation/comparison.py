@@ -1,4 +1,4 @@
-"""Several runs side by side: the same faces, one table, one picture of curves, and how sure the differences are."""
+"""Comparison of evaluated runs on the same faces: a table, a plot of error curves, intervals of the differences."""
 
 import csv
 import dataclasses
@@ -9,20 +9,26 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from scipy import stats
 
 from dsat_jax import metrics
 from dsat_jax.errors import UserError
 from dsat_jax.evaluation import error_curves
+from dsat_jax.evaluation.result_files import (
+    COMPARISON_PLOT_FILE,
+    COMPARISON_TABLE_FILE,
+    FACE_COLUMNS,
+    FACES_FILE,
+    METRICS_FILE,
+    nme_column,
+)
+from dsat_jax.evaluation.split_result import figure_names
 from dsat_jax.files import text_files
 from dsat_jax.inference import result_files
+from dsat_jax.schemes import SCHEMES
 
-TABLE_FILE = "comparison.tsv"
-PICTURE_FILE = "comparison.png"
 RESAMPLES = 10_000
-_INTERVAL = (0.025, 0.975)
-_AT_ONCE = 2_000_000  # indices that are drawn together
-_FACES_FILE, _METRICS_FILE = "faces.csv", "metrics.json"  # as `evaluate` writes them
-_COLUMNS = ("split", "record", "name")
+_VALUES_AT_ONCE = 2_000_000  # of the resamples in memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,28 +36,34 @@ class Errors:
     """The evaluation of one run.
 
     Attributes:
-      folder: of the evaluation.
-      measured: what the errors are of: dataset, scheme and normaliser.
-      threshold: the NME above which a face has failed.
-      nme: by split, the NME of each face by its record and its picture's name; NaN where it is unknown.
+      folder: folder of the evaluation.
+      measured: dataset, scheme and normaliser; they are equal in runs that can be compared.
+      normaliser: written name of the normaliser, see `metrics.normaliser_name`.
+      threshold: NME above which a face counts as a failure.
+      nme: NME of each face by split, then by record and image name; NaN where it is unknown.
     """
 
     folder: pathlib.Path
     measured: Mapping[str, object]
+    normaliser: str
     threshold: float
     nme: Mapping[str, Mapping[tuple[int, str], float]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A run on a split.
+    """A line of the table: one run on one split.
 
     Attributes:
-      run: its name.
-      split: the TFDS split.
-      faces, nme, fr, auc: see `metrics.summary`.
-      difference: NME % minus that of the first run; NaN for that one.
-      low, high: 95 % interval of the difference.
+      run: name of the run.
+      split: TFDS split.
+      faces: number of faces with an NME.
+      nme: mean NME in percent.
+      fr: failure rate in percent.
+      auc: area under the cumulative error curve in percent.
+      difference: NME in percent minus that of the first run; NaN for the first run.
+      low: lower end of the difference's 95 % interval.
+      high: upper end of the interval.
     """
 
     run: str
@@ -66,32 +78,43 @@ class Row:
 
 
 def read_errors(folder: pathlib.Path) -> Errors:
-    """Reads metrics.json and faces.csv of an evaluated run, or of an evaluation below it.
+    """Reads the metrics and the table of faces of an evaluation.
+
+    Args:
+      folder: run folder, or the folder of one of its other evaluations.
 
     Raises:
       OSError: if the folder holds no evaluation.
-      ValueError: if one of the files is not of the form that `--mode=evaluate` writes.
+      UserError: if one of the files is not of the form that `--mode=evaluate` writes.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder, expected that of an evaluated run")
-    for name in (_METRICS_FILE, _FACES_FILE):
+        raise FileNotFoundError(f"{folder} does not exist, expected the folder of an evaluated run")
+    for name in (METRICS_FILE, FACES_FILE):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} holds no {name}: run --mode=evaluate --workdir={folder} first")
-    contents = text_files.read_json(folder / _METRICS_FILE)
+    contents = text_files.read_json(folder / METRICS_FILE)
     try:
-        measured = {what: contents[what] for what in ("dataset", "scheme", "normaliser")}
+        measured = {field: contents[field] for field in ("dataset", "scheme", "normaliser")}
         threshold = float(contents["threshold"])
+        written_name = contents.get("normaliser_name") or _normaliser_name(measured)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{folder / _METRICS_FILE} does not tell dataset, scheme, normaliser and threshold, expected the file that "
+            f"{folder / METRICS_FILE} has no dataset, scheme, normaliser or threshold, expected the file that "
             "--mode=evaluate writes"
         ) from error
-    column = f"nme_{measured['normaliser']}_percent"
-    return Errors(folder, measured, threshold, _read_faces(folder / _FACES_FILE, column))
+    nme = _read_faces(folder / FACES_FILE, nme_column(measured["normaliser"]))
+    return Errors(folder, measured, str(written_name), threshold, nme)
+
+
+def _normaliser_name(measured: Mapping[str, object]) -> str:
+    """The written name of a normaliser, for files of earlier versions, which do not contain it."""
+    scheme, normaliser = measured["scheme"], measured["normaliser"]
+    known = scheme in SCHEMES and normaliser in metrics.NORMALISERS
+    return metrics.normaliser_name(normaliser, SCHEMES[scheme]) if known else str(normaliser)
 
 
 def _read_faces(path: pathlib.Path, column: str) -> dict[str, dict[tuple[int, str], float]]:
-    """The NME of each face, by split."""
+    """The NME of each face, by split, then by record and image name."""
     try:
         lines = io.StringIO(text_files.decode(path.read_bytes()), newline="")
     except UserError as error:
@@ -99,33 +122,33 @@ def _read_faces(path: pathlib.Path, column: str) -> dict[str, dict[tuple[int, st
     reader = csv.DictReader(lines)
     splits: dict[str, dict[tuple[int, str], float]] = {}
     try:
-        missing = [name for name in (*_COLUMNS, column) if name not in (reader.fieldnames or ())]
+        missing = [name for name in (*FACE_COLUMNS, column) if name not in (reader.fieldnames or ())]
         if missing:
             raise UserError(f"no column {missing[0]}")
         for row in reader:
             face = int(row["record"]), row["name"]
             faces = splits.setdefault(row["split"], {})
             if None in row.values():
-                raise UserError("too few cells")
+                raise UserError("too few columns")
             if face in faces:
-                raise UserError(f"record {face[0]} of {row['split']} for the second time")
+                raise UserError(f"record {face[0]} of {row['split']} occurs twice")
             faces[face] = float(row[column]) / 100 if row[column] else np.nan
     except (ValueError, TypeError, csv.Error) as error:
         raise UserError(
             f"{path}, line {reader.line_num}: {error}, expected the file that --mode=evaluate writes"
         ) from error
     if not splits:
-        raise UserError(f"{path} holds no face")
+        raise UserError(f"{path} holds no face, expected a line for each face")
     return splits
 
 
 def _check_comparable(first: Errors, other: Errors) -> None:
-    """Refuses two evaluations whose errors are not of the same thing."""
-    for what in first.measured:
-        if first.measured[what] != other.measured[what]:
+    """Raises UserError if two evaluations differ in dataset, scheme, normaliser, splits or faces."""
+    for field in first.measured:
+        if first.measured[field] != other.measured[field]:
             raise UserError(
-                f"{first.folder} and {other.folder} cannot be compared: {what} {first.measured[what]} and "
-                f"{other.measured[what]}"
+                f"{first.folder} and {other.folder} cannot be compared: {field} {first.measured[field]} and "
+                f"{other.measured[field]}"
             )
     if first.nme.keys() != other.nme.keys():
         raise UserError(
@@ -138,19 +161,19 @@ def _check_comparable(first: Errors, other: Errors) -> None:
             record, name = min(lacking)
             raise UserError(
                 f"{first.folder} and {other.folder} cannot be compared: record {record} ({name}) of {split} is not in "
-                "both, as if the dataset had been built anew"
+                "both; the dataset may have been built again in between"
             )
 
 
 def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of a mean over faces, by the percentiles of means over faces drawn with replacement.
+    """Returns the 95 % interval of a mean over faces, by the percentile bootstrap.
 
-    Faces are drawn with both their errors, so that what makes a face hard for every run does not widen the interval
-    (B. Efron, R. Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13).
+    The resamples are paired: a face is drawn with the errors of both runs, so that faces that are hard for every run do
+    not widen the interval (B. Efron, R. Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13).
 
     Args:
-      differences: [faces], of the two runs' errors.
-      seed: of the draws; the same one gives the same interval.
+      differences: differences of the two runs' errors, [faces].
+      seed: seed of the resamples.
 
     Returns:
       Lower and upper end, NaN without faces or where a difference is not finite.
@@ -158,17 +181,22 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, f
     count = len(differences)
     if count == 0 or not np.isfinite(differences).all():
         return np.nan, np.nan
-    random, means = np.random.default_rng(seed), []
-    at_once = max(1, _AT_ONCE // count)
-    for start in range(0, RESAMPLES, at_once):
-        drawn = random.integers(0, count, (min(at_once, RESAMPLES - start), count))
-        means.append(differences[drawn].mean(axis=1))  # [resamples, faces] -> [resamples]
-    low, high = np.quantile(np.concatenate(means), _INTERVAL)
+    if count == 1:  # which scipy refuses; every resample is the face itself
+        return float(differences[0]), float(differences[0])
+    resampled = stats.bootstrap(
+        (differences,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=max(1, _VALUES_AT_ONCE // count),
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    low, high = resampled.confidence_interval
     return float(low), float(high)
 
 
 def _row(run: str, split: str, nme: np.ndarray, first: np.ndarray | None, threshold: float) -> Row:
-    """A line of the table, from NMEs [faces] of a run and of the first one, in one order."""
+    """The line of a run, from its NMEs [faces] and those of the first run in the same order, None for the first run."""
     summary = metrics.summary(nme, threshold)
     difference = low = high = np.nan
     if first is not None:
@@ -183,7 +211,7 @@ def _row(run: str, split: str, nme: np.ndarray, first: np.ndarray | None, thresh
 
 
 def _names(folders: Sequence[pathlib.Path]) -> list[str]:
-    """What the runs are called: the ends of their paths, as long as it takes to tell them apart."""
+    """Names of the runs: the ends of their paths, with as many folders as make them distinct."""
     paths = [folder.resolve().parts for folder in folders]
     for length in range(1, max(map(len, paths))):
         names = ["/".join(parts[-length:]) for parts in paths]
@@ -193,17 +221,10 @@ def _names(folders: Sequence[pathlib.Path]) -> list[str]:
 
 
 def _as_table(rows: Sequence[Row], first: str, normaliser: str, threshold: float) -> list[list[str]]:
-    """The rows as cells, the heads among them."""
-    percent = f"{100 * threshold:g}"
-    head = [
-        "split",
-        "run",
-        "faces",
-        f"NME ({normaliser.replace('_', '-')}) %",
-        f"FR@{percent} %",
-        f"AUC@{percent} %",
-    ]
-    lines = [[*head, f"NME - {first}", "95 % interval"]]
+    """The table as cells, its heading first."""
+    nme, fr, auc = figure_names(threshold)
+    heading = ["split", "run", "faces", f"{nme} ({normaliser}) %", f"{fr} %", f"{auc} %"]
+    lines = [[*heading, f"NME - {first}", "95 % interval"]]
     for row in rows:
         figures = [f"{row.nme:.2f}", f"{row.fr:.2f}", f"{row.auc:.2f}"]
         compared = ["", ""]
@@ -214,11 +235,12 @@ def _as_table(rows: Sequence[Row], first: str, normaliser: str, threshold: float
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    """The table as text, its columns aligned: the first two to the left, those of numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     )
@@ -227,29 +249,32 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
 def _draw_curves(
     curves: Mapping[str, Mapping[str, np.ndarray]], threshold: float, normaliser: str, path: pathlib.Path
 ) -> None:
-    """Writes the cumulative error distributions, a panel for each split, a curve for each run's NMEs [faces]."""
+    """Writes a plot of the runs' cumulative error distributions, a panel for each split."""
     figure = Figure(figsize=(1 + 4.5 * len(curves), 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(curves), squeeze=False)[0]
     for axes, (split, runs) in zip(panels, curves.items(), strict=True):
-        error_curves.draw_curves(axes, runs, threshold, normaliser.replace("_", "-"))
+        error_curves.draw_curves(axes, runs, threshold, normaliser)
         axes.set_title(split)
     panels[0].set_ylabel("faces with at most this error, %")
     figure.savefig(path, dpi=120)
 
 
 def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Row]:
-    """The story of `--mode=compare`: prints a table, and writes comparison.tsv and comparison.png.
+    """Runs `--mode=compare`: prints a table, and writes it and a plot of the error curves.
 
-    Every run is compared with the first, face by face.
+    Each run is compared with the first, face by face.
 
     Args:
-      workdirs: folders of evaluated runs, or of their evaluations.
+      workdirs: run folders, or folders of their other evaluations.
       out: folder of the results.
+
+    Returns:
+      The lines of the table, by split, then by run.
 
     Raises:
       OSError: if a folder holds no evaluation, or the results cannot be written.
-      ValueError: if there are not two different folders, or dataset, splits, faces or normaliser are not the same.
+      UserError: if there are fewer than two folders, or dataset, scheme, normaliser, splits or faces differ.
     """
     folders = [pathlib.Path(folder) for folder in workdirs]
     if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
@@ -258,7 +283,7 @@ def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Ro
     first, *others = runs = [read_errors(folder) for folder in folders]
     for other in others:
         _check_comparable(first, other)
-    names, normaliser = _names(folders), str(first.measured["normaliser"])
+    names = _names(folders)
     rows, curves = [], {}
     for split, faces in first.nme.items():
         curves[split] = {
@@ -268,10 +293,10 @@ def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Ro
         reference = curves[split][names[0]]
         for name, nme in curves[split].items():
             rows.append(_row(name, split, nme, None if name == names[0] else reference, first.threshold))
-    lines = _as_table(rows, names[0], normaliser, first.threshold)
+    lines = _as_table(rows, names[0], first.normaliser, first.threshold)
     print(f"{first.measured['dataset']}\n{_aligned(lines)}")
     out.mkdir(parents=True, exist_ok=True)
-    (out / TABLE_FILE).write_text("".join("\t".join(line) + "\n" for line in lines))
-    _draw_curves(curves, first.threshold, normaliser, out / PICTURE_FILE)
+    (out / COMPARISON_TABLE_FILE).write_text("".join("\t".join(line) + "\n" for line in lines))
+    _draw_curves(curves, first.threshold, first.normaliser, out / COMPARISON_PLOT_FILE)
     print(f"results in {out}")
     return rows

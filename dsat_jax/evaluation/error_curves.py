@@ -1,4 +1,4 @@
-"""Cumulative error distributions as a picture."""
+"""Plots of cumulative error distributions."""
 
 import pathlib
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from dsat_jax import metrics
 def draw_error_curves(
     face_nme: Mapping[str, np.ndarray], threshold: float, normaliser: str, path: pathlib.Path
 ) -> None:
-    """Writes a picture of the cumulative error distribution of each split.
+    """Writes a plot of the cumulative error distribution of each split.
 
     Args:
-      face_nme: [faces] per split, shares of the normaliser.
-      threshold: where the curves end.
-      normaliser: named on the axis.
-      path: of the picture.
+      face_nme: NME of each face by split, [faces], shares of the normaliser.
+      threshold: NME at the end of the curves.
+      normaliser: written name of the normaliser, for the axis.
+      path: path of the image file.
     """
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -35,9 +35,9 @@ def draw_curves(axes: Axes, face_nme: Mapping[str, np.ndarray], threshold: float
     for name, values in face_nme.items():
         errors, share = metrics.cumulative_errors(values, threshold)
         area = metrics.summary(values, threshold)["auc"]
-        # Matplotlib takes $ for the beginning of a formula, and a leading _ for a curve without a name.
+        # Matplotlib starts a formula at $, and leaves a label with a leading _ out of the legend.
         label = f" {name} (AUC {area:.1f} %)".replace("$", r"\$")
         axes.step(100 * errors, 100 * share, where="post", label=label)
     axes.set(xlim=(0, 100 * threshold), ylim=(0, 100), xlabel=f"NME ({normaliser}), %")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right").set_in_layout(False)  # long names shall not squeeze the curves
+    axes.legend(loc="lower right").set_in_layout(False)  # so that long names do not shrink the axes

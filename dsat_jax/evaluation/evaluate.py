@@ -1,4 +1,4 @@
-"""Evaluation: every face of a split once, errors in original pixels, tables, files and the CED picture."""
+"""Evaluation of a network on splits of a dataset, and the files of its results."""
 
 import dataclasses
 import hashlib
@@ -21,15 +21,13 @@ from dsat_jax.data import datasets
 from dsat_jax.data.batches import evaluation_batches
 from dsat_jax.evaluation import error_curves, gate_analysis, report
 from dsat_jax.evaluation.report.evaluation import Evaluation, picture_names
+from dsat_jax.evaluation.result_files import CED_FILE, METRICS_FILE, REPORT_FILE
 from dsat_jax.evaluation.split_result import SplitResult, measure, summarise, table
 from dsat_jax.files import atomic_files
 from dsat_jax.inference import trained_network
 from dsat_jax.inference.forward import Forward, jit_forward
 from dsat_jax.runtime import sharding, watchdog
 from dsat_jax.weights import zoo
-
-METRICS_FILE = "metrics.json"
-CED_FILE = "ced.png"
 
 
 def evaluate_split(
@@ -39,31 +37,35 @@ def evaluate_split(
     source: Sequence[Mapping[str, np.ndarray]],
     mesh: Mesh,
 ) -> SplitResult:
-    """Predicts every face of a split and measures its error in the original picture.
+    """Predicts every face of a split and measures its error in original pixels.
 
     Args:
-      forward: from `make_evaluation_step`.
-      variables: of the model.
-      config: the run's configuration.
-      source: records from `datasets.read_split`.
-      mesh: from `meshes.make_mesh`.
+      forward: forward pass from `jit_forward`.
+      variables: variables of the model.
+      config: configuration of the run.
+      source: records of the split, from `datasets.read_split`.
+      mesh: mesh of the devices, from `sharding.make_mesh`.
     """
     batches, seconds, sample = [], [], {}
     started = time.monotonic()
     batch_size = sharding.spread(config.evaluate.batch_size)
     waiting = evaluation_batches(config, source, batch_size, jax.process_index(), jax.process_count())
     for batch in watchdog.reported_each(waiting, config.train.stall_seconds, "images to evaluate"):
-        given = time.monotonic()
+        received = time.monotonic()
         images = sharding.place_batch({"image": batch["image"]}, mesh)["image"]
-        found = jax.device_get(forward(variables, images))
-        seconds.append(time.monotonic() - given)
+        landmarks = jax.device_get(forward(variables, images))
+        seconds.append(time.monotonic() - received)
         sample = sample or {
             "image": batch["image"][batch["mask"]],
             "points": np.where(batch["weights"][..., None] > 0, batch["points"], np.nan)[batch["mask"]],
-            "predicted": found.points[: len(batch["mask"])][batch["mask"]],
+            "predicted": landmarks.points[: len(batch["mask"])][batch["mask"]],
         }
         del batch["image"]
-        outputs = {"predicted": found.points, "confidence": found.confidence, "gates": found.gates}
+        outputs = {
+            "predicted": landmarks.points,
+            "confidence": landmarks.confidence,
+            "gates": landmarks.gates,
+        }
         batches.append(jax.tree.map(sharding.gather_rows, batch) | outputs)
     rows = jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
     order = np.argsort(rows["record"], kind="stable")
@@ -81,21 +83,21 @@ def evaluate_splits(
     mesh: Mesh,
     workdir: pathlib.Path,
 ) -> dict[str, dict[str, float]]:
-    """Evaluates splits, prints the table, and writes report.html, faces.csv, metrics.json, ced.png and samples.png.
+    """Evaluates splits, prints the table, and writes the files of `result_files` and samples.png.
 
     Args:
-      forward: from `make_evaluation_step`.
-      variables: of the model.
-      config: the run's configuration.
+      forward: forward pass from `jit_forward`.
+      variables: variables of the model.
+      config: configuration of the run.
       splits: TFDS splits.
-      mesh: from `meshes.make_mesh`.
+      mesh: mesh of the devices, from `sharding.make_mesh`.
       workdir: folder of the files.
 
     Returns:
-      The summaries by subset.
+      Summaries by subset, see `split_result.summarise`.
 
     Raises:
-      ValueError: if the dataset lacks one of the splits.
+      UserError: if the dataset lacks one of the splits.
     """
     results, sources, summaries = {}, {}, {}
     for split in splits:
@@ -110,12 +112,12 @@ def evaluate_splits(
         parameters = sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", {})))
         measured = Evaluation(config, results, sources, summaries, names, parameters, _device(mesh))
         _write_files(measured, workdir)
-        print(f"report: {workdir / report.REPORT_FILE}")
+        print(f"report: {workdir / REPORT_FILE}")
     return summaries
 
 
 def _device(mesh: Mesh) -> str:
-    """What the evaluation runs on, in words."""
+    """Description of the devices of a mesh."""
     devices = mesh.devices.ravel()
     kinds = ", ".join(sorted({device.device_kind for device in devices}))
     if devices[0].platform == "cpu":
@@ -124,6 +126,7 @@ def _device(mesh: Mesh) -> str:
 
 
 def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
+    """Writes all files of an evaluation, into a folder that is created if necessary."""
     config = evaluation.config
     workdir.mkdir(parents=True, exist_ok=True)
     analysis = report.write(evaluation, workdir)
@@ -131,6 +134,7 @@ def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
         "dataset": config.data.dataset,
         "scheme": schemes.find(config.data.scheme).name,
         "normaliser": config.evaluate.normaliser,
+        "normaliser_name": evaluation.normaliser,
         "threshold": config.evaluate.threshold,
         "subsets": evaluation.summaries,
     }
@@ -149,7 +153,7 @@ def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """None, JSON's null, for every number that JSON has no word for."""
+    """The value with None, JSON's null, for every number that is not finite."""
     if isinstance(value, Mapping):
         return {name: _finite(part) for name, part in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -158,36 +162,36 @@ def _finite(value: Any) -> Any:
 def evaluate_run(
     workdir: pathlib.Path, dataset: str | None = None, splits: Sequence[str] = ()
 ) -> dict[str, dict[str, float]]:
-    """The story of `--mode=evaluate`: a trained network on its own test splits, or on others.
+    """Runs `--mode=evaluate`: evaluates a trained network on the test splits of its run, or on other splits.
 
-    A run's own test splits are reported in its folder, others in evaluations/<dataset and splits> below it; those of
-    a file of weights in evaluations/<file>/<dataset and splits> of the current folder, where a file that is not shipped
-    has the start of its SHA-256 behind its name. On a dataset with another landmark scheme its labels are converted to
-    the network's, or the network's landmarks to the dataset's, whichever `schemes.CONVERSIONS` can.
+    The results of a run's test splits go to its folder, those of other splits to evaluations/<dataset and splits> in
+    it. The results of a weights file go to evaluations/<file>/<dataset and splits> in the current folder; the first
+    digits of its SHA-256 follow the name of a file that is not shipped. If the dataset has another scheme, either its
+    labels or the network's landmarks are converted, whichever is in `schemes.CONVERSIONS`.
 
     Args:
-      workdir: the run's folder, or a file of weights.
-      dataset: another dataset; None for the run's own.
-      splits: TFDS splits; empty for the run's test splits, or the other dataset's.
+      workdir: run folder, or weights file.
+      dataset: name of another dataset; None for the run's dataset.
+      splits: TFDS splits; empty for the test splits of the run or of the other dataset.
 
     Returns:
-      The summaries by subset.
+      Summaries by subset, see `split_result.summarise`.
 
     Raises:
       FileNotFoundError: if the folder holds no run or no checkpoint, or the dataset has not been built.
-      ValueError: if the landmarks of the run and of the dataset cannot be compared.
+      UserError: if the landmarks of neither the run nor the dataset can be converted to those of the other.
     """
     config = trained_network.read_config(workdir)
     if dataset or splits:
         config.data.dataset = dataset or config.data.dataset
     out = _results_folder(workdir, config.data.dataset, splits, own=not (dataset or splits))
-    labels, found = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
-    common = found if schemes.can_convert(labels, found) else labels
-    schemes.conversion_indices(found, common)  # refuses what cannot be converted, before the weights are read
+    labels, predicted = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
+    common = predicted if schemes.can_convert(labels, predicted) else labels
+    schemes.conversion_indices(predicted, common)  # raises before the weights are read
     network = trained_network.load(workdir)
     forward = jit_forward(network.model, config, network.mesh, common)
-    if common != found:
-        logging.warning("landmarks of %s are converted to %s", found.name, common.name)
+    if common != predicted:
+        logging.warning("landmarks of %s are converted to %s", predicted.name, common.name)
         config.data.scheme = schemes.as_text(common)
     splits = splits or datasets.test_splits(config, () if dataset else config.data.test)
     logging.info("evaluating %s on %s", workdir, config.data.dataset)
@@ -195,18 +199,18 @@ def evaluate_run(
 
 
 def _results_folder(network: pathlib.Path, dataset: str, splits: Sequence[str], own: bool) -> pathlib.Path:
-    """Where the results of a run or a file of weights go; `own` if they are of the run's own test splits."""
+    """Folder of the results of a run or a weights file; `own`: whether they are of the run's test splits."""
     if own and not network.is_file():
         return network
     folder = (
         pathlib.Path("evaluations") / _file_name(network) if network.is_file() else network / "evaluations"
     )
-    # No two choices of splits share a folder: a split's name has neither + nor /, and a dataset's no point.
+    # Unique for each choice of splits: split names contain neither + nor /, and dataset names no point.
     return folder / "+".join([dataset.replace("/", "."), *splits])
 
 
 def _file_name(weights: pathlib.Path) -> str:
-    """A name for a file of weights, which no other has: files of one name may lie in several folders."""
+    """A unique name for a weights file; files in several folders may have the same name."""
     if weights.parent == zoo.FOLDER:
         return weights.stem
     return f"{weights.stem}-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}"

@@ -1,18 +1,20 @@
-"""What the gate does on a set of faces: how many channels it opens, with what that goes along, who shares a pathway.
+"""Statistics of the gate on a set of faces: open channels, their correlation with other quantities, groups of faces.
 
 The paper (Wan et al., Pattern Recognition 156, 2024, section 3) claims that the gate partitions faces by their
-appearance and sends each part through channels of its own. Here that is measured, for either gate.
+appearance and sends each part through its own channels. This module tests the claim, for either gate.
 """
 
 import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.cluster import vq
+from scipy.stats import rankdata
 
-from dsat_jax.evaluation.rank_correlation import RankCorrelation, ranks, spearman
+from dsat_jax.evaluation.rank_correlation import RankCorrelation, spearman
 
-GROUPS = 6  # of the partition that are told apart
-_RESTARTS = 8
+GROUPS = 6  # at most, in a partition
+_RESTARTS = 20
 _SHUFFLES = 1000
 
 
@@ -21,14 +23,14 @@ class Partition:
     """Faces grouped by the pattern of their open channels.
 
     Attributes:
-      group: int [faces], from 0, the largest group first.
-      clustered: whether patterns were so distinct that similar ones were put together (by Hamming distance): where
-        the most common ones have fewer than half of the faces. Else the first groups are the most common patterns, and
-        the last one is all other faces if there are any.
+      group: index of each face's group, int [faces]; group 0 is the largest.
+      clustered: whether the groups are clusters of similar patterns (by Hamming distance), as is the case where the
+        most common patterns have fewer than half of the faces. Otherwise the first groups are the most common patterns,
+        and the last one holds all other faces if there are any.
       patterns: number of distinct patterns.
-      common: faces of the most common patterns, the largest first.
+      common: numbers of faces of the most common patterns, in descending order.
       distance_within: mean Hamming distance, in channels, of a face to the majority pattern of its group.
-      distance_whole: that to the majority pattern of all faces.
+      distance_whole: mean Hamming distance, in channels, of a face to the majority pattern of all faces.
     """
 
     group: np.ndarray
@@ -41,12 +43,12 @@ class Partition:
 
 @dataclasses.dataclass(frozen=True)
 class Explained:
-    """How much of a quantity the partition explains.
+    """Share of a quantity's variance that the partition explains.
 
     Attributes:
-      share: of the variance of the quantity's ranks that lies between the groups (eta squared), 0 to 1.
-      chance: the mean of that share when the faces are shuffled.
-      p_value: how often a shuffled partition explains as much.
+      share: share of the variance of the quantity's ranks between the groups (eta squared), 0 to 1.
+      chance: mean of this share over random permutations of the faces.
+      p_value: share of the permutations that explain at least as much.
     """
 
     share: float
@@ -56,14 +58,14 @@ class Explained:
 
 @dataclasses.dataclass(frozen=True)
 class GateAnalysis:
-    """See the module.
+    """Statistics of a gate.
 
     Attributes:
-      open_share: [channels], share of the faces for which each channel is open.
-      open_counts: int [faces], open channels.
-      correlations: of the number of open channels with each quantity.
-      partition: by the pattern of open channels.
-      explained: of each quantity, by the partition; empty where there is but one group.
+      open_share: share of the faces for which each channel is open, [channels].
+      open_counts: number of open channels of each face, int [faces].
+      correlations: rank correlation of the number of open channels with each quantity.
+      partition: groups of faces with equal or similar patterns.
+      explained: share of each quantity's variance between the groups; empty if there is only one group.
     """
 
     open_share: np.ndarray
@@ -74,7 +76,7 @@ class GateAnalysis:
 
     @property
     def switching(self) -> int:
-        """Channels that are open for some faces and closed for others."""
+        """Number of channels that are open for some faces and closed for others."""
         return int(((self.open_share > 0) & (self.open_share < 1)).sum())
 
 
@@ -82,8 +84,8 @@ def analyse(open_channels: np.ndarray, quantities: Mapping[str, np.ndarray]) -> 
     """Analyses a gate.
 
     Args:
-      open_channels: bool [faces, channels].
-      quantities: float [faces] each, NaN where unknown: NME, attributes as 0 and 1, ...
+      open_channels: open channels of each face, bool [faces, channels].
+      quantities: NME, attributes as 0 and 1, and other quantities by name, float [faces] each, NaN where unknown.
     """
     counts = open_channels.sum(axis=1)
     partition = partition_by_pattern(open_channels)
@@ -100,15 +102,15 @@ def analyse(open_channels: np.ndarray, quantities: Mapping[str, np.ndarray]) -> 
 
 
 def partition_by_pattern(open_channels: np.ndarray) -> Partition:
-    """Groups faces by their patterns: the most common ones, or clusters where even those have few faces.
+    """Groups faces by their most common patterns, or clusters them where even these have few faces.
 
     Args:
-      open_channels: bool [faces, channels].
+      open_channels: open channels of each face, bool [faces, channels].
     """
     patterns, pattern_of, sizes = np.unique(open_channels, axis=0, return_inverse=True, return_counts=True)
     common = np.sort(sizes)[::-1][: GROUPS - 1]
     clustered = len(patterns) > GROUPS and common.sum() < len(open_channels) / 2
-    group = _by_size(_cluster(open_channels, GROUPS) if clustered else pattern_of)
+    group = _by_size(_cluster(open_channels) if clustered else pattern_of)
     group = np.minimum(group, GROUPS - 1)  # the last one holds all rare patterns
     majority = np.stack([_majority(open_channels[group == i]) for i in range(group.max(initial=0) + 1)])
     return Partition(
@@ -122,18 +124,18 @@ def partition_by_pattern(open_channels: np.ndarray) -> Partition:
 
 
 def explained(group: np.ndarray, values: np.ndarray, seed: int = 0) -> Explained:
-    """How much of a quantity's ranks a partition explains, and how much a shuffled partition would.
+    """Returns the share of the variance of a quantity's ranks between groups, with a permutation test.
 
     Args:
-      group: int [faces].
-      values: [faces]; NaN takes a face out.
-      seed: of the shuffles.
+      group: index of each face's group, int [faces].
+      values: quantity, [faces]; faces with NaN are left out.
+      seed: seed of the permutations.
     """
     known = ~np.isnan(values)
     if not known.any():
         return Explained(np.nan, np.nan, np.nan)
     _, group = np.unique(group[known], return_inverse=True)
-    rank = ranks(values[known])
+    rank = rankdata(values[known])
     rank = rank - rank.mean()
     if np.ptp(rank) == 0:
         return Explained(np.nan, np.nan, np.nan)
@@ -145,79 +147,56 @@ def explained(group: np.ndarray, values: np.ndarray, seed: int = 0) -> Explained
     rng = np.random.default_rng(seed)
     share = between(rank)
     by_chance = np.array([between(rng.permutation(rank)) for _ in range(_SHUFFLES)])
-    p_value = (1 + (by_chance >= share - 1e-12).sum()) / (
-        1 + _SHUFFLES
-    )  # the partition itself is one of them
+    # The partition itself counts as one of the permutations.
+    p_value = (1 + (by_chance >= share - 1e-12).sum()) / (1 + _SHUFFLES)
     return Explained(share, float(by_chance.mean()), float(p_value))
 
 
 def as_json(analysis: GateAnalysis) -> dict[str, object]:
-    """The figures of an analysis, for metrics.json."""
+    """Returns the figures of an analysis, for metrics.json."""
     return {
         "channels": len(analysis.open_share),
         "switching_channels": analysis.switching,
         "mean_open_channels": float(analysis.open_counts.mean()),
         "patterns": analysis.partition.patterns,
         "rank_correlation_with_open_channels": {
-            name: {"rho": _number(found.rho), "interval": [_number(found.low), _number(found.high)]}
-            for name, found in analysis.correlations.items()
+            name: {"rho": _number(value.rho), "interval": [_number(value.low), _number(value.high)]}
+            for name, value in analysis.correlations.items()
         },
         "explained_by_partition": {
             name: {
-                "share": _number(found.share),
-                "chance": _number(found.chance),
-                "p": _number(found.p_value),
+                "share": _number(value.share),
+                "chance": _number(value.chance),
+                "p": _number(value.p_value),
             }
-            for name, found in analysis.explained.items()
+            for name, value in analysis.explained.items()
         },
     }
 
 
 def _number(value: float) -> float | None:
-    """A figure for JSON, which has no NaN."""
+    """A figure for JSON, with null for NaN."""
     return None if np.isnan(value) else round(value, 4)
 
 
 def _majority(open_channels: np.ndarray) -> np.ndarray:
-    """The channels [channels] that are open for more than half of the faces."""
+    """Whether each channel is open for more than half of the faces, bool [channels]."""
     return open_channels.mean(axis=0) > 0.5
 
 
-def _cluster(open_channels: np.ndarray, count: int) -> np.ndarray:
-    """The group of each face, int [faces], with the least total Hamming distance of several starts of k-modes."""
-    rng = np.random.default_rng(0)
-    starts = (rng.choice(len(open_channels), count, replace=False) for _ in range(_RESTARTS))
-    found = [_k_modes(open_channels, open_channels[start]) for start in starts]
-    return min(found, key=lambda group_and_total: group_and_total[1])[0]
+def _cluster(open_channels: np.ndarray) -> np.ndarray:
+    """The cluster of each face, int [faces], by k-means; the best of several starts.
 
-
-def _k_modes(open_channels: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, float]:
-    """Assigns faces to the nearest centre and moves the centres to the majority, until that no longer helps."""
-    best = np.inf
-    group = np.zeros(len(open_channels), int)
-    while True:
-        distance = _hamming(open_channels, centres)
-        total = float(distance.min(axis=1).sum())
-        if total >= best:
-            return group, best
-        best, group = total, distance.argmin(axis=1)
-        members = [open_channels[group == i] for i in range(len(centres))]
-        centres = np.stack(
-            [
-                _majority(faces) if len(faces) else centre
-                for faces, centre in zip(members, centres, strict=True)
-            ]
-        )
-
-
-def _hamming(open_channels: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Channels in which faces [faces, channels] and centres [count, channels] differ, [faces, count]."""
-    faces, centres = open_channels.astype(np.float32), centres.astype(np.float32)
-    return faces @ (1 - centres).T + (1 - faces) @ centres.T
+    The squared Euclidean distance of two patterns of 0 and 1 is their Hamming distance, so that k-means minimises the
+    mean Hamming distance between the faces of a group.
+    """
+    patterns = open_channels.astype(np.float64)
+    centres, _ = vq.kmeans(patterns, GROUPS, iter=_RESTARTS, rng=np.random.default_rng(0))
+    return vq.vq(patterns, centres)[0]
 
 
 def _by_size(group: np.ndarray) -> np.ndarray:
-    """Groups renumbered from 0, the largest first, none empty."""
+    """Indices of the groups, renumbered from 0 in descending order of size, none empty."""
     _, dense, sizes = np.unique(group, return_inverse=True, return_counts=True)
     place = np.empty(len(sizes), int)
     place[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))

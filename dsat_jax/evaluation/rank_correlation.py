@@ -1,21 +1,24 @@
 """Spearman's rank correlation with a bootstrap interval."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 _RESAMPLES = 1000
-_LEVEL = 95.0  # percent
+_INTERVAL = (2.5, 97.5)  # percentiles
+_VALUES_AT_ONCE = 2_000_000  # of the resamples in memory
 
 
 class RankCorrelation(NamedTuple):
     """Spearman's rho of two quantities over faces.
 
     Attributes:
-      rho: -1 to 1; NaN where one of the quantities does not vary.
+      rho: correlation, -1 to 1; NaN where one of the quantities does not vary.
       low: lower end of the 95 % bootstrap interval.
-      high: its upper end.
-      faces: that have both quantities.
+      high: upper end of the interval.
+      faces: number of faces for which both quantities are known.
     """
 
     rho: float
@@ -25,46 +28,53 @@ class RankCorrelation(NamedTuple):
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1 of values [n], float64 [n]; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[inverse]
-
-
-def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's correlation of a [n] and b [n]; NaN where one does not vary."""
-    a, b = a - a.mean(), b - b.mean()
-    spread = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / spread) if spread > 1e-9 else float("nan")
+def rho(a: np.ndarray, b: np.ndarray) -> float:
+    """Returns Spearman's rho of two quantities [faces] without NaN; NaN where one of them does not vary."""
+    if len(a) < 2 or (a == a[0]).all() or (b == b[0]).all():
+        return float("nan")
+    return float(stats.spearmanr(a, b).statistic)
 
 
 def spearman(a: np.ndarray, b: np.ndarray, seed: int = 0) -> RankCorrelation:
-    """Spearman's rank correlation of two quantities.
+    """Returns Spearman's rank correlation of two quantities.
 
-    The interval is that of the percentile bootstrap: 1,000 times as many faces are drawn with replacement, with the
-    ranks they have among all faces.
+    The interval is that of the percentile bootstrap: 1,000 resamples of the faces, drawn with replacement. Each face
+    keeps its ranks among all faces. Resamples in which a quantity does not vary are left out.
 
     Args:
-      a: [faces]; infinite values rank last, NaN takes a face out.
-      b: [faces], the same.
-      seed: of the bootstrap.
+      a: first quantity, [faces]; infinite values have the highest rank, faces with NaN are left out.
+      b: second quantity, [faces], the same.
+      seed: seed of the bootstrap.
     """
     both = ~(np.isnan(a) | np.isnan(b))
     count = int(both.sum())
-    if count < 3:
+    a, b = a[both], b[both]
+    whole = rho(a, b)
+    if count < 3 or np.isnan(whole):
         return RankCorrelation(np.nan, np.nan, np.nan, count)
-    a, b = ranks(a[both]), ranks(b[both])
-    rho = correlation(a, b)
-    if np.isnan(rho):
-        return RankCorrelation(rho, np.nan, np.nan, count)
-    rng = np.random.default_rng(seed)
-    resamples = (rng.integers(count, size=count) for _ in range(_RESAMPLES))
-    drawn = [correlation(a[rows], b[rows]) for rows in resamples]
-    drawn = [value for value in drawn if not np.isnan(value)]  # a resample may hold one value only
-    low, high = np.percentile(drawn, [(100 - _LEVEL) / 2, (100 + _LEVEL) / 2]) if drawn else (np.nan, np.nan)
-    return RankCorrelation(rho, float(low), float(high), count)
+    ranks = stats.rankdata(a), stats.rankdata(b)
+    with warnings.catch_warnings():
+        # scipy warns of resamples in which a quantity does not vary.
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        resampled = stats.bootstrap(
+            ranks,
+            _correlation,
+            paired=True,
+            vectorized=True,
+            n_resamples=_RESAMPLES,
+            batch=max(1, _VALUES_AT_ONCE // count),
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
+    low, high = np.nanpercentile(resampled.bootstrap_distribution, _INTERVAL)
+    return RankCorrelation(whole, float(low), float(high), count)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Pearson's correlation along an axis."""
+    return stats.pearsonr(a, b, axis=axis).statistic

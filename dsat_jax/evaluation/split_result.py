@@ -1,4 +1,4 @@
-"""What an evaluation knows of every face of a split, and its summary as tables of text."""
+"""Results of an evaluation for every face of a split, and their summary as tables of text."""
 
 import dataclasses
 import math
@@ -19,25 +19,25 @@ FIGURES = ("nme", "fr", "auc")
 class SplitResult:
     """Predictions, labels and errors of every face of a split, in the order of its records.
 
-    For 10,000 faces of 98 landmarks that is about 50 MB; pictures are read again from the records.
+    10,000 faces of 98 landmarks take about 50 MB. The images are not kept; the report reads them again.
 
     Attributes:
-      nme: [faces]; NaN for a face whose normaliser is unknown.
-      attributes: bool [faces] for each attribute of the dataset.
-      point_groups: NME [faces] over the visible and over the occluded landmarks alone, NaN for a face without any;
-        empty where the dataset marks none as occluded.
-      sample: the first batch's crops, with `predicted` points in input pixels, for a picture.
-      record: int [faces], index into the split's records.
-      predicted: float64 [faces, points, 2], pixels of the original picture.
-      labels: float64 [faces, points, 2], pixels of the original picture; NaN where the position is unknown.
-      errors: float64 [faces, points], shares of the normaliser; NaN where there is no label or no normaliser, infinite
-        where the prediction is no number.
-      occluded: bool [faces, points], marked as occluded by the dataset.
-      confidence: float32 [faces, points], the heatmaps' peak values; None for a model without heatmaps.
-      open_channels: bool [faces, channels], which channels the gate opens; None for a model without a gate.
-      seconds_per_face: from a batch in memory to its landmarks, the median batch but for the first, which may contain
-        the compilation; NaN with a single batch.
-      seconds: of the whole split, reading included.
+      nme: NME of each face, [faces], shares of the normaliser; NaN for a face whose normaliser is unknown.
+      attributes: whether each face has an attribute, bool [faces], by the dataset's attributes.
+      point_groups: NME over the visible and over the occluded landmarks alone, [faces] each, NaN for a face without
+        any; empty where the dataset marks no landmark as occluded.
+      sample: crops of the first batch, with `points` and `predicted` in input pixels, for samples.png.
+      record: index into the split's records, int [faces].
+      predicted: predicted landmarks, float64 [faces, points, 2], original pixels.
+      labels: labels, float64 [faces, points, 2], original pixels; NaN where the position is unknown.
+      errors: errors of the landmarks, float64 [faces, points], shares of the normaliser; NaN without a label or
+        normaliser, infinite where the prediction is not finite.
+      occluded: whether the dataset marks each landmark as occluded, bool [faces, points].
+      confidence: peak values of the heatmaps, float32 [faces, points]; None for a model without heatmaps.
+      open_channels: whether the gate opens each channel, bool [faces, channels]; None for a model without a gate.
+      seconds_per_face: time of the network per face, the median over batches without the first, which may include the
+        compilation; NaN with a single batch.
+      seconds: time of the whole split, reading included.
     """
 
     nme: np.ndarray
@@ -62,15 +62,15 @@ def measure(
     seconds_per_face: float = math.nan,
     seconds: float = math.nan,
 ) -> SplitResult:
-    """Errors in original pixels.
+    """Measures the errors of predictions in original pixels.
 
     Args:
-      rows: of `inputs.evaluation_batches`, one for each face in the order of their records, without the images; with
-        predicted [faces, points, 2] in input pixels, and confidence and gates as in `forward.Landmarks`.
-      config: the run's configuration.
-      sample: see `SplitResult`.
-      seconds_per_face: see `SplitResult`.
-      seconds: see `SplitResult`.
+      rows: fields of `batches.evaluation_batches` without the images, a row for each face in the order of the records;
+        also predicted [faces, points, 2] in input pixels, and confidence and gates as in `landmarks.Landmarks`.
+      config: configuration of the run.
+      sample: sample of the result, see `SplitResult`.
+      seconds_per_face: time of the network per face, see `SplitResult`.
+      seconds: time of the whole split, see `SplitResult`.
     """
     scheme = schemes.find(config.data.scheme)
     to_original = rows["to_original"]
@@ -81,7 +81,7 @@ def measure(
     errors = metrics.labelled_errors(predicted, labels, known, rows["box"], normaliser, scheme)
     nme = metrics.nme(errors, known)
     if np.isnan(nme).any():
-        logging.warning("%d faces have no %s: not measured", np.isnan(nme).sum(), normaliser)
+        logging.warning("%d faces have no %s and are not measured", np.isnan(nme).sum(), normaliser)
     occluded = rows["occluded"]
     groups = {"visible points": known & ~occluded, "occluded points": occluded}
     gates = rows.get("gates")
@@ -103,11 +103,11 @@ def measure(
 
 
 def joined(results: Sequence[SplitResult], kept: Sequence[np.ndarray]) -> SplitResult:
-    """Chosen faces of several splits of one dataset as one result; it has no sample and was not timed.
+    """Joins chosen faces of several splits of one dataset to one result, without a sample and without times.
 
     Args:
-      results: of the splits.
-      kept: int [faces], the rows to take of each.
+      results: results of the splits.
+      kept: rows to take from each result, int [faces] each.
     """
     rows = []
     for result, chosen in zip(results, kept, strict=True):
@@ -117,7 +117,7 @@ def joined(results: Sequence[SplitResult], kept: Sequence[np.ndarray]) -> SplitR
             for name, value in fields.items()
             if name not in ("sample", "seconds_per_face", "seconds")
         }
-        fields["point_groups"] = {}  # which a split has or not
+        fields["point_groups"] = {}  # some splits have them, others do not
         rows.append(jax.tree.map(lambda value, chosen=chosen: value[chosen], fields))
     whole = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
     # JAX sorts the keys of dictionaries.
@@ -126,15 +126,20 @@ def joined(results: Sequence[SplitResult], kept: Sequence[np.ndarray]) -> SplitR
 
 
 def subsets(result: SplitResult) -> dict[str, np.ndarray]:
-    """The faces that have each attribute, bool [faces]; an attribute that no face has, or every one, is left out."""
+    """Returns the faces of each attribute, bool [faces]; attributes of no face or of every face are left out."""
     return {name: chosen for name, chosen in result.attributes.items() if chosen.any() and not chosen.all()}
 
 
 def summarise(name: str, result: SplitResult, threshold: float) -> dict[str, dict[str, float]]:
-    """NME, FR and AUC of a split and of its `subsets`: `{"test": ..., "test/pose": ...}`.
+    """Returns NME, FR and AUC of a split and of its `subsets`: `{"test": ..., "test/pose": ...}`.
 
-    Where landmarks are marked as occluded, the figures over the others and over them alone follow:
+    Where the dataset marks landmarks as occluded, the figures over the visible and over the occluded ones follow:
     `test/visible points`, `test/occluded points`.
+
+    Args:
+      name: name of the split.
+      result: result of the split.
+      threshold: NME above which a face counts as a failure.
     """
     of_subsets = {subset: result.nme[chosen] for subset, chosen in subsets(result).items()}
     return {
@@ -147,19 +152,19 @@ def summarise(name: str, result: SplitResult, threshold: float) -> dict[str, dic
 
 
 def normaliser_name(config: ConfigDict) -> str:
-    """The written name of a run's normaliser, see `metrics.normaliser_name`."""
+    """Returns the written name of a run's normaliser, see `metrics.normaliser_name`."""
     return metrics.normaliser_name(config.evaluate.normaliser, schemes.find(config.data.scheme))
 
 
-def figure_names(config: ConfigDict) -> tuple[str, str, str]:
-    """How NME, FR and AUC are headed, the threshold in percent: `NME`, `FR@8`, `AUC@8`."""
-    percent = f"{100 * config.evaluate.threshold:g}"
+def figure_names(threshold: float) -> tuple[str, str, str]:
+    """Returns the headings of NME, FR and AUC, with the threshold in percent: `NME`, `FR@8`, `AUC@8`."""
+    percent = f"{100 * threshold:g}"
     return "NME", f"FR@{percent}", f"AUC@{percent}"
 
 
 def table(summaries: Mapping[str, Mapping[str, float]], config: ConfigDict) -> str:
-    """The summaries as lines of text, the normaliser and the threshold named."""
-    nme, fr, auc = figure_names(config)
+    """Returns the summaries as lines of text; the headings contain normaliser and threshold."""
+    nme, fr, auc = figure_names(config.evaluate.threshold)
     title = f"NME normalised by {normaliser_name(config)}, all figures in %"
     width = max(len(name) for name in [*summaries, "subset"])
     lines = [title, f"{'subset':<{width}} {'faces':>6} {nme:>7} {fr:>7} {auc:>7}"]
@@ -170,8 +175,8 @@ def table(summaries: Mapping[str, Mapping[str, float]], config: ConfigDict) -> s
 
 
 def tab_separated(summaries: Mapping[str, Mapping[str, float]], config: ConfigDict) -> str:
-    """The summaries as tab-separated lines, for a spreadsheet or a paper; the heading names normaliser and unit."""
-    nme, fr, auc = figure_names(config)
+    """Returns the summaries as tab-separated lines; the headings contain normaliser and unit."""
+    nme, fr, auc = figure_names(config.evaluate.threshold)
     lines = [
         "\t".join(["subset", "faces", f"{nme} ({normaliser_name(config)}, %)", f"{fr} (%)", f"{auc} (%)"])
     ]

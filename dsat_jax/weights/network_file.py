@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from dsat_jax.config import from_sections
 from dsat_jax.errors import UserError
 from dsat_jax.files import atomic_files, text_files
-from dsat_jax.weights import state_dict
+from dsat_jax.weights import state_dict, zoo
 from dsat_jax.weights.names import by_name
 
 SUFFIX = ".safetensors"
@@ -75,17 +75,16 @@ def read(path: pathlib.Path) -> tuple[ConfigDict, dict[str, np.ndarray]]:
 
     Raises:
       OSError: if the file cannot be read.
-      ValueError: if the file is not a weights file, is damaged, has another version, is larger than
-        `state_dict.MOST_BYTES`, or contains values that are not finite or have another type.
+      UserError: if the file is not a weights file, is damaged, has another version, is larger than
+        `state_dict.MOST_BYTES`, is shipped and was changed, or contains values that are not finite or have another
+        type.
     """
     if path.suffix.lower() != SUFFIX:
         raise UserError(f"{path} is not a weights file: expected a name that ends in {SUFFIX}")
-    arrays = state_dict.read_state_dict(path)
+    data, arrays, described = state_dict.read_safetensors(path)
+    zoo.check(path, data)
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = text_files.parse_json((file.metadata() or {}).get(_METADATA, "null").encode())
-    except safetensors.SafetensorError as error:
-        raise UserError(f"{path} is not in the safetensors format: {state_dict.cause(error)}") from error
+        metadata = text_files.parse_json(described.get(_METADATA, "null").encode())
     except UserError as error:
         raise UserError(f"{path}: the metadata of the network are damaged: {error}") from error
     if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:

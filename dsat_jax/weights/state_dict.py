@@ -4,6 +4,7 @@ PyTorch is imported only to read its own file format.
 """
 
 import collections
+import json
 import pathlib
 import re
 import warnings
@@ -51,6 +52,34 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     except Exception as error:
         # The libraries do not validate lengths and types; damaged files raise exceptions of any class.
         raise UserError(f"{path} is damaged, or {kind}: {cause(error)}") from error
+
+
+def read_safetensors(path: pathlib.Path) -> tuple[bytes, dict[str, np.ndarray], dict[str, str]]:
+    """Reads a safetensors file once.
+
+    Args:
+      path: file to read.
+
+    Returns:
+      The bytes of the file, its arrays by name, and its metadata.
+
+    Raises:
+      FileNotFoundError: if the file does not exist.
+      UserError: if it is damaged or larger than `MOST_BYTES`, or an entry is not an array of real numbers.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint {path}")
+    try:
+        _check_size(path.stat().st_size)
+        data = path.read_bytes()
+        arrays = _by_name(safetensors.numpy.load(data))
+        header = json.loads(
+            data[8 : 8 + int.from_bytes(data[:8], "little")]
+        )  # which the library has just accepted
+        return data, arrays, header.get("__metadata__", {})
+    except Exception as error:
+        # As in `read_state_dict`.
+        raise UserError(f"{path} is damaged, or {_READERS['.safetensors'][1]}: {cause(error)}") from error
 
 
 def _check_size(size: int) -> None:

@@ -1,4 +1,4 @@
-"""The table of experiments: every row is a configuration that can be trained, and results are found where they lie."""
+"""The rows of the experiments, and the table of their results."""
 
 import ast
 import json
@@ -9,10 +9,11 @@ from ml_collections import ConfigDict
 from benchmarks import experiments
 from configs import w300
 from dsat_jax.config import check_config, differences
+from dsat_jax.evaluation.result_files import METRICS_FILE
 
 
 def configured(row: str) -> ConfigDict:
-    """The configuration that the command line makes of a row."""
+    """Returns the configuration of a row, as the command line creates it."""
     config = w300.get_config("small")
     fields = experiments.overrides(row)
     tuples = {name: ast.literal_eval(value) for name, value in fields.items() if str(value).startswith("(")}
@@ -21,7 +22,7 @@ def configured(row: str) -> ConfigDict:
 
 
 @pytest.mark.parametrize("row", experiments.ROWS)
-def test_every_row_changes_fields_that_exist_to_values_that_fit(row):
+def test_every_row_changes_existing_fields_to_valid_values(row):
     base, config = configured("base"), configured(row)
     check_config(config, row)
     changed = differences(base, config)
@@ -41,8 +42,8 @@ def test_folders_differ_and_the_table_has_the_mean_of_the_seeds(tmp_path):
     for seed, nme in ((9, 5.0), (10, 6.0)):
         folder = experiments.folder(tmp_path, "no gate, no DSS", seed)
         folder.mkdir()
-        (folder / "metrics.json").write_text(json.dumps({"subsets": {experiments.VALIDATION: {"nme": nme}}}))
-    experiments.folder(tmp_path, "no gate", 0).mkdir()  # begun, not evaluated
+        (folder / METRICS_FILE).write_text(json.dumps({"subsets": {experiments.VALIDATION: {"nme": nme}}}))
+    experiments.folder(tmp_path, "no gate", 0).mkdir()  # started, not evaluated
     lines = experiments.table(tmp_path).splitlines()
     assert len(lines) == 3
     changes = "`model.gate=none`, `model.transformer_layers=0`"

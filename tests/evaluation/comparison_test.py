@@ -1,4 +1,4 @@
-"""Runs side by side: the table by hand, the bootstrap against what is known of it, and what cannot be compared."""
+"""Comparison of runs: the table, the bootstrap interval, and errors for runs that cannot be compared."""
 
 import json
 
@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from dsat_jax.evaluation import comparison
+from dsat_jax.evaluation.result_files import FACES_FILE, METRICS_FILE
 
 
 def evaluated(folder, faces, dataset="w300", normaliser="inter_ocular", scheme="w300_68"):
-    """An evaluation's files; faces are (split, record, NME in %)."""
+    """Writes the files of an evaluation; faces are (split, record, NME in percent)."""
     folder.mkdir(parents=True)
     measured = {
         "dataset": dataset,
@@ -19,19 +20,19 @@ def evaluated(folder, faces, dataset="w300", normaliser="inter_ocular", scheme="
         "threshold": 0.08,
         "subsets": {},
     }
-    (folder / "metrics.json").write_text(json.dumps(measured))
+    (folder / METRICS_FILE).write_text(json.dumps(measured))
     head = f"split,record,name,nme_{normaliser}_percent,pose,open_channels\n"
     rows = "".join(f'{split},{record},"a, {record}.jpg",{nme},1,\n' for split, record, nme in faces)
-    (folder / "faces.csv").write_text(head + rows)
+    (folder / FACES_FILE).write_text(head + rows)
     return folder
 
 
 FIRST = [("common", 0, 4.0), ("common", 1, 6.0), ("common", 2, ""), ("challenging", 0, 10.0)]
-# the same faces in another order
+# The same faces in another order.
 SECOND = [("common", 1, 5.0), ("common", 0, 3.0), ("common", 2, ""), ("challenging", 0, 10.5)]
 
 
-def test_the_table_worked_out_by_hand(tmp_path, capsys):
+def test_the_table_has_the_figures_computed_by_hand(tmp_path, capsys):
     first, second = evaluated(tmp_path / "one", FIRST), evaluated(tmp_path / "two", SECOND)
     rows = comparison.compare_runs([first, second], tmp_path / "out")
     figures = [(row.split, row.run, row.faces, row.nme, row.fr, row.auc) for row in rows]
@@ -51,6 +52,24 @@ def test_the_table_worked_out_by_hand(tmp_path, capsys):
     assert cv2.imread(str(tmp_path / "out/comparison.png")).shape[:2] == (540, 1200)  # a panel for each split
 
 
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"normaliser_name": "distance of landmarks 0 and 1"}, "distance of landmarks 0 and 1"),
+        ({}, "inter-ocular"),  # a file of an earlier version
+        (
+            {"scheme": "five"},
+            "inter_ocular",
+        ),  # the same of a custom scheme, whose landmarks are not in the file
+    ],
+)
+def test_the_normaliser_has_the_name_that_the_evaluation_prints(tmp_path, fields, name):
+    folder = evaluated(tmp_path / "one", FIRST)
+    contents = json.loads((folder / METRICS_FILE).read_text()) | fields
+    (folder / METRICS_FILE).write_text(json.dumps(contents))
+    assert comparison.read_errors(folder).normaliser == name
+
+
 def test_the_interval_is_that_of_the_normal_distribution_for_many_faces():
     differences = np.random.default_rng(0).normal(0.3, 2.0, 2000)
     low, high = comparison.bootstrap_interval(differences)
@@ -61,14 +80,16 @@ def test_the_interval_is_that_of_the_normal_distribution_for_many_faces():
     assert comparison.bootstrap_interval(differences, seed=1) != (low, high)
 
 
-def test_two_faces_draw_three_means(monkeypatch):
-    """Means 0, 1 and 2 with chances 1/4, 1/2 and 1/4: both ends are reached; chunks of one draw change nothing."""
+def test_the_interval_of_few_faces(monkeypatch):
+    """Resamples of two faces have the means 0, 1 and 2 with probabilities 1/4, 1/2 and 1/4."""
+    assert comparison.bootstrap_interval(np.array([3.0])) == (3.0, 3.0)
     assert comparison.bootstrap_interval(np.array([0.0, 2.0])) == (0.0, 2.0)
-    monkeypatch.setattr(comparison, "_AT_ONCE", 7)
+    assert comparison.bootstrap_interval(np.array([2.0, 2.0])) == (2.0, 2.0)
+    monkeypatch.setattr(comparison, "_VALUES_AT_ONCE", 7)
     assert comparison.bootstrap_interval(np.array([0.0, 2.0])) == (0.0, 2.0)
 
 
-def test_what_is_not_finite_has_no_interval(tmp_path):
+def test_errors_that_are_not_finite_have_no_interval(tmp_path):
     assert np.isnan(comparison.bootstrap_interval(np.array([]))).all()
     failed = [("common", 0, "inf"), ("common", 1, 5.0), ("common", 2, ""), ("challenging", 0, 10.5)]
     runs = [evaluated(tmp_path / "one", FIRST), evaluated(tmp_path / "two", failed)]
@@ -77,7 +98,7 @@ def test_what_is_not_finite_has_no_interval(tmp_path):
     assert np.isnan([row.difference, row.low, row.high]).all()
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path):
+def test_runs_of_the_same_name_get_longer_names(tmp_path):
     runs = [evaluated(tmp_path / name / "w300", FIRST) for name in ("a", "b")]
     rows = comparison.compare_runs(runs, tmp_path / "out")
     assert [row.run for row in rows[:2]] == ["a/w300", "b/w300"]
@@ -110,13 +131,13 @@ def test_runs_on_other_data_are_refused(tmp_path, faces, more, message):
         ("split,record,name,nme_inter_ocular_percent\na,b,c,1\n", "line 2: invalid literal"),
         ("split,record,name,nme_inter_ocular_percent\na,1,c,x\n", "line 2: could not convert"),
         ("split,record,name,nme_inter_ocular_percent\na\n", r"line 2: int\(\) argument"),
-        ("split,record,name,nme_inter_ocular_percent\na,1,c\n", "line 2: too few cells"),
-        ("split,record,name,nme_inter_ocular_percent\na,1,c,2\na,1,c,2\n", "record 1 of a for the second"),
+        ("split,record,name,nme_inter_ocular_percent\na,1,c\n", "line 2: too few columns"),
+        ("split,record,name,nme_inter_ocular_percent\na,1,c,2\na,1,c,2\n", "record 1 of a occurs twice"),
     ],
 )
-def test_damaged_files_are_named(tmp_path, text, message):
+def test_the_error_message_names_a_damaged_file(tmp_path, text, message):
     folder = evaluated(tmp_path / "one", FIRST)
-    (folder / "faces.csv").write_text(text)
+    (folder / FACES_FILE).write_text(text)
     with pytest.raises(ValueError, match=rf"faces\.csv.*{message}"):
         comparison.read_errors(folder)
 
@@ -126,19 +147,19 @@ def test_folders_without_an_evaluation_are_refused(tmp_path):
     for runs in ([folder], [folder, tmp_path / "two/../one"]):
         with pytest.raises(ValueError, match="at least two runs, each named once"):
             comparison.compare_runs(runs, tmp_path / "out")
-    (folder / "faces.csv").unlink()
+    (folder / FACES_FILE).unlink()
     with pytest.raises(FileNotFoundError, match=r"one holds no faces\.csv: run --mode=evaluate"):
         comparison.read_errors(folder)
-    (folder / "faces.csv").touch()
+    (folder / FACES_FILE).touch()
     for text in ("[]", "{}", '{"dataset": "a", "scheme": "b", "normaliser": "c", "threshold": "d"}'):
-        (folder / "metrics.json").write_text(text)
-        with pytest.raises(ValueError, match=r"metrics\.json does not tell dataset"):
+        (folder / METRICS_FILE).write_text(text)
+        with pytest.raises(ValueError, match=r"metrics\.json has no dataset"):
             comparison.read_errors(folder)
 
 
-def test_names_with_any_character_are_read_back(tmp_path):
+def test_image_names_may_contain_any_character(tmp_path):
     folder = evaluated(tmp_path / "one", FIRST)
-    text = (folder / "faces.csv").read_text()
-    (folder / "faces.csv").write_text(text.replace("a, 0.jpg", "a\u2028b\x0c.jpg"))
+    text = (folder / FACES_FILE).read_text()
+    (folder / FACES_FILE).write_text(text.replace("a, 0.jpg", "a\u2028b\x0c.jpg"))
     names = [name for _, name in comparison.read_errors(folder).nme["common"]]
     assert "a\u2028b\x0c.jpg" in names

@@ -1,4 +1,4 @@
-"""The report of an evaluation: one page that needs nothing else, and a table of faces."""
+"""The report of an evaluation: one self-contained HTML page, and a table of faces."""
 
 import datetime
 import html
@@ -9,23 +9,21 @@ from dsat_jax.evaluation.gate_analysis import GateAnalysis
 from dsat_jax.evaluation.report import accuracy, calibration, faces_csv, gate, mean_face, speed, worst_faces
 from dsat_jax.evaluation.report.evaluation import DistinctFaces, Evaluation, distinct_faces
 from dsat_jax.evaluation.report.page import number, page, tiles
+from dsat_jax.evaluation.result_files import FACES_FILE, REPORT_FILE
 from dsat_jax.files import atomic_files
 
-REPORT_FILE = "report.html"
-FACES_FILE = "faces.csv"
-
-__all__ = ["FACES_FILE", "REPORT_FILE", "Evaluation", "write"]
+__all__ = ["Evaluation", "write"]
 
 
 def write(evaluation: Evaluation, folder: pathlib.Path) -> GateAnalysis | None:
     """Writes report.html and faces.csv.
 
     Args:
-      evaluation: what to report.
-      folder: of the files.
+      evaluation: evaluation to report.
+      folder: folder of the files.
 
     Returns:
-      The analysis of the gate, None for a model without one.
+      Analysis of the gate; None for a model without one.
 
     Raises:
       OSError: if the files cannot be written.
@@ -53,13 +51,13 @@ def _report(evaluation: Evaluation, faces: DistinctFaces, analysis: GateAnalysis
         f"{config.name} on {config.data.dataset}",
         _head(evaluation, faces),
         [section for section in sections if section],
-        f"Written by dsat_jax, {when}. One line for each face: {FACES_FILE} beside this file. Pictures belong to their "
-        "dataset and stand under its terms.",
+        f"Written by dsat_jax, {when}. One line for each face: {FACES_FILE} in the same folder. The images are the "
+        "dataset's, under its terms.",
     )
 
 
 def _head(evaluation: Evaluation, faces: DistinctFaces) -> str:
-    """What was measured, in a sentence and in five figures."""
+    """A sentence on the network and the dataset, and the main figures, as HTML."""
     config, result = evaluation.config, faces.result
     whole = metrics.summary(result.nme, config.evaluate.threshold)
     percent = f"{100 * config.evaluate.threshold:g}"
@@ -67,7 +65,7 @@ def _head(evaluation: Evaluation, faces: DistinctFaces) -> str:
     sentence = (
         f"{config.model.name.upper()}{with_gate}, {evaluation.parameters:,} parameters, "
         f"{config.input.size} x {config.input.size} pixels, {evaluation.scheme.num_points} landmarks "
-        f"({evaluation.scheme.name}). Errors are shares of the {evaluation.normaliser_in_words}."
+        f"({evaluation.scheme.name}). Errors are given as shares of the {evaluation.normaliser_in_words}."
     )
     figures = [
         (number(whole["nme"]), "%", f"NME ({evaluation.normaliser})"),

@@ -1,4 +1,4 @@
-"""The first sections of a report: the table of subsets and the cumulative error curves."""
+"""The first section of a report: the table of subsets and the cumulative error curves."""
 
 import html
 
@@ -10,22 +10,22 @@ from dsat_jax.evaluation.report import charts
 from dsat_jax.evaluation.report.evaluation import Evaluation
 from dsat_jax.evaluation.report.page import Section, number, table
 
-_MOST_LINES = 7  # colours of the page's style
+_MOST_LINES = 7  # number of colours in page.css
 _VERTICES = 240
 
 
 def section(evaluation: Evaluation) -> Section:
-    """NME, FR and AUC of every subset, the same to copy, and the error curves."""
+    """Returns the section: NME, FR and AUC of every subset, a copy as plain text, and the error curves."""
     config = evaluation.config
-    heading = ["subset", "faces", *split_result.figure_names(config)]
+    heading = ["subset", "faces", *split_result.figure_names(config.evaluate.threshold)]
     rows = [
         [name, str(row["faces"]), *(number(row[figure]) for figure in split_result.FIGURES)]
         for name, row in evaluation.summaries.items()
     ]
     caption = (
-        f"NME: mean error of a face's landmarks, normalised by the {evaluation.normaliser_in_words}, in pixels of the "
-        f"original pictures. FR: share of faces above {100 * config.evaluate.threshold:g} %. AUC: area under the curve "
-        "up to there. All in %."
+        f"NME: mean error of a face's landmarks in original pixels, divided by the {evaluation.normaliser_in_words}. "
+        f"FR: share of faces with an NME above {100 * config.evaluate.threshold:g} %. AUC: area under the cumulative "
+        "error curve up to this NME. All in %."
     )
     copied = html.escape(split_result.tab_separated(evaluation.summaries, config))
     body = (
@@ -53,18 +53,18 @@ def _curves(evaluation: Evaluation) -> str:
         "Cumulative error distribution",
     )
     names = []
-    for series, (name, nme) in reversed(list(enumerate(shown))):  # the first one on top
+    for series, (name, nme) in reversed(list(enumerate(shown))):  # so that the first is drawn last, on top
         names.insert(0, f"{name}: AUC {number(metrics.summary(nme, threshold)['auc'], 1)} %")
         chart.line(*_steps(nme, threshold), series, names[0])
     left_out = len(curves) - len(shown)
     return (
         f"{chart.svg()}{charts.legend(names)}"
-        f"{f'<figcaption>{left_out} further subsets: see the table.</figcaption>' if left_out else ''}"
+        f"{f'<figcaption>{left_out} further subsets are in the table only.</figcaption>' if left_out else ''}"
     )
 
 
 def _steps(nme: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """The corners of the cumulative error distribution in percent, at most a few hundred of them."""
+    """The corners of the cumulative error distribution in percent, thinned out to a few hundred."""
     if np.isnan(nme).all():
         return np.zeros(0), np.zeros(0)
     errors, share = metrics.cumulative_errors(nme, threshold)

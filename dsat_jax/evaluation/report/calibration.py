@@ -1,10 +1,10 @@
-"""Whether the confidence says how large the error is."""
+"""The section on confidence: how well it predicts the error."""
 
 import dataclasses
 
 import numpy as np
 
-from dsat_jax.evaluation.rank_correlation import RankCorrelation, correlation, ranks, spearman
+from dsat_jax.evaluation.rank_correlation import RankCorrelation, rho, spearman
 from dsat_jax.evaluation.report import charts
 from dsat_jax.evaluation.report.evaluation import DistinctFaces, Evaluation
 from dsat_jax.evaluation.report.page import Section, number, table
@@ -14,16 +14,15 @@ _BINS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """Confidence against error.
+    """Error of the landmarks in bins of confidence; the bins hold equal numbers of landmarks.
 
     Attributes:
-      confidence: [bins], mean confidence of the landmarks of each bin; bins hold as many landmarks each, those of
-        lower confidence first.
-      error: [bins], their mean error in percent of the normaliser.
-      middle: [bins], their median error.
-      quartiles: [2, bins], their first and third quartile.
+      confidence: mean confidence of each bin, [bins], ascending.
+      error: mean error of each bin in percent of the normaliser, [bins].
+      middle: median error of each bin, in the same unit, [bins].
+      quartiles: first and third quartile of each bin's errors, in the same unit, [2, bins].
       of_landmarks: Spearman's rho of confidence and error over all landmarks.
-      of_faces: the same of a face's mean confidence and NME.
+      of_faces: Spearman's rho of mean confidence and NME over all faces.
     """
 
     confidence: np.ndarray
@@ -38,52 +37,52 @@ def calibrate(confidence: np.ndarray, errors: np.ndarray, nme: np.ndarray, bins:
     """Bins landmarks by confidence.
 
     Args:
-      confidence: [faces, points].
-      errors: [faces, points], shares of the normaliser; others than finite ones are left out.
-      nme: [faces].
-      bins: at most; fewer where there are fewer landmarks.
+      confidence: confidence of each landmark, [faces, points].
+      errors: error of each landmark, [faces, points], shares of the normaliser; only finite ones count.
+      nme: NME of each face, [faces], shares of the normaliser.
+      bins: largest number of bins; fewer landmarks make fewer bins.
     """
     measured = np.isfinite(errors) & np.isfinite(confidence)
-    of, error = confidence[measured].astype(float), 100 * errors[measured]
-    parts = [part for part in np.array_split(np.argsort(of, kind="stable"), bins) if len(part)]
+    peak, error = confidence[measured].astype(float), 100 * errors[measured]
+    parts = [part for part in np.array_split(np.argsort(peak, kind="stable"), bins) if len(part)]
     return Calibration(
-        confidence=np.array([of[part].mean() for part in parts]),
+        confidence=np.array([peak[part].mean() for part in parts]),
         error=np.array([error[part].mean() for part in parts]),
         middle=np.array([np.median(error[part]) for part in parts]),
         quartiles=np.array([np.percentile(error[part], [25, 75]) for part in parts]).reshape(-1, 2).T,
-        of_landmarks=correlation(ranks(of), ranks(error)) if len(of) else float("nan"),
+        of_landmarks=rho(peak, error),
         of_faces=spearman(confidence.mean(axis=1).astype(float), nme),
     )
 
 
 def section(evaluation: Evaluation, faces: DistinctFaces) -> Section | None:
-    """Confidence and error in bins; None for a model without confidence."""
+    """Returns the section: error by confidence; None for a model without confidence."""
     result = faces.result
     if result.confidence is None:
         return None
-    found = calibrate(result.confidence, result.errors, result.nme)
+    binned = calibrate(result.confidence, result.errors, result.nme)
     chart = charts.Chart(
-        charts.axis_for("confidence (peak of the heatmap)", found.confidence),
+        charts.axis_for("confidence (peak of the heatmap)", binned.confidence),
         charts.axis_for(
             f"error ({evaluation.normaliser}), %",
-            np.concatenate([found.quartiles.ravel(), found.error]),
+            np.concatenate([binned.quartiles.ravel(), binned.error]),
             start_at_zero=True,
         ),
         "Error by confidence",
     )
-    chart.band(found.confidence, *found.quartiles, 0)
-    chart.line(found.confidence, found.middle, 0, "median error")
-    chart.line(found.confidence, found.error, 1, "mean error")
-    chart.dots(found.confidence, found.error, 1)
+    chart.band(binned.confidence, *binned.quartiles, 0)
+    chart.line(binned.confidence, binned.middle, 0, "median error")
+    chart.line(binned.confidence, binned.error, 1, "mean error")
+    chart.dots(binned.confidence, binned.error, 1)
     rows = [
         [number(c), number(e), number(m)]
-        for c, e, m in zip(found.confidence, found.error, found.middle, strict=True)
+        for c, e, m in zip(binned.confidence, binned.error, binned.middle, strict=True)
     ]
-    of_faces = found.of_faces
+    of_faces = binned.of_faces
     body = (
-        '<p class="soft">Landmarks in ten bins of as many each, by their confidence: the peak value of the heatmap, 1 '
-        "where it is as high as in training. A confidence that is worth something falls as the error grows.</p>"
-        f"<p>Spearman's rank correlation of confidence and error over landmarks: <b>{number(found.of_landmarks)}</b>. "
+        '<p class="soft">Landmarks in ten bins of equal size, by their confidence: the peak value of the heatmap, 1 '
+        "for a peak as high as that of the training targets. A useful confidence falls as the error grows.</p>"
+        f"<p>Spearman's rank correlation of confidence and error over landmarks: <b>{number(binned.of_landmarks)}</b>. "
         f"Of a face's mean confidence and its NME: <b>{number(of_faces.rho)}</b> "
         f"(95 % bootstrap interval {number(of_faces.low)} to {number(of_faces.high)}, {of_faces.faces} faces).</p>"
         f'<div class="columns"><figure>{chart.svg()}'

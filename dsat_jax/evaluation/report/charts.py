@@ -1,14 +1,15 @@
-"""Charts as inline SVG, their colours left to the page's style, so that they follow light and dark."""
+"""Charts as inline SVG. The style sheet of the page sets their colours, for light and dark mode."""
 
 import dataclasses
 import html
-import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT = 420, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 44
+_LOCATOR = MaxNLocator(nbins=5, steps=[1, 2, 5, 10])  # places ticks at round values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,9 +17,9 @@ class Axis:
     """An axis of a chart.
 
     Attributes:
-      label: what it shows, with the unit.
-      low: value at its beginning.
-      high: value at its end.
+      label: name of the quantity and its unit.
+      low: value at the start of the axis.
+      high: value at the end of the axis.
     """
 
     label: str
@@ -26,40 +27,42 @@ class Axis:
     high: float
 
     def share(self, values: np.ndarray) -> np.ndarray:
-        """Where values lie: 0 at the beginning, 1 at the end, none outside."""
+        """Positions of values along the axis: 0 at its start, 1 at its end, clipped to this range."""
         return np.clip((np.asarray(values, float) - self.low) / (self.high - self.low), 0.0, 1.0)
 
     def ticks(self) -> list[float]:
         """About five round values."""
-        step = round_step((self.high - self.low) / 5)
-        first = math.ceil(self.low / step - 1e-9)
-        return [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
-
-
-def round_step(step: float) -> float:
-    """The smallest of 1, 2 and 5 times a power of ten that is at least `step`."""
-    power = 10.0 ** math.floor(math.log10(step))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= step * (1 - 1e-9))
+        margin = 1e-9 * (self.high - self.low)
+        values = _LOCATOR.tick_values(self.low, self.high).tolist()
+        return [value for value in values if self.low - margin <= value <= self.high + margin]
 
 
 def axis_for(label: str, values: np.ndarray, start_at_zero: bool = False) -> Axis:
-    """An axis that holds all finite values, from a round number to a round number."""
+    """Returns an axis that contains all finite values and starts and ends at round numbers.
+
+    Args:
+      label: name of the quantity and its unit.
+      values: values to show, of any shape.
+      start_at_zero: whether the axis contains 0, for values that are not negative.
+    """
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     low = min(low, 0.0) if start_at_zero else low
-    step = round_step(max(high - low, 1e-3 * max(abs(high), 1e-6)) / 5)
-    low, high = math.floor(low / step) * step, math.ceil(high / step) * step
-    return Axis(label, low, high if high > low else low + step)
+    high = max(high, low + 1e-3 * max(abs(high), 1e-6))  # equal values need an axis of some length
+    first, *_, last = _LOCATOR.tick_values(low, high).tolist()
+    return Axis(label, first, last)
 
 
 class Chart:
-    """A chart to which lines, dots and bars are added.
+    """A chart to which lines, bands, dots and bars are added.
+
+    Coordinates are arrays [n] in the units of the axes. A series is an index into the colours of the style sheet.
 
     Args:
       x: horizontal axis.
       y: vertical axis.
-      title: read out where the chart cannot be seen.
+      title: description of the chart, for screen readers.
     """
 
     def __init__(self, x: Axis, y: Axis, title: str):
@@ -67,21 +70,21 @@ class Chart:
         self._marks: list[str] = []
 
     def line(self, x: np.ndarray, y: np.ndarray, series: int, name: str) -> None:
-        """A line through points in the colour of a series."""
+        """Adds a line through points; its name is shown on hovering."""
         self._marks.append(
             f'<polyline class="line s{series}" points="{self._points(x, y)}"><title>{html.escape(name)}</title>'
             "</polyline>"
         )
 
     def band(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, series: int) -> None:
-        """The area between two lines."""
+        """Adds the area between two lines."""
         outline = f"{self._points(x, low)} {self._points(x[::-1], high[::-1])}"
         self._marks.append(f'<polygon class="band f{series}" points="{outline}"/>')
 
     def dots(
         self, x: np.ndarray, y: np.ndarray, series: int, radius: float = 3.0, titles: Sequence[str] = ()
     ) -> None:
-        """A dot at every point; `titles` show on hovering."""
+        """Adds a dot at every point; the titles are shown on hovering."""
         places = self._places(x, y)
         texts = [f"<title>{html.escape(title)}</title>" for title in titles] or [""] * len(places)
         self._marks += [
@@ -90,7 +93,7 @@ class Chart:
         ]
 
     def bars(self, x: np.ndarray, y: np.ndarray, width: float, series: int) -> None:
-        """Bars from the bottom; `width` in the units of x."""
+        """Adds bars from the lower edge; `width` is in the units of x."""
         for (left, top), (right, _) in zip(
             self._places(x - width / 2, y), self._places(x + width / 2, y), strict=True
         ):
@@ -101,7 +104,7 @@ class Chart:
             )
 
     def svg(self) -> str:
-        """The chart as an element of a page."""
+        """Returns the chart as an <svg> element."""
         return (
             f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(self._title)}">'
             f"{self._grid()}{''.join(self._marks)}</svg>"
@@ -130,16 +133,16 @@ class Chart:
                 f'<text class="tick" x="{_LEFT - 6}" y="{top + 4:.1f}" text-anchor="end">{value:g}</text>'
             )
         middle = (_LEFT + WIDTH - _RIGHT) / 2
-        below, beside = html.escape(self._x.label), html.escape(self._y.label)
+        x_label, y_label = html.escape(self._x.label), html.escape(self._y.label)
         across = (_TOP + HEIGHT - _BOTTOM) / 2
         parts.append(
-            f'<text class="label" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{below}</text>'
-            f'<text class="label" transform="translate(14 {across}) rotate(-90)" text-anchor="middle">{beside}</text>'
+            f'<text class="label" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{x_label}</text>'
+            f'<text class="label" transform="translate(14 {across}) rotate(-90)" text-anchor="middle">{y_label}</text>'
         )
         return "".join(parts)
 
 
 def legend(names: Sequence[str]) -> str:
-    """The series' colours and names, as a list."""
+    """Returns the colours and names of the series, as a <ul> element."""
     entries = "".join(f'<li><i class="f{i}"></i>{html.escape(name)}</li>' for i, name in enumerate(names))
     return f'<ul class="legend">{entries}</ul>'

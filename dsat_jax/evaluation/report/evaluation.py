@@ -1,4 +1,4 @@
-"""What a report is made from: the results of one evaluation, and the records to read pictures from again."""
+"""Content of a report: the results of one evaluation, and the records with the images."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,34 +6,25 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from ml_collections import ConfigDict
 
-from dsat_jax import schemes
+from dsat_jax import metrics, schemes
 from dsat_jax.data.datasets import Record
 from dsat_jax.evaluation import split_result
 from dsat_jax.evaluation.split_result import SplitResult
 from dsat_jax.schemes import Scheme
 
-# By key of `metrics.NORMALISERS`.
-NORMALISERS_IN_WORDS = {
-    "inter_ocular": "inter-ocular distance (of the outer eye corners)",
-    "inter_pupil": "inter-pupil distance",
-    "box_diagonal": "diagonal of the face box",
-    "box_size": "size of the face box, √(width · height)",
-    "landmark_box_size": "size of the box around the landmarks, √(width · height)",
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """A run, measured on splits of one dataset.
+    """The evaluation of a network on splits of one dataset.
 
     Attributes:
-      config: the run's, with the dataset and the scheme that it was measured on.
-      results: by split.
-      sources: the splits' records.
-      summaries: see `split_result.summarise`, of all splits.
-      names: of the picture of every face, by split.
-      parameters: numbers that the network has learned.
-      device: what it ran on, in words.
+      config: configuration of the run, with dataset and scheme of the evaluation.
+      results: results by split.
+      sources: records by split.
+      summaries: summaries of all splits, see `split_result.summarise`.
+      names: image name of every face, by split.
+      parameters: number of the network's parameters.
+      device: description of the devices.
     """
 
     config: ConfigDict
@@ -46,30 +37,28 @@ class Evaluation:
 
     @property
     def scheme(self) -> Scheme:
-        """Of the landmarks."""
+        """Scheme of the landmarks."""
         return schemes.find(self.config.data.scheme)
 
     @property
     def normaliser(self) -> str:
-        """As it is written: `inter-ocular`."""
+        """Written name of the normaliser: `inter-ocular`."""
         return split_result.normaliser_name(self.config)
 
     @property
     def normaliser_in_words(self) -> str:
-        """What errors are divided by."""
-        if self.normaliser != self.config.evaluate.normaliser.replace("_", "-"):
-            return self.normaliser  # of a scheme of the user's own
-        return NORMALISERS_IN_WORDS[self.config.evaluate.normaliser]
+        """Description of the normaliser."""
+        return metrics.normaliser_in_words(self.config.evaluate.normaliser, self.scheme)
 
 
 @dataclasses.dataclass(frozen=True)
 class DistinctFaces:
-    """The faces of all splits, each once: splits may overlap, as 300W's full test set holds its two parts.
+    """The faces of all splits, each once. Splits may overlap: the full test set of 300W contains its two parts.
 
     Attributes:
-      result: of all of them.
-      split: name of the first split that holds each face.
-      name: of each face's picture.
+      result: joined result of these faces.
+      split: first split that contains the face, for each face.
+      name: image name of each face.
     """
 
     result: SplitResult
@@ -78,7 +67,7 @@ class DistinctFaces:
 
 
 def distinct_faces(evaluation: Evaluation) -> DistinctFaces:
-    """The faces of an evaluation, each once; they are told apart by their picture's name and their labels."""
+    """Returns the faces of an evaluation, each once; image name and labels identify a face."""
     seen, kept, splits, names = set(), [], [], []
     for split, result in evaluation.results.items():
         rows = []
@@ -94,7 +83,12 @@ def distinct_faces(evaluation: Evaluation) -> DistinctFaces:
 
 
 def picture_names(source: Sequence[Record], records: np.ndarray) -> list[str]:
-    """The name of the picture of each face, by its record; with `#1` ... where a picture's further faces are meant."""
+    """Returns the image name of each face; `#1`, `#2` ... follow the name for further faces of an image.
+
+    Args:
+      source: records of a split.
+      records: index of each face's record, int [faces].
+    """
     names = []
     for record in records.tolist():
         fields = source[record]

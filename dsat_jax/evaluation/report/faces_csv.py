@@ -1,4 +1,4 @@
-"""The table of faces: one line for each, for a spreadsheet or pandas."""
+"""The table of faces, faces.csv, for a spreadsheet or pandas."""
 
 import csv
 import pathlib
@@ -6,19 +6,20 @@ import pathlib
 import numpy as np
 
 from dsat_jax.evaluation.report.evaluation import Evaluation
+from dsat_jax.evaluation.result_files import FACE_COLUMNS, nme_column
 
 
 def write(evaluation: Evaluation, path: pathlib.Path) -> None:
-    """Writes faces.csv: a line for every face of every split.
+    """Writes a line for every face of every split.
 
-    Columns: split; record (its index there); name of the picture; nme_<normaliser>_percent, empty where the normaliser
-    is unknown; each attribute as 0 or 1; open_channels and mean_confidence, empty for a model without them.
+    Columns: split; record, the index of the face's record; name of the image; nme_<normaliser>_percent, empty where the
+    normaliser is unknown; each attribute as 0 or 1; open_channels and mean_confidence, empty for a model without them.
     """
     attributes = list(next(iter(evaluation.results.values())).attributes)
-    nme = f"nme_{evaluation.config.evaluate.normaliser}_percent"
+    nme = nme_column(evaluation.config.evaluate.normaliser)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["split", "record", "name", nme, *attributes, "open_channels", "mean_confidence"])
+        writer.writerow([*FACE_COLUMNS, nme, *attributes, "open_channels", "mean_confidence"])
         for split, result in evaluation.results.items():
             count = len(result.nme)
             gates, confidence = result.open_channels, result.confidence

@@ -1,4 +1,4 @@
-"""What the gate does: open channels by subset, their rank correlations, and the partition by pattern."""
+"""The section on the gate: open channels by subset, their rank correlations, and groups of faces by pattern."""
 
 import numpy as np
 
@@ -19,37 +19,41 @@ _KINDS = {
 
 
 def analysis_of(evaluation: Evaluation, faces: DistinctFaces) -> GateAnalysis | None:
-    """The gate's analysis over all faces; None for a model without a gate."""
+    """Returns the analysis of the gate over all faces; None for a model without a gate."""
     if faces.result.open_channels is None:
         return None
     return analyse(faces.result.open_channels, quantities(faces.result, evaluation.scheme))
 
 
 def quantities(result: SplitResult, scheme: Scheme) -> dict[str, np.ndarray]:
-    """What may go along with the gate: NME, mean confidence, how sideways a face is, occlusion, attributes.
+    """Returns the quantities that the gate may depend on: NME, confidence, asymmetry, occlusion, attributes.
+
+    Args:
+      result: result of the faces.
+      scheme: scheme of the landmarks.
 
     Returns:
-      float [faces] each, NaN where unknown.
+      Quantities by name, float [faces] each, NaN where unknown.
     """
-    found = {"NME": result.nme}
+    by_name = {"NME": result.nme}
     if result.confidence is not None:
-        found["mean confidence"] = result.confidence.mean(axis=1).astype(float)
-    found["asymmetry of the labels"] = asymmetry(result.labels, scheme)
+        by_name["mean confidence"] = result.confidence.mean(axis=1).astype(float)
+    by_name["asymmetry of the labels"] = asymmetry(result.labels, scheme)
     if result.occluded.any():
-        found["share of occluded landmarks"] = result.occluded.mean(axis=1)
-    return found | {name: result.attributes[name].astype(float) for name in split_result.subsets(result)}
+        by_name["share of occluded landmarks"] = result.occluded.mean(axis=1)
+    return by_name | {name: result.attributes[name].astype(float) for name in split_result.subsets(result)}
 
 
 def asymmetry(labels: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """How far faces are from their own mirror images: a measure of turning sideways that any labels give.
+    """Returns how much faces differ from their mirror images, a measure of yaw that needs landmarks only.
 
     Args:
-      labels: [faces, points, 2]; a face with an unknown landmark has none.
-      scheme: of the landmarks.
+      labels: labels, [faces, points, 2], in pixels of any image; NaN where unknown.
+      scheme: scheme of the landmarks.
 
     Returns:
-      [faces]: after Procrustes alignment of a face with its mirror image, the square root of the share of the spread
-      that remains; 0 for a symmetric face.
+      Asymmetry, [faces]: the square root of the share of the spread that remains after Procrustes alignment of a face
+      with its mirror image; 0 for a symmetric face, NaN for a face with an unknown landmark.
     """
     points = labels[..., 0] + 1j * labels[..., 1]
     points = points - points.mean(axis=1, keepdims=True)
@@ -60,59 +64,66 @@ def asymmetry(labels: np.ndarray, scheme: Scheme) -> np.ndarray:
     return np.sqrt(np.maximum(1 - overlap**2, 0))
 
 
-def section(evaluation: Evaluation, faces: DistinctFaces, found: GateAnalysis) -> Section:
-    """The gate's part of the report."""
-    channels = len(found.open_share)
-    kind = _KINDS[evaluation.config.model.gate]
-    opened, closed = int((found.open_share == 1).sum()), int((found.open_share == 0).sum())
+def section(evaluation: Evaluation, faces: DistinctFaces, analysis: GateAnalysis) -> Section:
+    """Returns the section on the gate."""
     body = [
-        f'<p class="soft">DSAT\'s gate opens some of {channels} feature channels for each face; this run has {kind}. '
-        "The paper holds that faces are partitioned in this way by pose and occlusion. What was measured here:</p>"
-        f"<p>Of {channels} channels, <b>{found.switching}</b> are open for some faces and closed for others, {opened} "
-        f"open for all, {closed} closed for all. A face has <b>{number(found.open_counts.mean(), 1)}</b> open channels "
-        f"on average (standard deviation {number(found.open_counts.std(), 1)}, {found.open_counts.min()} to "
-        f"{found.open_counts.max()}).</p>",
-        f'<div class="columns"><figure>{_cloud(evaluation, faces.result, found)}<figcaption>Every dot is a face'
-        " (the 1 % of the largest errors at the end of the axis)"
-        f"{_sampled(len(found.open_counts))}, moved up or down a little at random.</figcaption></figure>"
-        f"<figure>{_bars(found)}<figcaption>How often each channel is open, sorted.</figcaption></figure></div>",
+        _summary(analysis, _KINDS[evaluation.config.model.gate]),
+        f'<div class="columns"><figure>{_cloud(evaluation, faces.result, analysis)}<figcaption>Each dot is a face'
+        " (the largest 1 % of the errors at the end of the axis)"
+        f"{_sampled(len(analysis.open_counts))}, with a small random vertical offset.</figcaption></figure>"
+        f"<figure>{_bars(analysis)}<figcaption>Share of faces for which each channel is open, sorted.</figcaption>"
+        "</figure></div>",
         "<h3>Open channels by subset</h3>",
         _subset_table(evaluation),
-        "<h3>What the number of open channels goes along with</h3>",
-        _correlation_table(found.correlations),
-        "<h3>Which faces share a pathway</h3>",
-        _partition(found.partition, faces.result, len(found.open_counts)),
-        _explained_table(found.explained),
+        "<h3>Correlation of the number of open channels with other quantities</h3>",
+        _correlation_table(analysis.correlations),
+        "<h3>Groups of faces that share a pattern of open channels</h3>",
+        _partition(analysis.partition, faces.result, len(analysis.open_counts)),
+        _explained_table(analysis.explained),
     ]
     return Section("gate", "Gate", "".join(body))
 
 
+def _summary(analysis: GateAnalysis, kind: str) -> str:
+    """The numbers of open channels, as paragraphs."""
+    channels, counts = len(analysis.open_share), analysis.open_counts
+    always, never = int((analysis.open_share == 1).sum()), int((analysis.open_share == 0).sum())
+    return (
+        f'<p class="soft">The gate of DSAT opens some of {channels} feature channels for each face; this run has '
+        f"{kind}. The paper claims that the gate partitions faces by pose and occlusion. The measurements on these "
+        f"faces:</p><p>Of {channels} channels, <b>{analysis.switching}</b> are open for some faces and closed for "
+        f"others, {always} open for all, {never} closed for all. A face has <b>{number(counts.mean(), 1)}</b> open "
+        f"channels on average (standard deviation {number(counts.std(), 1)}, {counts.min()} to {counts.max()}).</p>"
+    )
+
+
 def _sampled(count: int) -> str:
-    return f"; {_MOST_DOTS} of {count}, evenly chosen" if count > _MOST_DOTS else ""
+    """A note that the dots are a sample, if they are."""
+    return f"; {_MOST_DOTS} of {count}, evenly spaced," if count > _MOST_DOTS else ""
 
 
-def _cloud(evaluation: Evaluation, result: SplitResult, found: GateAnalysis) -> str:
-    """Open channels against NME; the axis of the NME ends where 99 % of the faces are."""
+def _cloud(evaluation: Evaluation, result: SplitResult, analysis: GateAnalysis) -> str:
+    """Chart of open channels against NME; the axis of the NME ends at its 99th percentile."""
     measured = np.flatnonzero(np.isfinite(result.nme))
     chosen = measured[np.linspace(0, len(measured) - 1, min(len(measured), _MOST_DOTS)).round().astype(int)]
     nme = 100 * result.nme[chosen]
     end = np.percentile(nme, 99) if len(nme) else 1.0
     chart = charts.Chart(
         charts.axis_for(f"NME ({evaluation.normaliser}), %", np.array([end]), start_at_zero=True),
-        charts.axis_for("open channels", found.open_counts + np.array([[-0.3], [0.3]])),
+        charts.axis_for("open channels", analysis.open_counts + np.array([[-0.3], [0.3]])),
         "Open channels against NME",
     )
-    spread = np.random.default_rng(0).uniform(
-        -0.2, 0.2, len(chosen)
-    )  # else dots of the same count make a line
-    chart.dots(nme, found.open_counts[chosen] + spread, 0, radius=2.6)
+    # Without an offset, dots of the same count form a line.
+    spread = np.random.default_rng(0).uniform(-0.2, 0.2, len(chosen))
+    chart.dots(nme, analysis.open_counts[chosen] + spread, 0, radius=2.6)
     return f'<div class="cloud">{chart.svg()}</div>'
 
 
-def _bars(found: GateAnalysis) -> str:
-    share = 100 * np.sort(found.open_share)[::-1]
+def _bars(analysis: GateAnalysis) -> str:
+    """Chart of the share of faces for which each channel is open."""
+    share = 100 * np.sort(analysis.open_share)[::-1]
     chart = charts.Chart(
-        charts.Axis("channel, by how often it is open", 0, len(share)),
+        charts.Axis("channel, by share of faces", 0, len(share)),
         charts.Axis("faces for which it is open, %", 0, 100),
         "Share of faces for which each channel is open",
     )
@@ -121,6 +132,7 @@ def _bars(found: GateAnalysis) -> str:
 
 
 def _subset_table(evaluation: Evaluation) -> str:
+    """Mean and spread of the number of open channels of every subset, as a table."""
     rows = []
     for split, result in evaluation.results.items():
         counts = result.open_channels.sum(axis=1)
@@ -132,7 +144,8 @@ def _subset_table(evaluation: Evaluation) -> str:
     return table(["subset", "faces", "mean open channels", "spread (SD)"], rows, name="gate-table")
 
 
-def _correlation_table(found: dict[str, RankCorrelation]) -> str:
+def _correlation_table(correlations: dict[str, RankCorrelation]) -> str:
+    """Rank correlations of the number of open channels, as a table."""
     rows = [
         [
             name,
@@ -140,38 +153,40 @@ def _correlation_table(found: dict[str, RankCorrelation]) -> str:
             f"{number(value.low)} to {number(value.high)}" if value.rho == value.rho else number(value.low),
             Markup(f'<td class="words">{_verdict(value)}</td>'),
         ]
-        for name, value in found.items()
+        for name, value in correlations.items()
     ]
     return (
         table(
-            ["with", "Spearman's rho", "95 % interval", Markup('<th class="words">in words</th>')],
+            ["with", "Spearman's rho", "95 % interval", Markup('<th class="words">meaning</th>')],
             rows,
             name="gate-correlations",
         )
-        + '<p class="note">Bold where the interval leaves out 0. Intervals by 1,000 bootstrap resamples of the faces, '
-        "each row for itself: of twenty rows without any relation, one would look clear. Asymmetry of the labels: what "
-        "remains between a face's landmarks and their mirror image after alignment, which grows as the head turns.</p>"
+        + '<p class="note">Bold where the interval excludes 0. The intervals are from 1,000 bootstrap resamples of the '
+        "faces, without correction for the number of rows: one of twenty unrelated quantities appears bold. Asymmetry "
+        "of the labels: the difference of a face's landmarks from their mirror image after alignment, which grows as "
+        "the head turns.</p>"
     )
 
 
-def _verdict(found: RankCorrelation) -> str:
-    if np.isnan(found.rho):
+def _verdict(correlation: RankCorrelation) -> str:
+    """Description of a rank correlation."""
+    if np.isnan(correlation.rho):
         return "does not vary"
-    if not found.clear:
-        return "not told apart from 0"
-    return "more open channels where larger" if found.rho > 0 else "fewer open channels where larger"
+    if not correlation.clear:
+        return "not significant"
+    return "larger with more open channels" if correlation.rho > 0 else "larger with fewer open channels"
 
 
 def _partition(partition: Partition, result: SplitResult, count: int) -> str:
-    """The groups as a table: their channels as a strip, their size, NME and attributes."""
+    """The groups as a table: share of open channels as a strip, size, NME and attributes."""
     groups = partition.group.max() + 1
     rest = not partition.clustered and partition.patterns > groups
     common = ", ".join(str(size) for size in partition.common)
     how = (
-        f"Even the most common ones have few faces ({common}), so that similar ones are put together (k-modes by "
+        f"Even the most common patterns have few faces ({common}); therefore similar ones are clustered (k-means by "
         f"Hamming distance, {groups} groups)."
         if partition.clustered
-        else "The most common patterns are shown, the largest first."
+        else "The groups are the most common patterns, the largest first."
     )
     text = (
         f"<p>{count} faces have <b>{partition.patterns}</b> distinct patterns. {how} A face differs from its group's "
@@ -199,7 +214,7 @@ def _partition(partition: Partition, result: SplitResult, count: int) -> str:
 
 
 def _strip(share: np.ndarray) -> str:
-    """A row of channels, the darker the more faces of the group have them open."""
+    """A row of channels as SVG; a darker channel is open for more faces of the group."""
     cells = "".join(
         f'<rect x="{i}" width=".86" height="10" opacity="{max(value, 0.06):.2f}"/>'
         for i, value in enumerate(share)
@@ -208,9 +223,10 @@ def _strip(share: np.ndarray) -> str:
     return f'<svg class="strip" {box} aria-hidden="true">{cells}</svg>'
 
 
-def _explained_table(found: dict[str, Explained]) -> str:
-    if not found:
-        return '<p class="note">All faces share one pathway: there is nothing that it could explain.</p>'
+def _explained_table(explained: dict[str, Explained]) -> str:
+    """Share of each quantity's variance between the groups, as a table."""
+    if not explained:
+        return '<p class="note">All faces have the same pattern, so that there are no groups to compare.</p>'
     rows = [
         [
             name,
@@ -218,10 +234,10 @@ def _explained_table(found: dict[str, Explained]) -> str:
             number(100 * value.chance, 1),
             Markup("<td></td>") if np.isnan(value.p_value) else f"{value.p_value:.3f}",
         ]
-        for name, value in found.items()
+        for name, value in explained.items()
     ]
     caption = (
-        "Share of the variance of each quantity's ranks that lies between the groups; by chance: of faces "
-        "shuffled 1,000 times; p: how often these reach it"
+        "Share of the variance of each quantity's ranks between the groups; by chance: the mean over 1,000 random "
+        "permutations of the faces; p: the share of permutations that reach the same value"
     )
     return table(["", "between groups, %", "by chance, %", "p"], rows, caption)

@@ -1,4 +1,4 @@
-"""The error of every landmark, drawn on the mean face."""
+"""The section on landmarks: the error of each one, drawn on the mean face."""
 
 import html
 
@@ -9,25 +9,26 @@ from dsat_jax.evaluation.report.page import Section, number, table
 from dsat_jax.evaluation.split_result import SplitResult
 
 _ROUNDS = 5
-_SIDE = 400  # of the drawing
+_SIDE = 400  # longer side of the drawing
 _MARGIN = 30
 _HARDEST = 10
-_TO_INDEX = 19  # from a landmark to its number
-_LONGEST = 26  # of the lines of mean offsets, in units of the drawing
-# From good to bad, distinct in lightness too, on a light and on a dark page.
+_TO_INDEX = 19  # distance of a landmark from its printed index
+_LONGEST = 26  # line of a mean offset, in units of the drawing
+# From the smallest to the largest error; visible on a light and on a dark page.
 _COLOURS = np.array([[64, 145, 220], [70, 190, 160], [235, 190, 60], [235, 110, 60], [200, 40, 90]], float)
 
 
 def aligned(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mean face, by Procrustes analysis over known landmarks.
+    """Returns the mean face, by Procrustes analysis over known landmarks.
 
     Args:
-      labels: [faces, points, 2], NaN where unknown.
+      labels: labels, [faces, points, 2], original pixels, NaN where unknown.
 
     Returns:
-      The mean face, complex [points] (x + iy), upright as in the pictures, centred, its root mean square distance from
-      the centre 1, NaN for landmarks known of no face; the factors [faces] that turn and scale each face to it; and
-      which faces were used, bool [faces]: those with at least two known landmarks.
+      mean: mean face, complex [points] (x + iy), at the mean rotation of the faces, centred, with a root mean square
+        distance of 1 from the centre; NaN for landmarks without any label.
+      factor: rotation and scale of each used face to the mean face, complex [used faces].
+      used: whether each face was used, bool [faces]; a face needs two known landmarks.
     """
     points = labels[..., 0] + 1j * labels[..., 1]
     known = ~np.isnan(points)
@@ -39,15 +40,15 @@ def aligned(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         both = known & ~np.isnan(mean)
         count = np.maximum(both.sum(axis=1, keepdims=True), 1)
         own_centre = (points * both).sum(axis=1, keepdims=True) / count
-        there = (reference * both).sum(axis=1, keepdims=True) / count
+        mean_centre = (reference * both).sum(axis=1, keepdims=True) / count
         centred = (points - own_centre) * both
         spread = np.maximum((np.abs(centred) ** 2).sum(axis=1), 1e-12)
-        factor = (centred.conj() * (reference - there)).sum(axis=1) / spread
-        moved = factor[:, None] * (points - own_centre) + there
+        factor = (centred.conj() * (reference - mean_centre)).sum(axis=1) / spread
+        moved = factor[:, None] * (points - own_centre) + mean_centre
         seen = known.sum(axis=0)
         total = np.where(known, moved, 0).sum(axis=0)
         mean = _normalised(np.where(seen > 0, total / np.maximum(seen, 1), np.nan))
-    # Upright as the pictures are: undo the mean rotation of the faces.
+    # The first face determines the rotation so far; replace it by the mean rotation of the faces.
     turn = np.exp(-1j * np.angle((factor / np.maximum(np.abs(factor), 1e-12)).mean()))
     return mean * turn, factor * turn, used
 
@@ -59,7 +60,7 @@ def _normalised(points: np.ndarray) -> np.ndarray:
 
 
 def section(evaluation: Evaluation, faces: DistinctFaces) -> Section | None:
-    """The mean face with a circle for each landmark, and the hardest landmarks as a table; None without any error."""
+    """Returns the section: errors on the mean face, and a table of the hardest landmarks; None without any error."""
     errors = np.where(np.isfinite(faces.result.errors), 100 * faces.result.errors, np.nan)
     count = (~np.isnan(errors)).sum(axis=0)
     if not count.any():
@@ -74,21 +75,21 @@ def section(evaluation: Evaluation, faces: DistinctFaces) -> Section | None:
     rows = [[str(i), number(means[i]), number(np.nanmedian(errors[:, i])), str(count[i])] for i in worst]
     heading = ["landmark", "mean, %", "median, %", "faces"]
     hardest = table(heading, rows, "The hardest landmarks, by their index from 0")
-    stretched = f", {stretch} times as far" if stretch > 1 else ""
+    stretched = f", enlarged {stretch} times" if stretch > 1 else ""
     body = (
         f'<p class="soft">Mean error of each of the {evaluation.scheme.num_points} landmarks over '
         f"{used} faces, in % of the {evaluation.normaliser_in_words}: area and colour of a circle on the mean face. "
-        f"The line from it leads to where predictions lie on average{stretched}: an error that repeats itself.</p>"
+        f"The line from each circle shows the mean offset of the predictions{stretched}, the systematic error.</p>"
         f'<div class="columns"><figure>{drawing}{_scale(means)}</figure><div>{hardest}</div></div>'
     )
     return Section("landmarks", "Landmarks", body)
 
 
 def mean_and_offset(result: SplitResult) -> tuple[np.ndarray, np.ndarray, int]:
-    """The mean face and how far, on average, predictions lie beside the labels in its frame.
+    """Returns the mean face and the mean offsets of the predictions from the labels in its frame.
 
     Returns:
-      Both complex [points], see `aligned`, and the number of faces that they are from.
+      Mean face and mean offsets, complex [points] each, see `aligned`, and the number of faces used.
     """
     mean, factor, used = aligned(result.labels)
     offsets = (result.predicted - result.labels)[used]
@@ -106,7 +107,15 @@ def _extent(mean: np.ndarray) -> float:
 def _draw(
     mean: np.ndarray, means: np.ndarray, offset: np.ndarray, named: list[int], evaluation: Evaluation
 ) -> str:
-    """The mean face as SVG, some landmarks with their index; mean and offset in units of the drawing."""
+    """The mean face as SVG, the `named` landmarks with their index.
+
+    Args:
+      mean: mean face, complex [points], units of the drawing.
+      means: mean error of each landmark in percent, [points].
+      offset: mean offset of each landmark, complex [points], units of the drawing.
+      named: indices of the landmarks whose index is printed.
+      evaluation: evaluation, for the lines of its scheme.
+    """
     known = ~np.isnan(mean)
     x = mean.real - np.nanmin(mean.real) + _MARGIN
     y = mean.imag - np.nanmin(mean.imag) + _MARGIN
@@ -125,7 +134,7 @@ def _draw(
             f'fill-opacity=".8"><title>landmark {i}: {means[i]:.2f} %</title></circle>'
             f'<line class="bias" x1="{x[i]:.1f}" y1="{y[i]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}"/>'
         )
-    for i in named:  # outwards from the middle of the face
+    for i in named:  # the index is printed outwards from the centre of the face
         away = np.array([x[i] - width / 2, y[i] - height / 2])
         left, top = np.array([x[i], y[i]]) + _TO_INDEX * away / max(np.linalg.norm(away), 1.0)
         marks.append(f'<text x="{left:.1f}" y="{top + 3:.1f}" text-anchor="middle">{i}</text>')
@@ -137,6 +146,7 @@ def _draw(
 
 
 def _range(means: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest mean error, never equal."""
     if np.isnan(means).all():
         return 0.0, 1.0
     low, high = float(np.nanmin(means)), float(np.nanmax(means))
@@ -144,7 +154,7 @@ def _range(means: np.ndarray) -> tuple[float, float]:
 
 
 def _colour(value: float, means: np.ndarray) -> str:
-    """The colour of an error among the others."""
+    """The colour of a mean error in the range of all."""
     low, high = _range(means)
     place = (value - low) / (high - low) * (len(_COLOURS) - 1)
     channels = [np.interp(place, np.arange(len(_COLOURS)), _COLOURS[:, k]) for k in range(3)]
@@ -152,7 +162,7 @@ def _colour(value: float, means: np.ndarray) -> str:
 
 
 def _scale(means: np.ndarray) -> str:
-    """The colours' legend."""
+    """The legend of the colours, as HTML."""
     low, high = _range(means)
     stops = ",".join(_colour(value, means) for value in np.linspace(low, high, len(_COLOURS)))
     return f'<div class="scale">{low:.1f} %<i style="background:linear-gradient(90deg,{stops})"></i>{high:.1f} %</div>'

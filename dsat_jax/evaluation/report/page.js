@@ -1,5 +1,5 @@
 "use strict";
-// Copies the tab-separated table. A page opened from a file may not have the clipboard's interface: then by selection.
+// Copies the tab-separated table. Without the Clipboard API, as may happen for a local file, it selects and copies.
 for (const button of document.querySelectorAll("button[data-copy]")) {
   button.addEventListener("click", async () => {
     const source = document.getElementById(button.dataset.copy);

@@ -1,4 +1,4 @@
-"""The page around a report's sections: one file that needs nothing else."""
+"""HTML elements of a report, and the self-contained page around its sections."""
 
 import html
 import pathlib
@@ -9,18 +9,18 @@ _FOLDER = pathlib.Path(__file__).parent
 
 
 class Markup(str):
-    """HTML of this package, in a place where all other text is plain."""
+    """HTML, where a plain `str` is text that is escaped."""
 
     __slots__ = ()
 
 
 class Section(NamedTuple):
-    """A part of the report.
+    """A section of the report.
 
     Attributes:
-      anchor: its id.
-      title: its heading.
-      body: HTML.
+      anchor: id of the element.
+      title: heading.
+      body: content, HTML.
     """
 
     anchor: str
@@ -29,13 +29,13 @@ class Section(NamedTuple):
 
 
 def page(title: str, head: str, sections: Sequence[Section], foot: str) -> str:
-    """The whole page as HTML.
+    """Returns the whole page as HTML.
 
     Args:
-      title: of the page, plain text.
-      head: HTML above the sections.
-      sections: in their order.
-      foot: HTML below them.
+      title: title of the page, plain text.
+      head: content above the sections, HTML.
+      sections: sections in the order of the page.
+      foot: content below the sections, HTML.
     """
     style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     links = "".join(f'<li><a href="#{section.anchor}">{section.title}</a></li>' for section in sections)
@@ -73,13 +73,13 @@ def page(title: str, head: str, sections: Sequence[Section], foot: str) -> str:
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "", name: str = "") -> str:
-    """A table; the first cell of a row is its heading.
+    """Returns a table as HTML; the first cell of each row is its heading.
 
     Args:
-      heading: plain text, or whole `<th>` elements as Markup.
-      rows: cells, plain text, or whole `<td>` elements as Markup.
-      caption: above the table, plain text.
-      name: its id.
+      heading: headings of the columns, plain text, or whole `<th>` elements as Markup.
+      rows: cells of each row, plain text, or whole `<td>` elements as Markup.
+      caption: text above the table, plain text.
+      name: id of the table.
     """
     attribute = f' id="{name}"' if name else ""
     above = f'<p class="note">{html.escape(caption)}</p>' if caption else ""
@@ -98,7 +98,7 @@ def _heading(cell: str) -> str:
 
 
 def _kind(heading: str) -> str:
-    """A row of part of a split, `test/pose`, stands back."""
+    """The class of a row: subsets, such as `test/pose`, are indented."""
     return ' class="part"' if "/" in heading else ""
 
 
@@ -111,7 +111,11 @@ def _cell(cell: str) -> str:
 
 
 def tiles(figures: Sequence[tuple[str, str, str]]) -> str:
-    """Large figures: each a number, its unit, and what it is."""
+    """Returns large figures as HTML.
+
+    Args:
+      figures: number, unit and description of each figure, plain text.
+    """
     return (
         '<div class="tiles">'
         + "".join(
@@ -124,5 +128,5 @@ def tiles(figures: Sequence[tuple[str, str, str]]) -> str:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A figure as text: a real minus sign, a dash for what is not known."""
+    """Returns a figure as text, with a typographic minus sign; a dash for NaN."""
     return "\N{EN DASH}" if value != value else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")

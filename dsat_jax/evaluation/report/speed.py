@@ -1,4 +1,4 @@
-"""How long the evaluation took."""
+"""The section on speed: time per face and per split."""
 
 import html
 
@@ -9,14 +9,14 @@ from dsat_jax.evaluation.report.page import Section, number, table
 
 
 def milliseconds_per_face(evaluation: Evaluation) -> float | None:
-    """Of the network, the median over the splits; None where no split has more than one batch."""
+    """Returns the network's time per face, the median over the splits; None if no split has several batches."""
     seconds = np.array([result.seconds_per_face for result in evaluation.results.values()])
     seconds = seconds[~np.isnan(seconds)]
     return 1000 * float(np.median(seconds)) if len(seconds) else None
 
 
 def section(evaluation: Evaluation) -> Section:
-    """Seconds of every split."""
+    """Returns the section: times of every split."""
     rows = []
     for split, result in evaluation.results.items():
         per_second = len(result.nme) / result.seconds
@@ -30,11 +30,11 @@ def section(evaluation: Evaluation) -> Section:
             ]
         )
     config = evaluation.config
-    passes = ", each seen twice (as it is and mirrored)" if config.evaluate.mirror else ""
+    passes = ", with mirror averaging" if config.evaluate.mirror else ""
     body = (
         f'<p class="soft">On {html.escape(evaluation.device)}, batches of {config.evaluate.batch_size} faces{passes}. '
-        "The network: from a batch in memory to its landmarks, the median batch without the first one, which may wait "
-        "for the compilation. The whole: reading and cutting pictures and compilation included.</p>"
+        "Network: from a batch in memory to its landmarks, the median over batches without the first, which may "
+        "include the compilation. Whole: with reading and cropping of the images, and with compilation.</p>"
         + table(
             ["split", "faces", "network, ms a face", "whole, s", "whole, faces/s"], rows, name="speed-table"
         )

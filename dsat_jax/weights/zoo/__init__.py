@@ -23,7 +23,6 @@ def find(name: str) -> pathlib.Path:
 
     Raises:
       FileNotFoundError: if it is neither a key nor an existing path.
-      ValueError: if the file of a shipped network is damaged.
     """
     if name in PRETRAINED:
         return weights(name)
@@ -35,21 +34,33 @@ def find(name: str) -> pathlib.Path:
 
 
 def weights(name: str) -> pathlib.Path:
-    """Returns the weights file of a shipped network, after a check of its SHA-256.
+    """Returns the path of the weights file of a shipped network; `check` verifies its contents when it is read.
 
     Args:
       name: key of `PRETRAINED`.
 
     Raises:
-      ValueError: if no network has this name, or its file is damaged.
-      OSError: if the file is missing.
+      UserError: if no network has this name.
     """
     if name not in PRETRAINED:
         raise UserError(f"no network {name!r} is shipped; expected one of {', '.join(PRETRAINED)}")
-    path = FOLDER / f"{name}.safetensors"
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != PRETRAINED[name]:
+    return FOLDER / f"{name}.safetensors"
+
+
+def check(path: pathlib.Path, data: bytes) -> None:
+    """Refuses a shipped weights file whose contents have changed; other files pass.
+
+    Args:
+      path: path of a weights file.
+      data: its contents.
+
+    Raises:
+      UserError: if the SHA-256 is not that of the shipped network.
+    """
+    if path.parent != FOLDER or path.stem not in PRETRAINED:
+        return
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != PRETRAINED[path.stem]:
         raise UserError(
-            f"{path} is damaged: its SHA-256 is {digest}, expected {PRETRAINED[name]}: reinstall the package"
+            f"{path} is damaged: its SHA-256 is {digest}, expected {PRETRAINED[path.stem]}: reinstall the package"
         )
-    return path

@@ -1,4 +1,4 @@
-"""report.html in a real browser, its network switched off."""
+"""The report in a browser without a network."""
 
 import pathlib
 import shutil
@@ -8,6 +8,7 @@ import pytest
 from made_evaluation import made_evaluation
 
 from dsat_jax.evaluation import report
+from dsat_jax.evaluation.result_files import REPORT_FILE
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright drives the browser; it is not installed"
@@ -31,33 +32,33 @@ def browser() -> Iterator["playwright.Browser"]:
 def written(tmp_path_factory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("report")
     report.write(made_evaluation(overlapping=True), folder)
-    return folder / report.REPORT_FILE
+    return folder / REPORT_FILE
 
 
 class Opened:
-    """The report in a page of its own; what went wrong is collected."""
+    """The report in a new page, which collects errors and requests."""
 
-    def __init__(self, browser: "playwright.Browser", path: pathlib.Path, **how: object):
-        self.context = browser.new_context(offline=True, **how)
+    def __init__(self, browser: "playwright.Browser", path: pathlib.Path, **context: object):
+        self.context = browser.new_context(offline=True, **context)
         self.page = self.context.new_page()
-        self.wrong, self.requests = [], []
-        self.page.on("console", lambda message: self.wrong.append(message.text))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.errors, self.requests = [], []
+        self.page.on("console", lambda message: self.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
 
 
 @pytest.fixture
 def opened(browser, written, request) -> Iterator[Opened]:
-    how = getattr(request, "param", {"viewport": {"width": 1200, "height": 900}})
-    opened = Opened(browser, written, **how)
+    context = getattr(request, "param", {"viewport": {"width": 1200, "height": 900}})
+    opened = Opened(browser, written, **context)
     yield opened
     opened.context.close()
-    assert opened.wrong == []
+    assert opened.errors == []
     assert [url for url in opened.requests if not url.startswith("data:")] == [written.as_uri()]
 
 
-def test_the_table_of_subsets_is_read(opened):
+def test_the_table_of_subsets_has_the_summaries(opened):
     evaluation = made_evaluation(overlapping=True)
     rows = opened.page.locator("#subsets-table tr").all()
     cells = [row.locator("th, td").all_inner_texts() for row in rows]
@@ -74,17 +75,17 @@ def test_the_table_is_copied_with_tabs(browser, written):
     opened.page.get_by_role("button", name="Copied").wait_for(timeout=3000)
     copied = opened.page.evaluate("navigator.clipboard.readText()")
     assert copied.splitlines()[0].startswith("subset\tfaces\tNME (inter-ocular, %)")
-    assert opened.wrong == []
+    assert opened.errors == []
     opened.context.close()
 
 
-def test_all_pictures_are_shown_and_prediction_can_be_hidden(opened):
+def test_all_images_are_shown_and_predictions_can_be_hidden(opened):
     widths = opened.page.locator(".picture img").evaluate_all("images => images.map(i => i.naturalWidth)")
     assert widths == [256] * 24
-    found = opened.page.locator(".found").first
-    assert found.is_visible()
+    prediction = opened.page.locator(".prediction").first
+    assert prediction.is_visible()
     opened.page.get_by_label("prediction", exact=True).uncheck()
-    assert not found.is_visible()
+    assert not prediction.is_visible()
     assert opened.page.locator(".truth").first.is_visible()
 
 
@@ -92,7 +93,7 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "device_s
 
 
 @pytest.mark.parametrize("opened", [PHONE | {"color_scheme": "dark"}, PHONE], indirect=True)
-def test_nothing_sticks_out_on_a_phone(opened):
+def test_the_page_is_not_wider_than_a_phone(opened):
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
