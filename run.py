@@ -1,4 +1,4 @@
-"""The command line of the project, from a clone: `python run.py --help`; installed, the same is `dsat-jax`."""
+"""The command line of the project in a clone: `python run.py --help`. The installed package has `dsat-jax` instead."""
 
 from dsat_jax.command_line.main import run
 

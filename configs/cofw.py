@@ -1,12 +1,12 @@
 """DSAT and LOTR on COFW: 29 points, NME by the distance of the pupils, FR and AUC at 10 %.
 
 python -m tfds_builders.build cofw --manual_dir=DIR
-python run.py --config=configs/cofw.py                  dsat: ours, the full size; not yet trained by us
-python run.py --config=configs/cofw.py:small            DSAT for 2 CPU cores; not yet trained by us
-python run.py --config=configs/cofw.py:lotr-m           LOTR for 2 CPU cores; not yet trained by us
+python run.py --config=configs/cofw.py                  dsat: full size; not trained in this project
+python run.py --config=configs/cofw.py:small            DSAT for 2 CPU cores; not trained in this project
+python run.py --config=configs/cofw.py:lotr-small       LOTR for 2 CPU cores; not trained in this project
 
-Occluded landmarks are trained on and measured; the evaluation also reports visible and occluded points apart. Faces are
-cropped by the boxes of the dataset. Validation is 5 % of the training faces.
+Occluded landmarks are used in training and evaluation; the evaluation also reports visible and occluded landmarks
+separately. Faces are cropped by the boxes of the dataset. The validation split is 5 % of the training faces.
 """
 
 import functools
@@ -18,7 +18,7 @@ from dsat_jax.config.variants import use_full_dsat, use_small_dsat, use_small_lo
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
-    """The configuration of a variant, a key of `VARIANTS`."""
+    """Returns the configuration of a variant, a key of `VARIANTS`."""
     config = default()
     config.name = f"cofw-{variant}"
     config.data.dataset = "cofw"
@@ -35,5 +35,5 @@ def get_config(variant: str = "dsat") -> ConfigDict:
 VARIANTS = {
     "dsat": functools.partial(use_full_dsat, steps=26_000),  # 160 epochs of 95 % of the official 1,345 faces
     "small": functools.partial(use_small_dsat, steps=2_800, evaluate_every=700),
-    "lotr-m": functools.partial(use_small_lotr, steps=4_000, evaluate_every=1_000),
+    "lotr-small": functools.partial(use_small_lotr, steps=4_000, evaluate_every=1_000),
 }

@@ -1,16 +1,17 @@
 """DSAT and LOTR on 300W: 68 points, NME by the distance of the outer eye corners, FR and AUC at 8 %.
 
 python -m tfds_builders.build w300 --manual_dir=DIR
-python run.py --config=configs/w300.py                  dsat: 185.7 M parameters, ours; not yet trained by us
-python run.py --config=configs/w300.py:dsat-released    the released network, loss and schedule; not yet trained by us
+python run.py --config=configs/w300.py                  dsat: 185.7 M parameters; not trained in this project
+python run.py --config=configs/w300.py:dsat-released    released network and schedule; not trained in this project
 python run.py --config=configs/w300.py:dsat-300w        NME 3.35 % on helen_test (330 faces), 82 min on one CPU core
 python run.py --config=configs/w300.py:lotr-300w        NME 5.08 % on helen_test, 85 min on one CPU core
 python run.py --config=configs/w300.py:small            NME 3.56 % on helen_test, 33 min on one CPU core
-python run.py --config=configs/w300.py:lotr-m           NME 5.68 % on helen_test, 36.4 min on 2 busy CPU cores
+python run.py --config=configs/w300.py:lotr-small       NME 5.68 % on helen_test, 36.4 min on 2 shared CPU cores
 
-`dsat-300w` and `lotr-300w` make the shipped weights of those names. The figures come from 1,911 training faces (95 % of
-afw, 870 of helen and 805 of lfpw), AMD EPYC, jax 0.10.2. `lotr-m+`, `lotr-r+` and `lotr-hr+` have the paper's sizes,
-want a GPU and a pretrained backbone; not yet trained by us.
+`dsat-300w` and `lotr-300w` train the shipped networks of those names. The figures are for 1,911 training faces (95 % of
+afw, 870 of helen and 805 of lfpw), an AMD EPYC and jax 0.10.2.
+The other LOTR variants have the sizes of the paper and need a GPU and a pretrained backbone; they were not trained in
+this project.
 """
 
 import functools
@@ -18,11 +19,17 @@ import functools
 from ml_collections import ConfigDict
 
 from dsat_jax.config import choose, default
-from dsat_jax.config.variants import use_full_dsat, use_long_lotr, use_small_dsat, use_small_lotr
+from dsat_jax.config.variants import (
+    LOTR_VARIANTS,
+    use_full_dsat,
+    use_long_lotr,
+    use_small_dsat,
+    use_small_lotr,
+)
 
 
 def get_config(variant: str = "dsat") -> ConfigDict:
-    """The configuration of a variant, a key of `VARIANTS`."""
+    """Returns the configuration of a variant, a key of `VARIANTS`."""
     config = default()
     config.name = f"w300-{variant}"
     config.data.dataset = "w300"
@@ -33,11 +40,11 @@ def get_config(variant: str = "dsat") -> ConfigDict:
 
 
 def _released(config: ConfigDict) -> None:
-    """The released code's network, targets, loss, augmentation and schedule.
+    """Sets the network, targets, loss, augmentation and schedule of the released code.
 
-    What differs: NME is measured against float labels in original pixels; mirror averaging swaps the boundary
-    channels; training crops are enlarged by 5 % as the test crops are, and rotated after the fit of the box instead
-    of before; boundaries are exact distances to straight lines, where the original's are rasterised curves.
+    Differences: the NME is measured against float labels in original pixels; mirror averaging also exchanges boundary
+    channels; training crops have the margin of the test crops, 5 %, and are rotated after the fit of the box, not
+    before; boundary maps use exact distances to straight lines instead of distances to rasterised curves.
     """
     config.model.gate = "released"
     config.input.enlarge = 0.05
@@ -52,7 +59,7 @@ def _released(config: ConfigDict) -> None:
 
 
 def _shipped_dsat(config: ConfigDict) -> None:
-    """The weights `dsat-300w`: `small` for longer, nearly on coordinates alone, with larger disturbances."""
+    """Sets the shipped `dsat-300w`: `small` with more steps, mainly coordinate loss and stronger augmentation."""
     use_small_dsat(config, steps=9_000, evaluate_every=1_500)
     config.loss.update(heatmap=0.1, coordinates=1e-2)
     config.augment.update(rotation=30.0, low_resolution=0.2, low_resolution_share=0.4, occlusion=0.3)
@@ -60,7 +67,7 @@ def _shipped_dsat(config: ConfigDict) -> None:
 
 
 def _shipped_lotr(config: ConfigDict) -> None:
-    """The weights `lotr-300w`: `lotr-m` with two up-samplings, for longer and with larger disturbances."""
+    """Sets the shipped `lotr-300w`: `lotr-small` with two up-samplings, more steps and stronger augmentation."""
     use_small_lotr(config, steps=10_000, evaluate_every=2_000)
     config.model.upsamplings = 2
     config.augment.update(rotation=30.0, scale=(0.92, 1.1), shift=0.06)
@@ -73,8 +80,8 @@ VARIANTS = {
     "dsat": functools.partial(use_full_dsat, steps=60_000),  # 160 epochs of 95 % of the official 3,148 faces
     "dsat-released": _released,
     "small": functools.partial(use_small_dsat, steps=4_200, evaluate_every=700),
-    "lotr-m": functools.partial(use_small_lotr, steps=6_000, evaluate_every=1_000),
+    "lotr-small": functools.partial(use_small_lotr, steps=6_000, evaluate_every=1_000),
     "dsat-300w": _shipped_dsat,
     "lotr-300w": _shipped_lotr,
-    **{name: functools.partial(use_long_lotr, variant=name) for name in ("lotr-m+", "lotr-r+", "lotr-hr+")},
+    **{name: functools.partial(use_long_lotr, variant=name) for name in LOTR_VARIANTS},
 }

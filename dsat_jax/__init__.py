@@ -1,7 +1,7 @@
 """Face landmarks in JAX/Flax: the networks DSAT and LOTR, their training, evaluation, prediction and export.
 
-In: photographs, or the records of a dataset. Out: landmarks (`Predictor`, `load_exported`), or trained networks. The rooms
-below import downwards only; each describes itself in its docstring.
+Input: photographs, or the records of a dataset. Output: landmarks (`Predictor`, `load_exported`), or trained networks.
+The docstring of each subpackage describes it; docs/architecture.md gives the order of their imports.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,23 +1,30 @@
-"""Heatmaps to points. All functions are pure, vectorised over batch and landmarks, and finite for any finite map."""
+"""Decoders from heatmaps to points.
+
+The functions are pure and vectorised over batch and landmarks. Finite heatmaps give finite points.
+"""
 
 import jax
 import jax.numpy as jnp
 
-SHARPNESS = 10.0  # of soft_argmax: a Gaussian of width sigma is weighted like one of sigma / sqrt(10)
+from dsat_jax import geometry
+
+SHARPNESS = (
+    10.0  # of soft_argmax, whose weights of a Gaussian peak have a standard deviation near sigma / sqrt(10)
+)
 _PRIOR_MASS = 1.0  # keeps the gradient of soft_argmax bounded while a heatmap is still flat
-_FIT_RADIUS = 3  # the released code fits in a 7x7 window
+_FIT_RADIUS = 3  # pixels; the released code fits in a 7x7 window
 _SMALLEST = 1e-12  # floor under the logarithm, as in the released code
-_RIDGE = 1e-6  # of the total weight; keeps the normal equations regular where few pixels carry it all
+_RIDGE = 1e-6  # share of the total weight; keeps the normal equations regular where few pixels have a weight
 
 
 def argmax(heatmaps: jax.Array) -> jax.Array:
-    """The pixel where each heatmap is largest.
+    """Returns the pixel of the largest value of each heatmap.
 
     Args:
-      heatmaps: [batch, height, width, points].
+      heatmaps: heatmaps [batch, height, width, points].
 
     Returns:
-      float32 [batch, points, 2], heatmap pixels, whole numbers.
+      Points, float32 [batch, points, 2], whole numbers of heatmap pixels.
     """
     batch, height, width, points = heatmaps.shape
     index = jnp.argmax(heatmaps.reshape(batch, height * width, points), axis=1)  # [batch, points]
@@ -25,21 +32,21 @@ def argmax(heatmaps: jax.Array) -> jax.Array:
 
 
 def peak_values(heatmaps: jax.Array) -> jax.Array:
-    """The largest value of each heatmap [batch, height, width, points], as [batch, points]."""
+    """Returns the largest value [batch, points] of each heatmap [batch, height, width, points]."""
     return heatmaps.max(axis=(1, 2))
 
 
 def soft_argmax(heatmaps: jax.Array) -> jax.Array:
-    """The weighted mean position of each heatmap, differentiable.
+    """Returns the weighted mean position of each heatmap, a differentiable decoder.
 
-    The weight of a pixel is exp(SHARPNESS * max(value, 0)) - 1: like a softmax, but a background of zeros weighs
-    nothing, so that the result is not drawn to the centre of the map. An empty map gives the centre.
+    The weight of a pixel is exp(SHARPNESS * max(value, 0)) - 1. Unlike in a softmax, a pixel of value 0 has no
+    weight, so that the background does not pull the result to the centre of the map. An empty map gives the centre.
 
     Args:
-      heatmaps: [batch, height, width, points], peaks near 1.
+      heatmaps: heatmaps [batch, height, width, points] with peaks near 1.
 
     Returns:
-      float32 [batch, points, 2], heatmap pixels.
+      Points, float32 [batch, points, 2], in heatmap pixels.
     """
     _, height, width, _ = heatmaps.shape
     weights = jnp.expm1(SHARPNESS * jnp.clip(heatmaps.astype(jnp.float32), 0.0, 2.0))
@@ -54,17 +61,18 @@ def soft_argmax(heatmaps: jax.Array) -> jax.Array:
 
 
 def log_quadratic(heatmaps: jax.Array) -> jax.Array:
-    """The peak of a Gaussian fitted around each maximum, to a fraction of a pixel.
+    """Returns the sub-pixel peak of a Gaussian that is fitted around each maximum.
 
-    In the 7x7 window around the argmax, log(value) is fitted by c0 + c1 x + c2 y + c3 x^2 + c4 y^2, each pixel's
-    equation weighted by its value (the released code's refinement, which is exact for a sampled Gaussian). Pixels
-    outside the map or not positive carry no weight. Where the fit has no maximum, the argmax stays.
+    The polynomial c0 + c1 x + c2 y + c3 x^2 + c4 y^2 is fitted to log(value) in the 7x7 window around the argmax; the
+    equation of each pixel is weighted by its value. This is the refinement of the released code, and it is exact for
+    a sampled Gaussian. Pixels that are outside the map or not positive have no weight. Where the fit has no maximum,
+    the result is the argmax.
 
     Args:
-      heatmaps: [batch, height, width, points].
+      heatmaps: heatmaps [batch, height, width, points].
 
     Returns:
-      float32 [batch, points, 2], heatmap pixels, at most 3 pixels from the argmax on each axis.
+      Points, float32 [batch, points, 2], in heatmap pixels, at most 3 pixels from the argmax on each axis.
     """
     heatmaps = heatmaps.astype(jnp.float32)
     _, height, width, _ = heatmaps.shape
@@ -78,14 +86,14 @@ def log_quadratic(heatmaps: jax.Array) -> jax.Array:
     point_index = jnp.arange(heatmaps.shape[3])[None, :, None]
     window = heatmaps[batch_index, rows.clip(0, height - 1), columns.clip(0, width - 1), point_index]
 
-    # Only ratios matter: relative to the peak, the weights lie in [0, 1] whatever the heatmap's scale.
+    # The fit depends on ratios of values only. Relative to the peak, the weights are in [0, 1] at any scale of the map.
     top = jnp.maximum(peak_values(heatmaps), _SMALLEST)[..., None]
     value = jnp.where(inside, jnp.maximum(window, 0.0) / top, 0.0)
     log_value = jnp.log(jnp.maximum(value, _SMALLEST))
-    # Offsets in units of the radius keep all five columns of the same size.
+    # In units of the radius, all five columns have values of the same magnitude.
     u, v = dx / _FIT_RADIUS, dy / _FIT_RADIUS
     terms = jnp.stack([jnp.ones_like(u), u, v, u**2, v**2], axis=-1)  # [49, 5]
-    # The equations are multiplied by the value, the normal equations by its square.
+    # Each equation is multiplied by the pixel's value, hence its part of the normal equations by the square.
     squared = value**2
     ridge = _RIDGE * jnp.maximum(squared.sum(axis=-1), 1.0)[..., None, None] * jnp.eye(5)
     normal = jnp.einsum("bnk,ki,kj->bnij", squared, terms, terms, precision="highest") + ridge
@@ -99,17 +107,17 @@ def log_quadratic(heatmaps: jax.Array) -> jax.Array:
 
 
 def _solve(matrices: jax.Array, right: jax.Array) -> jax.Array:
-    """Solves small systems whose matrices are symmetric and positive definite.
+    """Solves small linear systems with symmetric positive definite matrices by Gauss-Jordan elimination.
 
-    Gauss and Jordan's elimination, written out: such matrices need no exchange of rows, and plain arithmetic goes
-    wherever a network is exported to, where the solvers of linear algebra packages are not at hand.
+    Such matrices need no pivoting. The elimination consists of elementary operations only, so that it can be exported
+    to runtimes without linear algebra solvers.
 
     Args:
-      matrices: [..., n, n].
-      right: [..., n].
+      matrices: matrices [..., n, n].
+      right: right-hand sides [..., n].
 
     Returns:
-      [..., n].
+      Solutions [..., n].
     """
     rows = jnp.concatenate([matrices, right[..., None]], axis=-1)  # [..., n, n + 1]
     for i in range(matrices.shape[-1]):
@@ -123,10 +131,10 @@ DECODERS = {"argmax": argmax, "log_quadratic": log_quadratic, "soft_argmax": sof
 
 
 def to_input_pixels(points: jax.Array, stride: float) -> jax.Array:
-    """Points in heatmap pixels as points in input pixels; `stride` is input size / heatmap size."""
-    return (points + 0.5) * stride - 0.5
+    """Converts points from heatmap pixels to input pixels; `stride` is input size / heatmap size."""
+    return geometry.resize_points(points, stride)
 
 
 def to_heatmap_pixels(points: jax.Array, stride: float) -> jax.Array:
-    """Points in input pixels as points in heatmap pixels; the inverse of `to_input_pixels`."""
-    return (points + 0.5) / stride - 0.5
+    """Converts points from input pixels to heatmap pixels, the inverse of `to_input_pixels`."""
+    return geometry.resize_points(points, 1 / stride)

@@ -1,4 +1,4 @@
-"""Pictures of what a run does: landmarks on crops, and cumulative error curves; and of the schemes."""
+"""Drawings of landmarks on images: single faces, a grid of crops, and a sheet of all schemes."""
 
 import itertools
 import pathlib
@@ -14,7 +14,7 @@ SAMPLES_FILE = "samples.png"
 TRUTH = (80, 255, 80)  # RGB
 PREDICTED = (255, 60, 60)
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
-_TILE = 256
+_TILE = 256  # side of a face of the grid in pixels
 _COLUMNS = 6
 LEFT, MIDLINE, RIGHT = (80, 255, 80), (255, 255, 255), (255, 60, 60)
 
@@ -22,14 +22,14 @@ LEFT, MIDLINE, RIGHT = (80, 255, 80), (255, 255, 255), (255, 60, 60)
 def draw_landmarks(
     image: np.ndarray, points: np.ndarray, scheme: Scheme, colour: Sequence[int], thickness: int = 1
 ) -> None:
-    """Draws the scheme's lines and a dot for each landmark onto a picture, in place.
+    """Draws the scheme's lines and a dot for each landmark onto an image, in place.
 
     Args:
-      image: uint8 [height, width, 3] RGB.
-      points: [points, 2], pixels of `image`; one that is not finite is left out.
-      scheme: of the landmarks.
-      colour: RGB.
-      thickness: of the lines in pixels; a dot's radius is 1 more.
+      image: image, uint8 [height, width, 3] RGB.
+      points: landmarks [points, 2] in pixels of `image`; landmarks that are not finite are not drawn.
+      scheme: scheme of the landmarks.
+      colour: RGB colour, 0 to 255.
+      thickness: thickness of the lines in pixels; the radius of the dots is half a pixel more.
     """
     known = np.isfinite(points).all(axis=-1)
     fixed = _fixed(np.where(known[:, None], points, 0))
@@ -40,21 +40,21 @@ def draw_landmarks(
 
 
 def draw_line(image: np.ndarray, points: np.ndarray, colour: Sequence[int]) -> None:
-    """Draws a polyline and its vertices [points, 2], pixels of a uint8 RGB picture, in place."""
+    """Draws a polyline and its vertices [points, 2] onto a uint8 RGB image, in place."""
     fixed = _fixed(points)
     cv2.polylines(image, [fixed.reshape(-1, 1, 2)], False, colour, 1, cv2.LINE_AA, _SHIFT)
     _draw_dots(image, fixed, [colour] * len(fixed), 1)
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:
-    """Points [points, 2] as int32 with `_SHIFT` fractional bits, for OpenCV."""
+    """Converts points [points, 2] to int32 with `_SHIFT` fractional bits, as OpenCV expects them."""
     return np.round(np.clip(points, -10_000, 10_000) * (1 << _SHIFT)).astype(np.int32)
 
 
 def _draw_dots(
     image: np.ndarray, fixed: np.ndarray, colours: Sequence[Sequence[int]], thickness: int
 ) -> None:
-    """Draws dots of given colours at int32 [points, 2], pixels with `_SHIFT` fractional bits."""
+    """Draws a dot of each colour at the points int32 [points, 2], pixels with `_SHIFT` fractional bits."""
     radius = int((thickness + 0.5) * (1 << _SHIFT))
     for (x, y), colour in zip(fixed.tolist(), colours, strict=True):
         cv2.circle(image, (x, y), radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
@@ -63,19 +63,19 @@ def _draw_dots(
 def draw_schemes(
     image: np.ndarray, landmarks: Mapping[str, np.ndarray], path: pathlib.Path, side: int = 400
 ) -> None:
-    """Writes a picture of a face in several schemes side by side, and below each its mirror image.
+    """Writes an image of a face with its landmarks in several schemes side by side, each above its mirror image.
 
-    Landmarks of the left half of the face are green, of the right half red. The mirror image takes colours and lines by
-    index from its own, mirrored landmarks: a wrong mirror table shows as a wrong colour or a tangled line.
+    Landmarks of the left half of the face are green, those of the right half red. The mirror image is coloured and
+    connected by the indices of the mirrored landmarks, so that a wrong mirror table shows as a wrong colour or a
+    tangled line.
 
     Args:
-      image: uint8 [size, size, 3] RGB.
-      landmarks: [points, 2] in pixels of `image`, by name of the scheme.
-      path: of the picture.
-      side: of one face in pixels.
+      image: image, uint8 [size, size, 3] RGB.
+      landmarks: landmarks [points, 2] in pixels of `image`, by name of the scheme.
+      path: image file to write.
+      side: side of one face in pixels.
     """
     size = image.shape[1]
-    resized = geometry.resize_matrix(side / size)
     columns = []
     for name, points in landmarks.items():
         scheme = SCHEMES[name]
@@ -83,11 +83,11 @@ def draw_schemes(
         to_partner = np.sign(points[scheme.mirror_permutation, 0] - points[:, 0]).astype(int)
         colours = [(MIDLINE, LEFT, RIGHT)[direction] for direction in to_partner]
         tiles = []
-        for picture, shown in ((image, points), (image[:, ::-1], mirrored)):
-            tile = (cv2.resize(picture, (side, side)) * 0.6).astype(np.uint8)
-            shown = geometry.transform_points(resized, shown)
-            draw_landmarks(tile, shown, scheme, MIDLINE)
-            _draw_dots(tile, _fixed(shown), colours, thickness=2)
+        for face, face_points in ((image, points), (image[:, ::-1], mirrored)):
+            tile = (cv2.resize(face, (side, side)) * 0.6).astype(np.uint8)
+            tile_points = geometry.resize_points(face_points, side / size)
+            draw_landmarks(tile, tile_points, scheme, MIDLINE)
+            _draw_dots(tile, _fixed(tile_points), colours, thickness=2)
             tiles.append(tile)
         cv2.putText(tiles[0], name, (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, MIDLINE, 1, cv2.LINE_AA)
         columns.append(np.concatenate(tiles))
@@ -95,15 +95,15 @@ def draw_schemes(
 
 
 def sample_grid(sample: Mapping[str, np.ndarray], scheme: Scheme, rows: int = 3) -> np.ndarray:
-    """Crops with their labels (green) and predictions (red), as one picture.
+    """Returns one image of several crops with their labels (green) and predictions (red).
 
     Args:
-      sample: image uint8 [faces, size, size, 3]; points and predicted [faces, points, 2], input pixels.
-      scheme: of the landmarks.
-      rows: of the grid, at most.
+      sample: `image`, uint8 [faces, size, size, 3] RGB; `points` and `predicted`, [faces, points, 2] in input pixels.
+      scheme: scheme of the landmarks.
+      rows: largest number of rows of the grid.
 
     Returns:
-      uint8 [height, width, 3] RGB.
+      Image, uint8 [height, width, 3] RGB.
     """
     count = min(len(sample["image"]), rows * _COLUMNS)
     tiles = []
@@ -111,7 +111,7 @@ def sample_grid(sample: Mapping[str, np.ndarray], scheme: Scheme, rows: int = 3)
         scale = _TILE / sample["image"].shape[1]
         tile = cv2.resize(sample["image"][i], (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
         for name, colour in (("points", TRUTH), ("predicted", PREDICTED)):
-            draw_landmarks(tile, (sample[name][i] + 0.5) * scale - 0.5, scheme, colour)
+            draw_landmarks(tile, geometry.resize_points(sample[name][i], scale), scheme, colour)
         tiles.append(tile)
     columns = min(count, _COLUMNS)
     tiles += [np.zeros_like(tiles[0])] * (-count % columns)
@@ -119,12 +119,12 @@ def sample_grid(sample: Mapping[str, np.ndarray], scheme: Scheme, rows: int = 3)
 
 
 def draw_samples(sample: Mapping[str, np.ndarray], scheme: Scheme, path: pathlib.Path) -> None:
-    """Writes `sample_grid` as a picture file."""
+    """Writes the image of `sample_grid` to a file."""
     write_image(path, sample_grid(sample, scheme))
 
 
 def write_image(path: pathlib.Path, image: np.ndarray) -> None:
-    """Writes uint8 RGB [height, width, 3] in the format of the path's suffix.
+    """Writes an image, uint8 [height, width, 3] RGB, in the format of the suffix of `path`.
 
     Raises:
       OSError: if the file cannot be written.

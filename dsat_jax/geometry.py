@@ -1,8 +1,8 @@
-"""Pixels, boxes and similarities: every geometric convention of the project, in one place.
+"""Pixel coordinates, boxes and similarities: all geometric conventions of the project.
 
-A point is (x, y). Pixel centres are at integers: (0, 0) is the centre of the top-left pixel. A transform is a
-float64 matrix [2, 3] that maps points, so that a chain of them loses nothing before the last rounding to float32.
-All functions are plain NumPy and take any number of leading point dimensions; `mirror_points` also serves JAX arrays.
+A point is (x, y). Pixel centres are at integers: (0, 0) is the centre of the top-left pixel. A transform is a matrix
+[2, 3] that maps points; it is float64, so that composing transforms adds no float32 rounding. The functions use NumPy
+and accept any number of leading dimensions of points; `resize_points` and `mirror_points` also accept JAX arrays.
 """
 
 import numpy as np
@@ -16,59 +16,72 @@ def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Applies an affine transform to points.
 
     Args:
-      matrix: [..., 2, 3]; leading dimensions match those of `points` without its point dimension.
-      points: [..., points, 2].
+      matrix: transform [..., 2, 3]; its leading dimensions are those of `points`.
+      points: points [..., points, 2].
 
     Returns:
-      [..., points, 2], in the float type that NumPy promotes the two to.
+      [..., points, 2], in the float type to which NumPy promotes the arguments.
     """
     linear, offset = matrix[..., :, :2], matrix[..., :, 2]
     return points @ np.swapaxes(linear, -1, -2) + offset[..., None, :]
 
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    """The transform that applies `inner` [2, 3] first and `outer` [2, 3] then."""
+    """Returns the transform [2, 3] that applies `inner` [2, 3] first and `outer` [2, 3] second."""
     return np.concatenate([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2:] + outer[:, 2:]], axis=1)
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
-    """The inverse of an affine transform [2, 3]."""
+    """Returns the inverse of an affine transform [2, 3]."""
     linear = np.linalg.inv(matrix[:, :2])
     return np.concatenate([linear, -linear @ matrix[:, 2:]], axis=1)
 
 
+def resize_points(points: np.ndarray, scale: float | np.ndarray) -> np.ndarray:
+    """Maps points of an image to the resized image: x' = (x + 0.5) scale - 0.5, since pixel centres are at integers.
+
+    Args:
+      points: points [..., 2] in pixels of the image, or boxes [..., 4]; a NumPy or JAX array.
+      scale: new size / old size, a scalar or one factor for each coordinate of the last axis.
+
+    Returns:
+      The points in pixels of the resized image, with the shape and the array type of `points`.
+    """
+    return (points + 0.5) * scale - 0.5
+
+
 def resize_matrix(scale_x: float, scale_y: float | None = None) -> np.ndarray:
-    """Transform [2, 3] of a resized picture: x' = (x + 0.5) scale_x - 0.5, and y by `scale_y`, or by the same."""
-    scale_y = scale_x if scale_y is None else scale_y
-    return np.array([[scale_x, 0.0, 0.5 * scale_x - 0.5], [0.0, scale_y, 0.5 * scale_y - 0.5]])
+    """Returns the transform [2, 3] of `resize_points`; `scale_y` defaults to `scale_x`."""
+    scale = np.array([scale_x, scale_x if scale_y is None else scale_y])
+    return np.concatenate([np.diag(scale), resize_points(np.zeros(2), scale)[:, None]], axis=1)
 
 
 def mirror_matrix(width: int) -> np.ndarray:
-    """Transform [2, 3] of a picture mirrored left to right: x' = width - 1 - x."""
+    """Returns the transform [2, 3] that mirrors an image left to right: x' = width - 1 - x."""
     return np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]])
 
 
 def mirror_points(points: np.ndarray, width: int, permutation: np.ndarray) -> np.ndarray:
-    """Landmarks of the mirrored picture, in the scheme's order.
+    """Mirrors landmarks left to right and restores the order of the scheme.
 
     Args:
-      points: [..., points, 2] pixels of a picture `width` pixels wide.
-      width: pixels.
-      permutation: int [points], the scheme's `mirror_permutation`.
+      points: landmarks [..., points, 2] in pixels of the image.
+      width: width of the image in pixels.
+      permutation: the scheme's `mirror_permutation`, int [points].
 
     Returns:
-      [..., points, 2]: x' = width - 1 - x, and each landmark is the one of the other side.
+      Landmarks [..., points, 2] of the mirrored image: x' = width - 1 - x, left and right landmarks exchanged.
     """
     return points[..., permutation, :] * np.array([-1, 1]) + np.array([width - 1, 0])
 
 
 def box_of_points(points: np.ndarray) -> np.ndarray:
-    """The box [..., 4] = (x_min, y_min, x_max, y_max) around landmarks [..., points, 2]."""
+    """Returns the box [..., 4] = (x_min, y_min, x_max, y_max) around landmarks [..., points, 2]."""
     return np.concatenate([points.min(axis=-2), points.max(axis=-2)], axis=-1)
 
 
 def box_overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of each box [n, 4] with each other box [m, 4]: float64 [n, m]."""
+    """Returns the intersection over union, float64 [n, m], of boxes [n, 4] and boxes [m, 4]."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     shared = np.maximum(high - low, 0).prod(axis=-1)
@@ -77,20 +90,20 @@ def box_overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
-    """The similarity that brings a face box to the network's input; every crop of the project is made by it.
+    """Returns the similarity that maps a face box to the network's input. Every crop of the project uses it.
 
-    The box is enlarged by `enlarge` of its width and height on each side. Its four corners are then fitted, in the
-    least-squares sense and without rotation, to the corner pixels (0, 0) .. (size - 1, size - 1) of the input: a
-    square box fits exactly, another one loses some of its long side and shows more on its short one. This is the
-    test crop of the released DSAT (there with enlarge = 0.05).
+    The box is enlarged by `enlarge` of its width and height on each side. Its four corners are then fitted by least
+    squares, without rotation, to the corner pixels (0, 0) .. (size - 1, size - 1) of the input. A square box fits
+    exactly; of a rectangular box the crop cuts off part of the long side and adds context on the short side. The
+    released DSAT makes its test crops in this way, with enlarge = 0.05.
 
     Args:
-      box: [4] x_min, y_min, x_max, y_max in pixels of the picture.
+      box: x_min, y_min, x_max, y_max [4] in pixels of the image.
       size: side of the square input in pixels.
       enlarge: margin on each side as a share of the box.
 
     Returns:
-      float64 [2, 3], picture pixels to input pixels.
+      Similarity, float64 [2, 3], image pixels to input pixels.
 
     Raises:
       ValueError: if the box has no area or a coordinate is not finite.
@@ -109,23 +122,23 @@ def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
 
 
 def jitter_matrix(size: int, angle: float, scale: float, shift: np.ndarray, mirror: bool) -> np.ndarray:
-    """The random part of a training crop, as a transform from input pixels to input pixels.
+    """Returns the random part of a training crop, a transform from input pixels to input pixels.
 
-    Rotates and scales about the centre of the input, shifts, then mirrors.
+    The transform rotates and scales about the centre of the input, then shifts, then mirrors.
 
     Args:
       size: side of the input in pixels.
-      angle: degrees, clockwise as seen (y points down).
-      scale: factor; 1.2 enlarges the face.
-      shift: [2] pixels.
+      angle: rotation in degrees, clockwise in the image (y points down).
+      scale: scale factor; values above 1 enlarge the face.
+      shift: shift (x, y) in pixels, [2].
       mirror: whether to mirror left to right.
 
     Returns:
-      float64 [2, 3].
+      Transform, float64 [2, 3].
     """
     radians = np.deg2rad(angle)
     linear = scale * np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
     centre = np.full(2, (size - 1) / 2)
     offset = centre - linear @ centre + np.asarray(shift, np.float64)
-    moved = np.concatenate([linear, offset[:, None]], axis=1)
-    return compose(mirror_matrix(size), moved) if mirror else moved
+    matrix = np.concatenate([linear, offset[:, None]], axis=1)
+    return compose(mirror_matrix(size), matrix) if mirror else matrix

@@ -1,7 +1,7 @@
 """Losses on heatmaps and on coordinates.
 
-Coordinate penalties are elementwise functions of a difference in pixels of the network's input. `coordinate_loss`
-sums one over landmarks and axes and averages it over faces.
+The penalties are elementwise functions of a coordinate difference in input pixels. `coordinate_loss` sums a penalty
+over landmarks and axes and averages the sums over faces.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,25 +15,25 @@ WING_EPSILON = 2.0
 
 
 def l1(difference: jax.Array) -> jax.Array:
-    """|x|."""
+    """Returns |x|."""
     return jnp.abs(difference)
 
 
 def l2(difference: jax.Array) -> jax.Array:
-    """x^2 / 2."""
+    """Returns x^2 / 2."""
     return jnp.square(difference) / 2
 
 
 def smooth_l1(difference: jax.Array) -> jax.Array:
-    """x^2 / 2 for |x| < 1, |x| - 1/2 beyond."""
+    """Returns x^2 / 2 for |x| < 1 and |x| - 1/2 otherwise."""
     x = jnp.abs(difference)
     return jnp.where(x < 1, jnp.square(difference) / 2, x - 0.5)
 
 
 def wing(difference: jax.Array, width: float = WING_WIDTH, epsilon: float = WING_EPSILON) -> jax.Array:
-    """The wing penalty (Feng et al., CVPR 2018, equation 5).
+    """Returns the Wing penalty (Feng et al., CVPR 2018, equation 5).
 
-    w ln(1 + |x| / eps) for |x| < w, |x| - c beyond, with c = w - w ln(1 + w / eps).
+    It is w ln(1 + |x| / eps) for |x| < w and |x| - c otherwise, with c = w - w ln(1 + w / eps).
     """
     x = jnp.abs(difference)
     offset = width - width * jnp.log1p(width / epsilon)
@@ -46,18 +46,18 @@ def smooth_wing(
     epsilon: float = WING_EPSILON,
     t: float = SMOOTH_WING_T,
 ) -> jax.Array:
-    """The smooth-Wing penalty of LOTR (arXiv 2109.10057), quadratic at 0, a logarithm, then linear.
+    """Returns the smooth-Wing penalty of LOTR (arXiv 2109.10057): quadratic near 0, then logarithmic, then linear.
 
-    s x^2 for |x| < t; (w + eps) ln(1 + |x| / eps) - c2 for t <= |x| <= w; |x| - c1 - c2 for |x| > w, with
-    s = (w + eps) / (2 t (eps + t)) and c1 = w - (w + eps) ln(1 + w / eps). The paper prints c2 = s t^2, which
-    leaves a step of 1.5e-4 at t; c2 = (w + eps) ln(1 + t / eps) - s t^2 is continuous and has the same gradients.
+    It is s x^2 for |x| < t; (w + eps) ln(1 + |x| / eps) - c2 for t <= |x| <= w; and |x| - c1 - c2 for |x| > w, with
+    s = (w + eps) / (2 t (eps + t)) and c1 = w - (w + eps) ln(1 + w / eps). With the c2 = s t^2 of the paper the penalty
+    jumps by 1.5e-4 at t. With c2 = (w + eps) ln(1 + t / eps) - s t^2 it is continuous and has the same gradients.
     """
     x = jnp.abs(difference)
     scale = (width + epsilon) / (2 * t * (epsilon + t))
     c1 = width - (width + epsilon) * jnp.log1p(width / epsilon)
     c2 = (width + epsilon) * jnp.log1p(t / epsilon) - scale * t**2
     logarithm = (width + epsilon) * jnp.log1p(x / epsilon) - c2
-    # The square of the difference itself: the gradient of |x| at 0 is no matter there.
+    # The square is that of `difference`, not of |x|, so that the gradient of |x| at 0 is not used.
     return jnp.where(x < t, scale * difference**2, jnp.where(x <= width, logarithm, x - c1 - c2))
 
 
@@ -73,19 +73,19 @@ PENALTIES: dict[str, Callable[[jax.Array], jax.Array]] = {
 def coordinate_loss(
     points: jax.Array, labels: jax.Array, weights: jax.Array, penalty: Callable[[jax.Array], jax.Array]
 ) -> jax.Array:
-    """A penalty summed over landmarks and axes, averaged over the faces that have a known landmark.
+    """Returns a penalty summed over landmarks and axes and averaged over the faces with a known landmark.
 
     Args:
-      points: [batch, points, 2] predicted, input pixels.
-      labels: [batch, points, 2], input pixels.
-      weights: [batch, points], 0 where the label is unknown.
-      penalty: elementwise, one of `PENALTIES`.
+      points: predicted landmarks [batch, points, 2] in input pixels.
+      labels: labels [batch, points, 2] in input pixels.
+      weights: weights of the landmarks [batch, points], 0 where the label is unknown.
+      penalty: elementwise penalty, one of `PENALTIES`.
 
     Returns:
-      float32 scalar. The sum is scaled as if all landmarks were known, so that faces with many unknown ones do
-      not count less per known landmark.
+      Loss, float32 scalar. The sum of a face is scaled by (landmarks / known landmarks), so that faces with few known
+      landmarks have the same total weight.
     """
-    # An unknown label may hold anything, also NaN, whose gradient would survive a multiplication by zero.
+    # An unknown label may be NaN, and a multiplication by zero would not remove NaN from the gradient.
     difference = jnp.where(weights[..., None] > 0, points - labels, 0.0).astype(jnp.float32)
     per_point = penalty(difference).sum(axis=-1) * weights  # [batch, points]
     known = weights.sum(axis=-1)  # [batch]
@@ -94,22 +94,22 @@ def coordinate_loss(
 
 
 def heatmap_loss(heatmaps: jax.Array, targets: Sequence[jax.Array], weights: jax.Array) -> jax.Array:
-    """Mean squared error over all channels (the released code's loss where every weight is 1).
+    """Returns the mean squared error over all channels, the loss of the released code where every weight is 1.
 
     Args:
-      heatmaps: [batch, height, width, channels] predicted.
-      targets: of the channels in sequence, [batch, height, width, some] each.
-      weights: [batch, channels], 0 where a channel's target is unknown.
+      heatmaps: predicted heatmaps [batch, height, width, channels].
+      targets: target heatmaps [batch, height, width, c_i]; their channels in sequence are those of `heatmaps`.
+      weights: weights of the channels [batch, channels], 0 where the target is unknown.
 
     Returns:
-      float32 scalar.
+      Loss, float32 scalar.
     """
     first, total = 0, jnp.zeros(())
     for target in targets:
         channels = slice(first, first + target.shape[-1])
         first = channels.stop
         weight = weights[:, channels]
-        # As in `coordinate_loss`: an unknown target may hold anything.
+        # An unknown target may be NaN, as in `coordinate_loss`.
         known = weight[:, None, None] > 0
         difference = jnp.where(known, heatmaps[..., channels].astype(jnp.float32) - target, 0.0)
         total += (jnp.square(difference).mean(axis=(1, 2)) * weight).sum()

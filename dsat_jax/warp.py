@@ -1,4 +1,4 @@
-"""A picture through a similarity: the network's input, the same for training, evaluation and prediction."""
+"""Crops: the network's input, sampled in the same way for training, evaluation and prediction."""
 
 import cv2
 import numpy as np
@@ -7,19 +7,19 @@ from dsat_jax import geometry
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Samples the network's input from a picture; pixels outside the picture are black.
+    """Samples a crop from an image; pixels outside the image are black.
 
     Args:
-      image: uint8 [height, width, 3].
-      matrix: [2, 3] similarity, picture pixels to input pixels.
-      size: side of the input.
+      image: image, uint8 [height, width, 3].
+      matrix: similarity [2, 3], image pixels to input pixels.
+      size: side of the crop in pixels.
 
     Returns:
-      uint8 [size, size, 3].
+      Crop, uint8 [size, size, 3].
     """
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
     if scale < 0.5:
-        # Bilinear sampling reads 2x2 pixels; a picture that shrinks more is averaged down first, against aliasing.
+        # Bilinear sampling reads 2x2 pixels. An image that shrinks by more than 2 is first averaged, against aliasing.
         height, width = image.shape[:2]
         shrunk = (max(round(width * scale), 1), max(round(height * scale), 1))
         image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)

@@ -18,13 +18,13 @@ _VISIBLE_COLOUR, _OCCLUDED_COLOUR, _LINE_COLOUR = (90, 255, 90), (255, 70, 60), 
 
 
 def contact_sheet(drawings: Sequence[Drawing], columns: int, annotated: int, side: int) -> np.ndarray:
-    """Puts drawings side by side; every `annotated`-th one shows its landmarks.
+    """Returns a sheet of drawings, some of them with their landmarks.
 
     Args:
-      drawings: as many as fill whole rows.
-      columns: pictures per row.
-      annotated: 3 marks the landmarks of the third, sixth, ... picture; 0 of none.
-      side: of one picture, pixels.
+      drawings: drawn faces; their number is a multiple of `columns`.
+      columns: number of faces per row.
+      annotated: interval of faces with landmarks: 3 marks the third, the sixth, ...; 0 marks none.
+      side: side of one face on the sheet, pixels.
 
     Returns:
       uint8 [rows * side, columns * side, 3] RGB; occluded landmarks are red.
@@ -40,7 +40,7 @@ def contact_sheet(drawings: Sequence[Drawing], columns: int, annotated: int, sid
 
 
 def annotate(face: Drawing) -> np.ndarray:
-    """The enlarged picture with lines and landmarks: uint8 [height, width, 3] RGB."""
+    """Returns the enlarged image with lines and landmarks: uint8 [height, width, 3] RGB."""
     image = cv2.resize(face.image, None, fx=_SCALE, fy=_SCALE, interpolation=cv2.INTER_CUBIC)
     points = geometry.transform_points(geometry.resize_matrix(_SCALE), face.points)
     fixed = np.rint(points * 16).astype(np.int32)  # four fractional bits
@@ -53,26 +53,26 @@ def annotate(face: Drawing) -> np.ndarray:
 
 
 def write_schemes(face: Drawing, path: pathlib.Path, side: int) -> None:
-    """Writes a picture of a face in every scheme, as `drawing.draw_schemes` shows them."""
+    """Writes an image of a face in every scheme; see `drawing.draw_schemes`."""
     landmarks = {scheme.name: landmarks_in(face.points, scheme) for scheme in schemes.SCHEMES.values()}
     drawing.draw_schemes(face.image, landmarks, path, side)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Runs the command; returns its exit code."""
     parser = argparse.ArgumentParser(description="Draws a sheet of synthetic faces.")
     parser.add_argument("--out", required=True, help="file to write, .jpg or .png")
     parser.add_argument("--columns", type=int, default=6)
     parser.add_argument("--rows", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--side", type=int, default=200, help="pixels of one picture")
+    parser.add_argument("--side", type=int, default=200, help="side of one face, pixels")
     parser.add_argument(
         "--annotated", type=int, default=3, help="mark the landmarks of every n-th face; 0: none"
     )
     parser.add_argument(
         "--schemes",
         action="store_true",
-        help="instead: one face in every landmark scheme, and its mirror image",
+        help="draw one face in every landmark scheme instead, and its mirror image",
     )
     options = parser.parse_args(arguments)
     if options.schemes:

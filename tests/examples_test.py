@@ -1,4 +1,4 @@
-"""The examples run as they stand."""
+"""The examples run without changes."""
 
 import os
 import pathlib
@@ -14,9 +14,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 def test_quickstart(tiny_dataset, tmp_path):
     command = [sys.executable, "examples/quickstart.py", "--steps=2", "--dataset=synthetic_faces/tiny"]
-    places = [f"--data_dir={tiny_dataset}", f"--workdir={tmp_path / 'run'}"]
+    folders = [f"--data_dir={tiny_dataset}", f"--workdir={tmp_path / 'run'}"]
     done = subprocess.run(
-        [*command, *places],
+        [*command, *folders],
         cwd=ROOT,
         env=os.environ
         | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir},

@@ -1,4 +1,4 @@
-"""The full-size networks of the configurations take training steps: `pytest -m slow tests/full_size_test.py`."""
+"""Training steps of the full-size networks of the configurations: `pytest -m slow tests/full_size_test.py`."""
 
 import resource
 
@@ -27,7 +27,7 @@ MEMORY = 24 * 2**30  # bytes
         ("lotr-hr+", 2, 256),
     ],
 )
-def test_two_training_steps_and_an_evaluation_step_fit_a_machine_of_24_gb(variant, batch, side):
+def test_two_training_steps_and_an_evaluation_step_fit_in_24_gb(variant, batch, side):
     config = w300.get_config(variant)
     batch = batch or config.train.batch_size
     assert config.input.size == side
@@ -52,9 +52,9 @@ def test_two_training_steps_and_an_evaluation_step_fit_a_machine_of_24_gb(varian
         current, scalars = step(current, faces)
         losses.append(float(scalars["loss"]))
     assert np.isfinite(losses).all()
-    found = jit_forward(model, config, mesh)(current.ema, faces["image"][:2])
-    assert found.points.shape == (2, points, 2)
-    assert np.isfinite(found.points).all()
+    predicted = jit_forward(model, config, mesh)(current.ema, faces["image"][:2])
+    assert predicted.points.shape == (2, points, 2)
+    assert np.isfinite(predicted.points).all()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"{variant}: {parameters:,} parameters, losses {losses}, peak memory {peak / 2**30:.1f} GiB")
     assert peak < MEMORY

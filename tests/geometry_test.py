@@ -1,6 +1,8 @@
-"""The conventions of pixels, mirror, resize and crop."""
+"""Geometric conventions: resize, mirror, crop and jitter."""
 
 import cv2
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,9 +13,9 @@ from dsat_jax.schemes import W300_68
 def test_compose_and_invert_agree_with_applying_one_after_the_other():
     rng = np.random.default_rng(0)
     outer, inner, points = rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), rng.normal(size=(5, 2))
-    there = geometry.transform_points(geometry.compose(outer, inner), points)
+    composed = geometry.transform_points(geometry.compose(outer, inner), points)
     np.testing.assert_allclose(
-        there, geometry.transform_points(outer, geometry.transform_points(inner, points))
+        composed, geometry.transform_points(outer, geometry.transform_points(inner, points))
     )
     np.testing.assert_allclose(
         geometry.transform_points(geometry.invert(outer), geometry.transform_points(outer, points)), points
@@ -28,14 +30,49 @@ def test_transforms_of_a_batch_equal_those_of_its_rows():
         np.testing.assert_allclose(batched[row], geometry.transform_points(matrices[row], points[row]))
 
 
-def test_resize_keeps_the_edges_of_the_picture():
+def test_resized_points_by_hand():
+    # x' = (x + 0.5) * 4 - 0.5 and y' = (y + 0.5) * 0.5 - 0.5.
+    points = np.array([[0.0, 0.0], [3.0, 1.0], [-0.5, -0.5]])
+    expected = [[1.5, -0.25], [13.5, 0.25], [-0.5, -0.5]]
+    np.testing.assert_array_equal(geometry.resize_points(points, np.array([4.0, 0.5])), expected)
+    np.testing.assert_array_equal(geometry.resize_points(points, 2.0), [[0.5, 0.5], [6.5, 2.5], [-0.5, -0.5]])
+    np.testing.assert_array_equal(
+        geometry.resize_points(np.array([[0.0, 1.0, 9.0, 4.0]]), 0.5), [[-0.25, 0.25, 4.25, 1.75]]
+    )
+
+
+def test_resized_points_of_jax_are_a_float32_array_of_jax():
+    resized = jax.jit(geometry.resize_points)(jnp.array([[0.0, 3.0]]), 2.0)
+    assert isinstance(resized, jax.Array)
+    assert resized.dtype == jnp.float32
+    np.testing.assert_array_equal(resized, [[0.5, 6.5]])
+
+
+def test_the_resize_matrix_by_hand_is_that_of_resized_points():
+    np.testing.assert_array_equal(geometry.resize_matrix(4.0, 0.5), [[4, 0, 1.5], [0, 0.5, -0.25]])
+    points = np.random.default_rng(0).uniform(-5, 50, (6, 2))
+    np.testing.assert_allclose(
+        geometry.transform_points(geometry.resize_matrix(1.7), points), geometry.resize_points(points, 1.7)
+    )
+
+
+def test_opencv_resizes_by_the_same_pixel_centres():
+    image = np.zeros((16, 16), np.float32)
+    image[5, 9] = 1.0
+    resized = cv2.resize(image, (64, 64), interpolation=cv2.INTER_LINEAR)
+    y, x = np.mgrid[:64, :64]
+    centre = np.array([(x * resized).sum(), (y * resized).sum()]) / resized.sum()
+    np.testing.assert_allclose(centre, geometry.resize_points(np.array([9.0, 5.0]), 4), atol=1e-4)
+
+
+def test_resize_keeps_the_edges_of_the_image():
     edges = np.array([[-0.5, -0.5], [99.5, 49.5]])
     np.testing.assert_allclose(
         geometry.transform_points(geometry.resize_matrix(2.0), edges), [[-0.5, -0.5], [199.5, 99.5]]
     )
 
 
-def test_mirror_matrix_and_mirror_points_follow_a_mirrored_picture():
+def test_mirror_matrix_and_mirror_points_follow_a_mirrored_image():
     image = np.zeros((8, 11), np.uint8)
     image[3, 2] = 255
     mirrored = image[:, ::-1]
@@ -101,7 +138,7 @@ def test_opencv_warps_by_the_same_pixel_centres():
     )
     warped = cv2.warpAffine(image, matrix, (40, 40))
     y, x = np.mgrid[:40, :40]
-    found = np.array([(x * warped).sum(), (y * warped).sum()]) / warped.sum()
+    centre = np.array([(x * warped).sum(), (y * warped).sum()]) / warped.sum()
     np.testing.assert_allclose(
-        found, geometry.transform_points(matrix, np.array([[25.0, 12.0]]))[0], atol=0.1
+        centre, geometry.transform_points(matrix, np.array([[25.0, 12.0]]))[0], atol=0.1
     )

@@ -1,4 +1,4 @@
-"""Losses against numbers worked out by hand."""
+"""Losses, compared with values computed by hand."""
 
 import math
 
@@ -9,7 +9,7 @@ import pytest
 
 from dsat_jax import losses
 
-# The edges are t = 0.01 and w = 10; `around` is a point on either side of each, where slopes are one-sided.
+# The pieces of the penalties meet at t = 0.01 and w = 10. These are points on both sides of each.
 AROUND = [0.0099, 0.0101, 9.99, 10.01]
 
 
@@ -19,9 +19,9 @@ AROUND = [0.0099, 0.0101, 9.99, 10.01]
         (losses.l1, [0, 0.01, 10], [1, 1, 1, 1]),
         (losses.l2, [0, 0.00005, 50], [0.0099, 0.0101, 9.99, 10.01]),
         (losses.smooth_l1, [0, 0.00005, 9.5], [0.0099, 0.0101, 1, 1]),
-        # 10 ln 1.005 and 10 ln 6; the slope 10 / (2 + x) drops from 10 / 12 to nothing but 1 at w.
+        # 10 ln 1.005 and 10 ln 6; the slope is 10 / (2 + x) below w and 1 above it.
         (losses.wing, [0, 0.04987542, 17.91759469], [10 / 2.0099, 10 / 2.0101, 10 / 11.99, 1]),
-        # c2 = 0.02999975: 12 ln 1.005 - c2 and 12 ln 6 - c2. The slope 2 s x below t, s = 298.50746.
+        # c2 = 0.02999975: 12 ln 1.005 - c2 and 12 ln 6 - c2. The slope below t is 2 s x with s = 298.50746.
         (losses.smooth_wing, [0, 0.02985075, 21.47111388], [5.91044776, 12 / 2.0101, 12 / 11.99, 1]),
     ],
 )
@@ -29,17 +29,17 @@ def test_values_and_slopes_at_zero_t_and_w(penalty, values, slopes):
     edges, around = jnp.array([0, 0.01, 10]), jnp.array(AROUND)
     for sign in (1, -1):
         np.testing.assert_allclose(penalty(sign * edges), values, rtol=1e-4)
-        found = jax.vmap(jax.grad(penalty))(sign * around)
-        np.testing.assert_allclose(found, sign * np.array(slopes), rtol=1e-5)
+        gradients = jax.vmap(jax.grad(penalty))(sign * around)
+        np.testing.assert_allclose(gradients, sign * np.array(slopes), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("penalty", "slope"),
     [(losses.l1, 1), (losses.l2, 0), (losses.smooth_l1, 0), (losses.wing, 5), (losses.smooth_wing, 0)],
 )
-def test_slopes_beside_zero_jump_only_for_l1_and_wing(penalty, slope):
-    found = jax.vmap(jax.grad(penalty))(jnp.array([1e-7, -1e-7]))
-    np.testing.assert_allclose(found, [slope, -slope], atol=1e-4)
+def test_slopes_near_zero_jump_only_for_l1_and_wing(penalty, slope):
+    gradients = jax.vmap(jax.grad(penalty))(jnp.array([1e-7, -1e-7]))
+    np.testing.assert_allclose(gradients, [slope, -slope], atol=1e-4)
 
 
 def test_wing_values_and_slopes():
@@ -80,12 +80,12 @@ def test_coordinate_loss_sums_over_points_and_averages_over_faces():
     assert loss == pytest.approx((1 + 2 + 4) / 2)
 
 
-def test_unknown_points_take_no_part_even_if_they_are_nan():
+def test_unknown_points_are_ignored_even_if_they_are_nan():
     points = jnp.array([[[1.0, 0.0], [5.0, 5.0]], [[3.0, 3.0], [3.0, 3.0]]])
     labels = jnp.array([[[0.0, 0.0], [math.nan, 0.0]], [[math.nan, 0.0], [math.nan, 0.0]]])
     weights = jnp.array([[1.0, 0.0], [0.0, 0.0]])
     value, slope = jax.value_and_grad(losses.coordinate_loss)(points, labels, weights, losses.smooth_wing)
-    # One of two landmarks of one face is known: its penalty counts twice, the second face not at all.
+    # One of two landmarks of the first face is known, so that its penalty counts twice. The second face is ignored.
     assert value == pytest.approx(2 * float(losses.smooth_wing(1.0)), rel=1e-6)
     assert jnp.isfinite(slope).all()
     assert (slope[1] == 0).all()

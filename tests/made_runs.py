@@ -18,9 +18,9 @@ SIZE = 32
 DSAT = {"width": 8, "stacks": 1, "transformer_layers": 1, "heads": 2}
 LOTR = {"dim": 16, "heads": 2, "feed_forward": 32, "head_width": 16, "encoder_layers": 1, "decoder_layers": 1}
 RUNS = {
-    "learned": (synthetic.get_config, "dsat", DSAT),
+    "learned": (synthetic.get_config, "tiny", DSAT),
     "released": (w300.get_config, "dsat-released", DSAT),
-    "lotr-m": (synthetic.get_config, "lotr-m", LOTR),
+    "lotr-tiny": (synthetic.get_config, "lotr-tiny", LOTR),
     "lotr-r+": (w300.get_config, "lotr-r+", LOTR),
     "lotr-hr+": (w300.get_config, "lotr-hr+", LOTR | {"backbone": "hrnet_w18"}),
 }

@@ -1,4 +1,4 @@
-"""NME, FR and AUC against numbers worked out by hand and an independent integral."""
+"""NME, FR and AUC, compared with values computed by hand and a numerical integral."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_every_normaliser_grows_with_the_face(name, scheme):
     np.testing.assert_allclose(large, 3 * small)
 
 
-def test_unknown_labels_leave_their_normaliser_or_make_it_unknown():
+def test_a_normaliser_is_nan_only_if_it_depends_on_an_unknown_label():
     points = square_face()
     points[0, 8] = np.nan
     assert metrics.landmark_box_size(points, BOX, W300_68) == pytest.approx(np.sqrt(40 * 60))
@@ -52,12 +52,12 @@ def test_unknown_labels_leave_their_normaliser_or_make_it_unknown():
     assert metrics.summary(np.array([0.02, np.nan]), 0.1)["faces"] == 1
 
 
-def test_a_prediction_that_is_no_number_has_failed():
+def test_a_prediction_that_is_not_finite_counts_as_failed():
     predicted = np.array([[[0.0, 0.0], [0.0, 1.0]], [[0.0, np.nan], [0.0, 0.0]]])
     errors = metrics.point_errors(predicted, np.zeros((2, 2, 2)), normaliser=np.array([50.0, 50.0]))
-    found = metrics.nme(errors, np.ones((2, 2), bool))
-    np.testing.assert_array_equal(found, [0.01, np.inf])
-    row = metrics.summary(found, 0.1)
+    face_nme = metrics.nme(errors, np.ones((2, 2), bool))
+    np.testing.assert_array_equal(face_nme, [0.01, np.inf])
+    row = metrics.summary(face_nme, 0.1)
     assert (row["faces"], row["fr"]) == (2, 50.0)
     assert row["auc"] == pytest.approx(45.0)  # (0.9 + 0) / 2
 

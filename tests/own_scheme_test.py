@@ -1,4 +1,4 @@
-"""A user's own pictures and landmarks the whole way: built, trained on, evaluated, predicted."""
+"""Custom images and landmarks, from building the dataset to prediction."""
 
 import json
 import pathlib
@@ -21,7 +21,7 @@ OF_98 = [96, 97, 54, 76, 82]  # pupils, tip of the nose, corners of the mouth
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory) -> pathlib.Path:
-    """A folder of ten pictures, their five landmarks in points.json, and landmarks.json."""
+    """A folder of ten images, with their five landmarks in points.json, and landmarks.json."""
     root = tmp_path_factory.mktemp("mine")
     points = {}
     for index in range(10):
@@ -54,8 +54,8 @@ def test_from_a_folder_to_landmarks(raw, config, tmp_path):
     assert summaries["test"]["faces"] == 2
     assert np.isfinite(summaries["test"]["nme"])
     assert schemes.find(load_config(workdir).data.scheme) == schemes.read_scheme(FIVE, "here")
-    assert config.data.scheme == ""  # the caller's stays as it was
-    assert loop.train(config, workdir) is not None  # the same command again: the folder's own run
+    assert config.data.scheme == ""  # the caller's configuration is unchanged
+    assert loop.train(config, workdir) is not None  # the same command continues the run
 
     options = predict_files.Options(whole_image=True)
     counts = predict_files.predict_files(workdir, [str(raw / "0.png")], tmp_path / "out", options)
@@ -74,6 +74,6 @@ def test_a_run_of_another_scheme_is_refused(config):
 def test_a_folder_that_was_not_built_has_no_scheme_yet(config, tmp_path):
     other = config.copy_and_resolve_references()
     other.data.data_dir = str(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no landmark_folder has been built there"):
+    with pytest.raises(FileNotFoundError, match="landmark_folder has not been built there"):
         loop.train(other, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -68,7 +68,9 @@ def test_every_configuration_is_found_by_its_name():
 
 
 def test_training_without_its_packages_names_what_to_install():
-    block = "import sys; sys.modules['tensorflow_datasets'] = None; sys.argv = ['dsat-jax', '--config=synthetic']"
+    block = (
+        "import sys; sys.modules['tensorflow_datasets'] = None; sys.argv = ['dsat-jax', '--config=synthetic']"
+    )
     program = f"{block}; from dsat_jax.command_line.main import run; run()"
     finished = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""Rendered heatmaps: against the released code's maps, an independent distance, and their own decoding."""
+"""Rendered heatmaps, compared with maps of the released code and exact distances, and decoded again."""
 
 import itertools
 
@@ -19,10 +19,10 @@ def test_landmark_maps_equal_the_original(recorded):
 
 
 def test_boundary_maps_agree_with_the_original_within_its_rasterisation(recorded):
-    """The original's lines are pixels of slightly bent curves, its distance an integer approximation over 5x5.
+    """The original rasterises slightly bent curves and approximates the distance with 5x5 integer weights.
 
-    Ours is the exact distance to the straight polyline. Most pixels agree within 1 px; the largest difference,
-    1.5 px, is where the original's upper lip bulges beside the straight line (face 1, pixel (43, 94)).
+    The maps of this project have the exact distance to the straight polyline. Most pixels agree within 1 px. The
+    largest difference, 1.5 px, is at the upper lip, where the curve is bent (face 1, pixel (43, 94)).
     """
     golden = recorded("targets.npz")
     points = jnp.asarray(golden["boundary/integer_keypoints"], jnp.float32)
@@ -39,7 +39,7 @@ def test_boundary_maps_agree_with_the_original_within_its_rasterisation(recorded
 
 
 def test_boundary_map_is_the_exact_distance_to_the_polyline():
-    """Against the smallest distance to a dense sampling of the line, in float64."""
+    """The expected distance is the smallest one to a dense sampling of the line, in float64."""
     line = np.array([[4.3, 5.1], [20.2, 8.7], [22.9, 25.5], [22.9, 25.5]])
     share = np.linspace(0, 1, 20_001)[:, None]
     dense = np.concatenate([a + share * (b - a) for a, b in itertools.pairwise(line)])
@@ -62,14 +62,14 @@ def test_one_point_boundary_is_a_disc_of_radius_two():
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_boundaries_of_a_mirrored_face_are_the_mirrored_boundaries(scheme):
-    """Boundaries of one point, and those that share their points, included."""
+    """This includes boundaries of one point and boundaries with the same points."""
     points = np.random.default_rng(0).uniform(4, 27, (1, scheme.num_points, 2)).astype(np.float32)
     mirrored = geometry.mirror_points(points, 32, scheme.mirror_permutation).astype(np.float32)
-    maps, of_mirrored = (
+    maps, mirrored_maps = (
         targets.boundary_heatmaps(jnp.asarray(p), scheme.boundaries, 32, 1.5) for p in (points, mirrored)
     )
     expected = maps[:, :, ::-1][..., scheme.boundary_mirror_permutation]
-    np.testing.assert_allclose(of_mirrored, expected, atol=1e-4)
+    np.testing.assert_allclose(mirrored_maps, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
@@ -81,8 +81,8 @@ def test_decoding_the_targets_returns_the_points(scheme, decoder):
     )
     assert landmarks.shape == (2, 64, 64, scheme.num_points)
     assert boundaries.shape == (2, 64, 64, 13)
-    found = decode.DECODERS[decoder](landmarks)
-    assert np.abs(found - decode.to_heatmap_pixels(points, 2.0)).max() < 0.05
+    decoded = decode.DECODERS[decoder](landmarks)
+    assert np.abs(decoded - decode.to_heatmap_pixels(points, 2.0)).max() < 0.05
 
 
 def test_truncated_targets_lose_the_fraction():
@@ -91,20 +91,20 @@ def test_truncated_targets_lose_the_fraction():
     np.testing.assert_allclose(decode.log_quadratic(maps), [[[10.0, 20.0]]], atol=1e-3)
 
 
-def test_points_far_outside_and_nan_free_gradients_do_no_harm():
+def test_points_far_outside_give_empty_landmark_maps_and_finite_boundary_maps():
     points = jnp.array([[[-500.0, 40.0], [10.0, 900.0]]])
     landmarks, boundaries = targets.render(points, ((0, 1),), 32, 32, 3.0, truncate=False)
     np.testing.assert_allclose(landmarks, 0.0)
     assert jnp.isfinite(boundaries).all()
 
 
-def test_a_boundary_counts_as_much_as_its_least_known_landmark():
+def test_the_weight_of_a_boundary_is_the_smallest_of_its_landmarks():
     weights = targets.channel_weights(jnp.array([[1.0, 0.0, 1.0]]), ((0, 1), (0, 2), (2,)))
     np.testing.assert_array_equal(weights, [[1, 0, 1, 0, 1, 1]])
 
 
 def test_rendering_makes_no_array_with_a_segment_axis():
-    """Peak memory stays near the output's: the segments of a boundary are a running minimum."""
+    """The temporary memory is less than twice the output, because the segments of a boundary are a running minimum."""
     points = jnp.zeros((4, 98, 2))
     render = jax.jit(lambda p: targets.render(p, SCHEMES["wflw_98"].boundaries, 64, 64, 3.0, False))
     memory = render.lower(points).compile().memory_analysis()

@@ -1,19 +1,19 @@
 """Face landmarks: trains, evaluates, predicts, exports and compares runs.
 
 python run.py --config=configs/synthetic.py
-    trains, evaluates on the test splits at the end, and leaves all in runs/synthetic; the same command goes on with
+    trains, evaluates on the test splits at the end, and writes everything to runs/synthetic; the same command continues
     an interrupted run
-python run.py --config=configs/w300.py:lotr-m --config.train.batch_size=64 --workdir=runs/mine
-    a variant of a configuration, with one field changed; dsat_jax/config.py explains every field
+python run.py --config=configs/w300.py:lotr-small --config.train.batch_size=64 --workdir=runs/mine
+    a variant of a configuration, with one field changed; dsat_jax/config/defaults.py explains every field
 python run.py --mode=evaluate --workdir=runs/mine --dataset=wflw --split=test
-    metrics.json, faces.csv and report.html, of the run's own test splits unless others are named
+    writes metrics.json, faces.csv and report.html, for the run's own test splits unless --split names others
 python run.py --mode=predict --images='photos/*.jpg,film.mp4' --out=predictions
-    landmarks of pictures and videos, by a network that is shipped; with --workdir=runs/mine by one's own
+    predicts landmarks of images and videos with a shipped network, or with a trained one given by --workdir=runs/mine
 python run.py --mode=export --workdir=runs/mine --out=mine.export
-    one file with network and weights for dsat_jax.load_exported, with --out=mine.onnx for ONNX, or with
-    --out=mine.safetensors the weights alone
+    writes one file with network and weights for dsat_jax.load_exported; --out=mine.onnx writes ONNX, and
+    --out=mine.safetensors writes the weights alone
 python run.py --mode=compare runs/mine runs/synthetic --out=comparison
-    evaluated runs side by side
+    compares evaluated runs
 """
 
 import pathlib
@@ -26,58 +26,63 @@ from ml_collections import config_flags
 from dsat_jax.command_line import parsing
 from dsat_jax.errors import UserError
 
-INTERRUPTED = 130  # exit code, the shell's custom
-STOPPED = 75  # exit code of a run that was asked to stop and can go on (EX_TEMPFAIL)
+INTERRUPTED = 130  # exit code that shells use for SIGINT
+STOPPED = 75  # exit code of a run that was asked to stop and can be continued (EX_TEMPFAIL)
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
     None,
-    "train, benchmark: configuration, a file or the name of one in configs/, with a variant after a colon: "
+    "train, benchmark: configuration file, or the name of one in configs/, with a variant after a colon: "
     "configs/w300.py:small, w300:small.",
 )
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the run; for training runs/<name of the configuration> by default."
+    "workdir", None, "Run folder. Default for training: runs/<name of the configuration>."
 )
 _WEIGHTS = flags.DEFINE_string(
     "weights",
     None,
-    "evaluate, predict, export: instead of --workdir a shipped network's name, a .safetensors file, or a run's folder.",
+    "evaluate, predict, export: name of a shipped network, .safetensors file or run folder, instead of --workdir.",
 )
 _DATASET = flags.DEFINE_string(
-    "dataset", None, "evaluate: another dataset, if need be with landmarks converted."
+    "dataset", None, "evaluate: another dataset; its landmarks are converted to the run's scheme."
 )
 _SPLIT = flags.DEFINE_list(
-    "split", [], "evaluate: TFDS splits, separated by commas; the test splits by default."
+    "split", [], "evaluate: TFDS splits, separated by commas. Default: the test splits."
 )
 _IMAGES = flags.DEFINE_list(
-    "images", [], "predict: pictures, videos, folders of them or patterns, separated by commas."
+    "images", [], "predict: images, videos, folders or patterns, separated by commas."
 )
 _OUT = flags.DEFINE_string(
     "out",
     None,
-    "predict, compare: folder of the results, 'predictions' or 'comparison' by default. export: the file, by default "
-    "network.export in the run's folder, or here for weights. benchmark: the file, benchmark.json by default.",
+    "predict, compare: folder of the results. Default: predictions, comparison. export: file to write. Default: "
+    "network.export in the run folder, or in the current one for --weights. benchmark: file to write. Default: "
+    "benchmark.json.",
 )
 _BOXES = flags.DEFINE_string(
     "boxes", None, 'predict: .json file of face boxes: {"a.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.'
 )
-_WHOLE_IMAGE = flags.DEFINE_bool("whole-image", False, "predict: each picture is one face, no detection.")
+_WHOLE_IMAGE = flags.DEFINE_bool("whole-image", False, "predict: each image is one face; no detection.")
 _DETECTOR = flags.DEFINE_string(
-    "detector", None, "predict: .onnx file of YuNet, to find faces instead of OpenCV's bundled cascade."
+    "detector",
+    None,
+    "predict: .onnx file of the YuNet face detector, used instead of OpenCV's bundled cascade.",
 )
-_SMOOTH = flags.DEFINE_bool("smooth", False, "predict: steady the landmarks of videos by a One-Euro filter.")
+_SMOOTH = flags.DEFINE_bool(
+    "smooth", False, "predict: smooth the landmarks of videos with a One-Euro filter."
+)
 _EXPLAIN = flags.DEFINE_bool(
-    "explain", False, "predict: draw for each face where the network looks: attention, or heatmaps."
+    "explain", False, "predict: draw the attention or the heatmaps of the network for each face."
 )
 _DEVICE = flags.DEFINE_enum(
-    "device", None, ["cpu", "gpu", "tpu"], "What computes; the fastest that JAX finds by default."
+    "device", None, ["cpu", "gpu", "tpu"], "Type of device. Default: the fastest that JAX finds."
 )
 _COORDINATOR = flags.DEFINE_string("coordinator", None, "Several processes: HOST:PORT of process 0.")
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several processes: how many.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several processes: which one this is, from 0.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several processes: their number.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several processes: index of this one, from 0.")
 
 MODES_OF_FLAGS = {
-    "config": ("train", "benchmark"),  # all others read that in the run's folder
+    "config": ("train", "benchmark"),  # all other modes read the configuration in the run folder
     "workdir": ("train", "evaluate", "predict", "export"),
     "weights": ("evaluate", "predict", "export"),
     "dataset": ("evaluate",),
@@ -87,7 +92,7 @@ MODES_OF_FLAGS = {
 }
 
 
-# Packages of the extra `train`; inference does without them.
+# Packages of the extra `train`, which inference does not need.
 TRAINING_PACKAGES = frozenset(
     (
         "array_record",
@@ -147,7 +152,7 @@ def _choose_device() -> None:
     except RuntimeError as error:
         first = str(error).splitlines()[0]
         raise UserError(
-            f"--device={_DEVICE.value}: JAX cannot use one here ({first}); README.md says what to install for it"
+            f"--device={_DEVICE.value}: JAX cannot use one here ({first}); README.md lists what to install for it"
         ) from error
 
 
@@ -229,11 +234,17 @@ def _check_alone() -> None:
     import jax
 
     if jax.process_count() > 1:
-        raise UserError(f"--mode={_MODE.value} is for one process: start it without the others")
+        raise UserError(
+            f"--mode={_MODE.value} runs in one process, found {jax.process_count()}: start it without --num_processes"
+        )
 
 
 def _network(default: str | None = None) -> pathlib.Path:
-    """The run's folder, or the file of weights, that the flags name; the default is a network that is shipped."""
+    """Returns the run folder or weights file that the flags name.
+
+    Args:
+      default: name of a shipped network, for when the flags name none; None makes that an error.
+    """
     from dsat_jax.weights import zoo
 
     for flag in (_WORKDIR, _WEIGHTS):
@@ -251,7 +262,7 @@ def _network(default: str | None = None) -> pathlib.Path:
         )
     folder = pathlib.Path(_WORKDIR.value)
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"--workdir={folder} is no folder, expected that of a trained run")
+        raise NotADirectoryError(f"--workdir={folder} is not a folder, expected that of a trained run")
     return folder
 
 
@@ -263,12 +274,16 @@ MODES = {
     "compare": _compare,
     "benchmark": _benchmark,
 }
-_MODE = flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
+_MODE = flags.DEFINE_enum("mode", "train", list(MODES), "Mode to run.")
 
 
 def run() -> None:
-    """The command: parses the flags of the command line, runs their mode, and ends the process with its exit code."""
-    sys.modules["__main__"].__doc__ = __doc__  # absl prints it above the flags; installed commands have none
-    for flag in flags.FLAGS.flags_by_module_dict()[__name__]:  # else `--help` shows those of the script alone
+    """Parses the flags of the command line, runs their mode, and ends the process with its exit code."""
+    sys.modules[
+        "__main__"
+    ].__doc__ = __doc__  # absl prints it above the flags; installed commands have no docstring
+    for flag in flags.FLAGS.flags_by_module_dict()[
+        __name__
+    ]:  # otherwise `--help` shows only the script's flags
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     app.run(main, flags_parser=parsing.parse)

@@ -1,4 +1,4 @@
-"""The command line of run.py: parsed, and whatever is wrong with it, or with the configuration, said in one line."""
+"""Parsing of the command line; errors in it or in the configuration are reported in one line."""
 
 import difflib
 import pathlib
@@ -12,23 +12,23 @@ from ml_collections import config_flags
 
 from dsat_jax.errors import UserError
 
-_NEAREST = 3  # fields named where one does not exist
+_NEAREST = 3  # fields suggested for one that does not exist
 
 
 def refuse(message: str) -> int:
-    """Says in one line what cannot be done; returns the exit code."""
+    """Prints an error message in one line; returns the exit code."""
     print(f"error: {message}", file=sys.stderr)
     return 1
 
 
 def parse(arguments: Sequence[str]) -> Sequence[str]:
-    """Parses the flags and checks the configuration, if `--config` names one; an error ends the program.
+    """Parses the flags and checks the configuration that `--config` names, if any; an error ends the program.
 
     Args:
-      arguments: `sys.argv`, where ml_collections, too, looks for overrides.
+      arguments: `sys.argv`; ml_collections reads the overrides from there as well.
 
     Returns:
-      What are no flags, the program's name first.
+      The name of the program and the arguments that are not flags.
     """
     try:
         remaining = flags.FLAGS(with_config_paths(arguments))
@@ -37,53 +37,58 @@ def parse(arguments: Sequence[str]) -> Sequence[str]:
     except (flags.Error, ValueError, OSError) as error:
         sys.exit(refuse(_in_one_line(str(error))))
     except Exception as error:
-        # a configuration is a program, and an override a path into it: both fail in any way
+        # A configuration is a program, and an override a path into it: they can raise any exception.
         sys.exit(refuse(_locate(error, arguments) or _misfit(error, arguments)))
     return remaining
 
 
 def with_config_paths(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the path of the file where `--config` names a configuration of the project.
+    """Returns the arguments with names of the project's configurations replaced by the paths of their files.
 
     Args:
-      arguments: command line, in which `--config=w300:small` or `--config w300:small` may stand.
+      arguments: command line, which may contain `--config=w300:small` or `--config w300:small`.
+
+    Raises:
+      ValueError: if `--config` has a name that no configuration has.
     """
     resolved = list(arguments)
-    for place, argument in enumerate(arguments):
+    for index, argument in enumerate(arguments):
         flag, equals, name = argument.partition("=")
         if flag in ("--config", "-config") and equals:
-            resolved[place] = f"{flag}={_config_path(name)}"
-        elif place and arguments[place - 1] in ("--config", "-config"):
-            resolved[place] = _config_path(argument)
+            resolved[index] = f"{flag}={_config_path(name)}"
+        elif index and arguments[index - 1] in ("--config", "-config"):
+            resolved[index] = _config_path(argument)
     return resolved
 
 
 def _config_path(name: str) -> str:
-    """The path of `configs/NAME.py`, its variant behind it; a path stays as it is.
+    """Returns the path of `configs/NAME.py`, followed by the variant; a path is returned unchanged.
 
-    The files lie beside the package in a clone, and inside it where it is installed.
+    The folder `configs` is next to the package in a clone, and inside the package after an installation.
     """
     stem, colon, variant = name.partition(":")
     if not stem.isidentifier():
         return name
     package = pathlib.Path(__file__).parents[1]
     files = (package / "configs" / f"{stem}.py", package.parent / "configs" / f"{stem}.py")
-    found = next((file for file in files if file.is_file()), None)
-    if found is None:
+    path = next((file for file in files if file.is_file()), None)
+    if path is None:
         names = sorted(file.stem for folder in files for file in folder.parent.glob("[!_]*.py"))
-        raise UserError(f"--config={name}: no configuration is called {stem}; there are {', '.join(names)}")
-    return f"{found}{colon}{variant}"
+        raise UserError(
+            f"--config={name}: no configuration is called {stem}, expected a path or one of {', '.join(names)}"
+        )
+    return f"{path}{colon}{variant}"
 
 
 def check_used(mode: str, modes_of_flags: Mapping[str, Sequence[str]]) -> None:
-    """Refuses flags that were given but that a mode would pass over.
+    """Checks that the mode reads all flags on the command line.
 
     Args:
-      mode: the mode that runs.
-      modes_of_flags: the modes that read a flag, for each flag that not all modes do.
+      mode: name of the mode.
+      modes_of_flags: modes that read a flag, by its name; flags that all modes read are not listed.
 
     Raises:
-      ValueError: naming the flag and its modes.
+      ValueError: if the mode ignores a flag.
     """
     for name, modes in modes_of_flags.items():
         if flags.FLAGS[name].present and mode not in modes:
@@ -91,7 +96,7 @@ def check_used(mode: str, modes_of_flags: Mapping[str, Sequence[str]]) -> None:
 
 
 def _check_config() -> None:
-    """Raises what kept the configuration from being loaded, and what is wrong with its fields."""
+    """Checks the fields of the configuration; raises the error if it could not be loaded."""
     config = flags.FLAGS["config"]
     getattr(config.value, "name", None)
     from dsat_jax.config import check_config
@@ -100,7 +105,7 @@ def _check_config() -> None:
 
 
 def _in_one_line(report: str) -> str:
-    """The cause in a report of absl, or of ml_collections, which holds a whole traceback."""
+    """Returns the cause from an error message of absl, or of ml_collections, which contains a whole traceback."""
     first, *others = report.strip().splitlines()
     if not others:
         return first.removeprefix("Configuration is not available because of an earlier failure to load: ")
@@ -110,7 +115,7 @@ def _in_one_line(report: str) -> str:
 
 
 def _locate(error: Exception, arguments: Sequence[str]) -> str | None:
-    """Where in the configuration file an error was raised, and what it is; None if it was raised elsewhere."""
+    """Returns an error and its line in the configuration file, as text; None if it was raised elsewhere."""
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, SyntaxError):
         files = [argument for argument in arguments if argument.startswith(("-config=", "--config="))]
@@ -119,7 +124,8 @@ def _locate(error: Exception, arguments: Sequence[str]) -> str | None:
     frames = [
         (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_globals.get("__name__") == "config_config"  # what ml_collections calls it
+        if frame.f_globals.get("__name__")
+        == "config_config"  # the module name that ml_collections gives the file
     ]
     if frames:
         return "{}, line {}: {}".format(*frames[-1], what)
@@ -129,19 +135,19 @@ def _locate(error: Exception, arguments: Sequence[str]) -> str | None:
 
 
 def _misfit(error: Exception, arguments: Sequence[str]) -> str:
-    """The override that asks for a field that the configuration does not have, and the fields that may be meant."""
+    """Returns a message that names the override of a missing field, and similar fields of the configuration."""
     overrides = [argument for argument in arguments if argument.startswith(("-config.", "--config."))]
-    # ml_collections begins with the field's name, in several kinds of quotation marks.
+    # The messages of ml_collections start with the field's name, in several kinds of quotation marks.
     word = re.search(r"\w+", str(error)) if isinstance(error, AttributeError | KeyError) else None
     for override in overrides:
         name = override.partition("=")[0].lstrip("-").removeprefix("config.")
         if word and word[0] in name.split("."):
-            return f"the configuration has no field {name}{_meant(name)}; {override} asks for it"
+            return f"the configuration has no field {name}{_similar_fields(name)}; {override} sets it"
     return f"the configuration does not have the fields of {' '.join(overrides)}"
 
 
-def _meant(name: str) -> str:
-    """The fields nearest to a name, as part of a sentence: those of that name in other sections, then by spelling."""
+def _similar_fields(name: str) -> str:
+    """Returns the fields similar to a name, as part of a sentence: same name in other sections, similar spelling."""
     from dsat_jax.config import field_names
 
     fields = field_names()

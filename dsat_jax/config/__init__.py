@@ -1,6 +1,6 @@
-"""Configurations: every field of a run with its default, their checks, and what the files in `configs/` share.
+"""Configurations of runs: fields and defaults, checks, saved files, and settings that `configs/` share.
 
-In: a file of `configs/` with the overrides of the command line, or a saved run. Out: a checked `ConfigDict`.
+Input: a file of `configs/` with overrides of the command line, or a run folder. Output: a checked `ConfigDict`.
 """
 
 from dsat_jax.config.choices import choose

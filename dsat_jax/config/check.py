@@ -1,11 +1,11 @@
-"""What a configuration may say: its fields, their types, and the ranges outside of which nothing works."""
+"""Checks of a configuration: its fields, their types, and the ranges of their values."""
 
 import reprlib
 from collections.abc import Iterator, Mapping
 
 from dsat_jax.errors import UserError
 
-LARGEST = 2**31 - 1  # of any number here
+LARGEST = 2**31 - 1  # upper limit of every number
 _SHARES = (
     *(f"augment.{name}" for name in ("mirror", "grey", "low_resolution", "occlusion")),
     *(f"optimizer.{name}" for name in ("b1", "b2", "step_at", "ema")),
@@ -15,10 +15,10 @@ _FROM_ONE = (
     *(f"train.{name}" for name in ("steps", "log_every", "evaluate_every", "save_every", "accumulate")),
     "mesh.model",
 )
-# A file of unknown origin may describe any network; these bounds end what it costs to find out that it lies.
+# A weights file of unknown origin may describe any network. These bounds limit the memory and time of checking it.
 _WIDTHS = tuple(f"model.{name}" for name in ("width", "heads", "dim", "feed_forward", "head_width"))
 _DEPTHS = tuple(f"model.{name}" for name in ("stacks", "transformer_layers", "encoder_layers"))
-# Lowest and highest value of a number, or of each in a list; all others are from 0 to `LARGEST`.
+# Lowest and highest value of a number, or of each number of a list. All other numbers are from 0 to `LARGEST`.
 RANGES = {
     **dict.fromkeys(_SHARES, (0, 1)),
     **dict.fromkeys(_FROM_ONE, (1, LARGEST)),
@@ -39,22 +39,22 @@ RANGES = {
     "train.stall_seconds": (0.01, LARGEST),
     "evaluate.threshold": (1e-6, LARGEST),
 }
-INTERVALS = ("augment.scale", "augment.gain")  # low, high
+INTERVALS = ("augment.scale", "augment.gain")  # lists of (low, high)
 ANY_LENGTH = ("data.test", "optimizer.step_at")
 NOT_EMPTY = ("name", "data.dataset", "data.train", "data.validation")
 
 
 def check(values: Mapping[str, object], default: Mapping[str, object], where: str) -> None:
-    """Refuses values that are not those of a configuration.
+    """Refuses values that are not a valid configuration.
 
     Args:
-      values: nested, as `ConfigDict.to_dict` gives them, or decoded from JSON.
-      default: the default configuration of the same model, whose values show the type of each field.
-      where: the values come from, for the error.
+      values: nested fields, from `ConfigDict.to_dict` or decoded from JSON.
+      default: default configuration of the same model; its values determine the type of each field.
+      where: origin of the values, for error messages.
 
     Raises:
-      ValueError: if a field is missing or unknown, or has another type or a value out of its range; the message names
-        every one.
+      ValueError: if a field is missing or unknown, or has a wrong type or a value out of its range; the message names
+        all such fields.
     """
     differing = sorted(_differing(values, default))
     if differing:
@@ -69,63 +69,63 @@ def check(values: Mapping[str, object], default: Mapping[str, object], where: st
 def _differing(
     values: Mapping[str, object], default: Mapping[str, object], section: str = ""
 ) -> Iterator[str]:
-    """The fields that only one of the two has."""
+    """Yields the names of the fields that only one of the two has."""
     for name in {*values, *default}:
-        there, expected = values.get(name), default.get(name)
+        value, expected = values.get(name), default.get(name)
         if name not in default or name not in values:
             yield f"{section}{name}"
-        elif isinstance(there, dict) and isinstance(expected, dict):
-            yield from _differing(there, expected, f"{section}{name}.")
+        elif isinstance(value, dict) and isinstance(expected, dict):
+            yield from _differing(value, expected, f"{section}{name}.")
 
 
 def _problems(
     values: Mapping[str, object], default: Mapping[str, object], section: str = ""
 ) -> Iterator[str]:
-    """A clause on each value that does not fit its field."""
+    """Yields a clause of the error message for each value that does not fit its field."""
     for key, expected in default.items():
-        name, found = f"{section}{key}", values[key]
-        if isinstance(expected, dict) and isinstance(found, dict):
-            yield from _problems(found, expected, f"{name}.")
+        name, value = f"{section}{key}", values[key]
+        if isinstance(expected, dict) and isinstance(value, dict):
+            yield from _problems(value, expected, f"{name}.")
             continue
-        fits, form = _field(name, found, expected)
+        fits, form = _field(name, value, expected)
         if not fits:
-            yield f"{name} is {reprlib.repr(found)}, expected {form}"
+            yield f"{name} is {reprlib.repr(value)}, expected {form}"
 
 
-def _field(name: str, found: object, default: object) -> tuple[bool, str]:
-    """Whether a value fits its field, and in words what the field expects."""
+def _field(name: str, value: object, default: object) -> tuple[bool, str]:
+    """Returns whether a value fits its field, and a description of the expected values."""
     if isinstance(default, dict):
-        return False, "an object with fields of its own"
+        return False, "an object with fields"
     if isinstance(default, bool):
-        return isinstance(found, bool), "true or false"
+        return isinstance(value, bool), "true or false"
     if isinstance(default, int | float):
-        return _is_number(name, found, default), f"a {_number_form(name, default)}"
+        return _is_number(name, value, default), f"a {_number_form(name, default)}"
     if isinstance(default, tuple):
-        return _list_field(name, found, default)
+        return _list_field(name, value, default)
     if default is None:
-        return found is None or isinstance(found, str), "some text or nothing"
+        return value is None or isinstance(value, str), "some text or nothing"
     if name in NOT_EMPTY:
-        return isinstance(found, str) and bool(found.strip()), "some text"
-    return isinstance(found, str), "text"
+        return isinstance(value, str) and bool(value.strip()), "some text"
+    return isinstance(value, str), "text"
 
 
-def _list_field(name: str, found: object, default: tuple) -> tuple[bool, str]:
+def _list_field(name: str, value: object, default: tuple) -> tuple[bool, str]:
     count = "any number of" if name in ANY_LENGTH else len(default)
     form = f"{count} {'texts' if isinstance(default[0], str) else _number_form(name, default[0], 's')}"
     form += ", the lower one first" if name in INTERVALS else ""
-    if not isinstance(found, list | tuple) or (name not in ANY_LENGTH and len(found) != len(default)):
+    if not isinstance(value, list | tuple) or (name not in ANY_LENGTH and len(value) != len(default)):
         return False, form
     if isinstance(default[0], str):
-        return all(isinstance(text, str) and text for text in found), form
-    fits = all(_is_number(name, value, default[0]) for value in found)
-    return fits and (name not in INTERVALS or found[0] <= found[1]), form
+        return all(isinstance(text, str) and text for text in value), form
+    fits = all(_is_number(name, number, default[0]) for number in value)
+    return fits and (name not in INTERVALS or value[0] <= value[1]), form
 
 
-def _is_number(name: str, found: object, default: float) -> bool:
+def _is_number(name: str, value: object, default: float) -> bool:
     low, high = RANGES.get(name, (0, LARGEST))
-    if type(found) is not int and not (isinstance(default, float) and type(found) is float):
+    if type(value) is not int and not (isinstance(default, float) and type(value) is float):
         return False
-    return low <= found <= high  # NaN and infinity are not
+    return low <= value <= high  # false for NaN and infinity
 
 
 def _number_form(name: str, default: float, plural: str = "") -> str:

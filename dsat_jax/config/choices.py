@@ -1,4 +1,4 @@
-"""Things that a configuration chooses by name."""
+"""Choice of a table entry by the name in a configuration."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -9,16 +9,16 @@ T = TypeVar("T")
 
 
 def choose(table: Mapping[str, T], name: str, what: str) -> T:
-    """The entry of a table that a configuration names.
+    """Returns an entry of a table by its name.
 
     Args:
-      table: what there is, by name.
-      name: of the entry.
-      what: the entries are, for the error: 'penalty'.
+      table: entries by name.
+      name: name of the entry.
+      what: kind of the entries, for the error message: 'penalty'.
 
     Raises:
-      ValueError: if there is no such entry; the message lists those that there are.
+      ValueError: if the table has no such entry; the message lists the names of the table.
     """
     if name not in table:
-        raise UserError(f"unknown {what} {name!r}; there are {', '.join(table)}")
+        raise UserError(f"unknown {what} {name!r}, expected one of {', '.join(table)}")
     return table[name]

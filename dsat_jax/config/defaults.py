@@ -1,16 +1,16 @@
-"""The configuration of a run: every field with its default.
+"""All fields of a configuration with their defaults.
 
-A file in `configs/` starts from `default()` and changes what it needs; the command line overrides single fields
-(`--config.train.batch_size=64`). Unknown fields are refused by ml_collections.
+A file in `configs/` starts from `default()` and changes some fields; the command line overrides single fields
+(`--config.train.batch_size=64`). ml_collections refuses unknown fields.
 """
 
 from ml_collections import ConfigDict, config_dict
 
 
 def default() -> ConfigDict:
-    """A full DSAT on 68 points, trained our way. Units are pixels, steps and shares unless a comment says more."""
+    """Returns the default configuration: a full-size DSAT on 68 points. The comments give units and meanings."""
     config = ConfigDict()
-    config.name = "default"  # the run's folder is runs/<name> unless --workdir says otherwise
+    config.name = "default"  # the run folder is runs/<name> unless --workdir is given
     config.seed = 0
     config.model = default_dsat()
     config.data = _data()
@@ -26,14 +26,12 @@ def default() -> ConfigDict:
 
 def _data() -> ConfigDict:
     data = ConfigDict()
-    data.dataset = "w300"  # a builder of tfds_builders/, with /config where it is not the default
-    data.data_dir = config_dict.placeholder(str)  # where datasets lie; TFDS's own default if not given
-    data.scheme = "w300_68"  # a key of schemes.SCHEMES, or a description as JSON; empty for the dataset's own
-    data.train = "train[:95%]"  # TFDS split
-    data.validation = "train[95%:]"  # chooses the best checkpoint; never a test split
-    data.test = (
-        "helen_test",
-    )  # TFDS splits, reported at the end of a run; none for all that are called test
+    data.dataset = "w300"  # a builder of tfds_builders/, or <builder>/<builder config>
+    data.data_dir = config_dict.placeholder(str)  # folder of built datasets; None is TFDS's default
+    data.scheme = "w300_68"  # a key of SCHEMES, or a description in JSON; empty: the dataset's scheme
+    data.train = "train[:95%]"  # TFDS split to train on
+    data.validation = "train[95%:]"  # TFDS split that chooses the best checkpoint; not a test split
+    data.test = ("helen_test",)  # TFDS splits evaluated at the end of a run; empty: all that contain "test"
     return data
 
 
@@ -41,8 +39,8 @@ def _input() -> ConfigDict:
     crop = ConfigDict()
     crop.size = 128  # side of the network's square input
     crop.enlarge = 0.125  # margin around the face box on each side, as a share of the box
-    crop.mean = (0.0, 0.0, 0.0)  # of images in [0, 1], per channel
-    crop.std = (1.0, 1.0, 1.0)
+    crop.mean = (0.0, 0.0, 0.0)  # mean of images in [0, 1], per channel
+    crop.std = (1.0, 1.0, 1.0)  # standard deviation, per channel
     return crop
 
 
@@ -50,90 +48,89 @@ def _augment() -> ConfigDict:
     augment = ConfigDict()
     augment.rotation = 30.0  # degrees, U(-rotation, rotation)
     augment.scale = (0.9, 1.2)  # U(low, high)
-    augment.shift = 0.1  # of the input's size, U(-shift, shift) per axis
+    augment.shift = 0.1  # share of the input's size, U(-shift, shift) per axis
     augment.mirror = 0.5  # probability
-    augment.gain = (0.7, 1.3)  # per colour channel, U(low, high)
+    augment.gain = (0.7, 1.3)  # factor of each colour channel, U(low, high)
     augment.grey = 0.1  # probability
     augment.low_resolution = 0.2  # probability
-    augment.low_resolution_share = 0.75  # of the input's size
+    augment.low_resolution_share = 0.75  # reduced side as a share of the input's size
     augment.occlusion = 0.3  # probability
-    augment.occlusion_largest = 0.5  # longest side of the rectangle, of the input's size
+    augment.occlusion_largest = 0.5  # longest side of the rectangle as a share of the input's size
     return augment
 
 
 def _loss() -> ConfigDict:
     loss = ConfigDict()
-    loss.heatmap = 1.0  # weight of the mean squared error over heatmaps; 0 leaves it out
-    loss.coordinates = 1e-3  # weight of the penalty on decoded points, in input pixels; 0 leaves it out
-    loss.penalty = "smooth_wing"
+    loss.heatmap = 1.0  # weight of the mean squared error over heatmaps; 0 disables it
+    loss.coordinates = 1e-3  # weight of the penalty on points, in input pixels; 0 disables it
+    loss.penalty = "smooth_wing"  # a key of losses.PENALTIES
     loss.auxiliary = 0.0  # weight of the same penalty on the points of the decoder layers before the last
     loss.sparsity = 0.0  # weight of the mean openness of a learned gate
-    loss.sigma = 3.0  # of the target Gaussians, in heatmap pixels
-    loss.truncate = False  # integer targets, as in the released code
+    loss.sigma = 3.0  # standard deviation of the target Gaussians in heatmap pixels
+    loss.truncate = False  # whether target coordinates are truncated to integers, as in the released code
     return loss
 
 
 def _optimizer() -> ConfigDict:
     optimizer = ConfigDict()
-    optimizer.name = "adamw"
+    optimizer.name = "adamw"  # a key of optimizer.OPTIMIZERS
     optimizer.learning_rate = 1e-3
     optimizer.b1 = 0.9
     optimizer.b2 = 0.999
     optimizer.weight_decay = 1e-4
-    optimizer.clip_norm = 0.0  # of the global gradient; 0 does not clip
-    optimizer.schedule = "cosine"  # cosine to zero, step, or constant
+    optimizer.clip_norm = 0.0  # largest norm of the global gradient; 0 disables clipping
+    optimizer.schedule = "cosine"  # a key of optimizer.SCHEDULES; cosine ends at zero
     optimizer.warmup_steps = 500
-    # Schedule "step": learning rate x step_factor at each of these shares of the run's steps.
+    # Schedule "step" multiplies the learning rate by step_factor at each of these shares of the run's steps.
     optimizer.step_at = (0.4, 0.8)
     optimizer.step_factor = 0.5
-    optimizer.backbone_factor = 1.0  # the backbone's learning rate as a multiple of the others'
-    optimizer.ema = 0.999  # decay of the averaged parameters that are evaluated; 0 evaluates the last ones
+    optimizer.backbone_factor = 1.0  # learning rate of the backbone as a multiple of the others
+    optimizer.ema = 0.999  # decay of the averaged parameters, which are evaluated; 0 disables averaging
     return optimizer
 
 
 def _train() -> ConfigDict:
     train = ConfigDict()
-    train.batch_size = 32  # over all devices and processes
+    train.batch_size = 32  # total over all devices and processes
     train.steps = 100_000
-    # A trained network to begin with: a shipped one by its name, a .safetensors file, or a run's folder.
+    # Initial weights: the name of a shipped network, a .safetensors file, or a run folder; None starts from scratch.
     train.start_from = config_dict.placeholder(str)
-    train.log_every = 50
-    train.evaluate_every = 2_000  # evaluates on validation and saves
-    train.save_every = 1_000  # saves, to go on from there
-    train.reader_threads = 4
-    # Training pictures stay in memory once they are decoded: from the second epoch on the reader only warps them. Every
-    # process comes to hold the whole split; what it takes is said at the start, and refused if it is not there.
+    train.log_every = 50  # steps between two lines of metrics
+    train.evaluate_every = 2_000  # steps between two evaluations, each with a checkpoint
+    train.save_every = 1_000  # steps between two checkpoints without an evaluation
+    train.reader_threads = 4  # threads of each process that decode and warp images
+    # Whether decoded training images stay in memory, so that from the second epoch on they are only warped. Each
+    # process holds the whole split; the run logs the required memory and refuses to start if it is missing.
     train.keep_decoded = False
-    train.accumulate = (
-        1  # parts into which a batch is divided, one after the other on every device, to save memory
-    )
-    train.not_finite = "stop"  # or "skip": a step whose loss or gradient is not finite changes nothing
-    train.stall_seconds = 60.0  # without a batch from the reader until it is reported
+    train.accumulate = 1  # number of parts of a batch that are processed one after another, to save memory
+    # "stop" the run, or "skip" the step, if its loss or gradient is not finite.
+    train.not_finite = "stop"
+    train.stall_seconds = 60.0  # waiting time for a batch after which the reader is reported as stalled
     return train
 
 
 def _mesh() -> ConfigDict:
     mesh = ConfigDict()
-    mesh.model = 1  # devices over which large arrays of the state are split; 1 keeps a copy on each
+    mesh.model = 1  # number of devices over which large arrays of the state are sharded; 1 replicates them
     return mesh
 
 
 def _evaluate() -> ConfigDict:
     evaluate = ConfigDict()
-    evaluate.batch_size = 32  # over all devices and processes
-    evaluate.mirror = True  # average with the prediction of the mirrored picture
-    # One of decode.DECODERS. A network trained on the coordinates of soft_argmax is best read by it; log_quadratic
-    # suits heatmaps that were trained alone.
+    evaluate.batch_size = 32  # total over all devices and processes
+    evaluate.mirror = True  # whether to use mirror averaging
+    # A key of decode.DECODERS. soft_argmax is best for networks trained on its coordinates; log_quadratic is best for
+    # networks trained on heatmaps alone.
     evaluate.decoder = "soft_argmax"
-    evaluate.normaliser = "inter_ocular"  # one of metrics.NORMALISERS
-    evaluate.threshold = 0.08  # of FR and AUC, as a share of the normaliser
+    evaluate.normaliser = "inter_ocular"  # a key of metrics.NORMALISERS
+    evaluate.threshold = 0.08  # NME threshold of FR and AUC, a share of the normaliser
     return evaluate
 
 
 def default_dsat() -> ConfigDict:
-    """Our DSAT: every attribute of the module, its dtype by name, `name`, and whether it predicts boundaries.
+    """Returns the fields of DSAT: the attributes of the module, `name`, and `boundaries` (whether it predicts them).
 
-    The original's gate is 'released'.
+    `gate` is 'learned'; the original network has the gate 'released'.
     """
     return ConfigDict(
         {
@@ -154,12 +151,12 @@ def default_dsat() -> ConfigDict:
 
 
 def default_lotr() -> ConfigDict:
-    """LOTR-M: every attribute of the module, its dtype by name, `name`, and the file of its pretrained backbone."""
+    """Returns the fields of LOTR-M: the attributes of the module, `name`, and `backbone_weights`."""
     return ConfigDict(
         {
             "name": "lotr",
             "backbone": "mobilenet_v2",
-            "backbone_weights": config_dict.placeholder(str),  # .pth, .npz or .safetensors; none if not given
+            "backbone_weights": config_dict.placeholder(str),  # .pth, .npz or .safetensors file
             "freeze_norm": False,
             "upsamplings": 0,
             "dim": 256,
@@ -176,5 +173,5 @@ def default_lotr() -> ConfigDict:
     )
 
 
-# By `config.model.name`.
+# Default fields by `config.model.name`.
 MODEL_DEFAULTS = {"dsat": default_dsat, "lotr": default_lotr}

@@ -1,4 +1,4 @@
-"""Configurations as a run's folder and a file of weights keep them: written, read, checked and compared."""
+"""Configurations in run folders and weights files: writing, reading, checking and comparing them."""
 
 import json
 import pathlib
@@ -13,7 +13,7 @@ from dsat_jax.errors import UserError
 from dsat_jax.files import atomic_files, text_files
 
 CONFIG_FILE = "config.json"
-# May change from one part of a run to the next: how the machine is set up, and how the run is watched and saved.
+# Fields that may change when a run is continued: settings of the machine, of logging and of saving.
 CHANGEABLE_FIELDS = (
     "data.data_dir",
     "evaluate.batch_size",
@@ -29,17 +29,17 @@ CHANGEABLE_FIELDS = (
 
 
 def save_config(config: ConfigDict, workdir: pathlib.Path) -> None:
-    """Writes the configuration into a run's folder, which it makes."""
+    """Writes the configuration to a run folder, which is created if it does not exist."""
     workdir.mkdir(parents=True, exist_ok=True)
     atomic_files.write_text(workdir / CONFIG_FILE, json.dumps(config.to_dict(), indent=2) + "\n")
 
 
 def load_config(workdir: pathlib.Path) -> ConfigDict:
-    """The configuration that a run's folder keeps.
+    """Reads the configuration of a run folder.
 
     Raises:
-      FileNotFoundError: if the folder holds no run.
-      ValueError: if the file is damaged, or its fields are not those of this version; see `check.check`.
+      FileNotFoundError: if the folder contains no run.
+      ValueError: if the file is not JSON, or `check.check` refuses its fields.
     """
     path = workdir / CONFIG_FILE
     if not path.is_file():
@@ -48,7 +48,7 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
         )
     values = text_files.read_json(path)
     if not isinstance(values, dict):
-        raise UserError(f"{path}: found {reprlib.repr(values)}, expected a configuration as a run writes it")
+        raise UserError(f"{path}: found {reprlib.repr(values)}, expected the configuration of a run")
     config = _default_for(values, str(path))
     check.check(values, config.to_dict(), str(path))
     with config.ignore_type():
@@ -57,15 +57,15 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
 
 
 def from_sections(values: object, sections: Sequence[str], where: str) -> ConfigDict:
-    """The default configuration of a model with some sections of another one.
+    """Returns the default configuration of a model with some sections replaced.
 
     Args:
-      values: those sections, decoded from JSON.
-      sections: their names.
-      where: they come from, for errors.
+      values: the sections, decoded from JSON; `model.name` names the model.
+      sections: names of the sections that `values` must have.
+      where: origin of the values, for error messages.
 
     Raises:
-      ValueError: if they are not sections of a configuration of this version; see `check.check`.
+      ValueError: if `values` is not an object, or `check.check` refuses its fields.
     """
     if not isinstance(values, dict):
         raise UserError(f"{where}: found {reprlib.repr(values)}, expected sections of a configuration")
@@ -78,14 +78,14 @@ def from_sections(values: object, sections: Sequence[str], where: str) -> Config
 
 
 def check_config(config: ConfigDict, where: str) -> None:
-    """Refuses a configuration with other fields than `default`, other types, or values that cannot work.
+    """Refuses a configuration whose fields, types or values are not valid.
 
     Args:
-      config: from a file in `configs/`, perhaps changed by the command line.
-      where: it comes from, for the error.
+      config: configuration of a file in `configs/`, with the overrides of the command line.
+      where: origin of the configuration, for error messages.
 
     Raises:
-      ValueError: see `check.check`.
+      ValueError: if `config` is not a ConfigDict, or `check.check` refuses its fields.
     """
     if not isinstance(config, ConfigDict):
         raise UserError(f"{where}: found {reprlib.repr(config)}, expected a ConfigDict from get_config")
@@ -94,11 +94,11 @@ def check_config(config: ConfigDict, where: str) -> None:
 
 
 def _default_for(values: dict, where: str) -> ConfigDict:
-    """The default configuration of the model that another one names."""
+    """Returns the default configuration with the model that `values` names."""
     model = values.get("model")
     name = model.get("name") if isinstance(model, dict) else None
     if not isinstance(name, str) or name not in MODEL_DEFAULTS:
-        raise UserError(f"{where} names the model {name!r}; there are {', '.join(MODEL_DEFAULTS)}")
+        raise UserError(f"{where} names the model {name!r}, expected one of {', '.join(MODEL_DEFAULTS)}")
     return _default_of(name)
 
 
@@ -109,12 +109,12 @@ def _default_of(model: str) -> ConfigDict:
 
 
 def field_names() -> list[str]:
-    """The full names of all fields that a configuration can have, whatever its model."""
+    """Returns the sorted full names of all fields that a configuration of any model can have."""
     return sorted({name for model in MODEL_DEFAULTS for name in _flatten(_default_of(model).to_dict())})
 
 
 def _flatten(values: dict, prefix: str = "") -> dict[str, object]:
-    """All leaf fields by their names, joined by dots."""
+    """Returns all leaf fields by their full names, joined by dots."""
     fields = {}
     for key, value in values.items():
         fields |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
@@ -122,15 +122,15 @@ def _flatten(values: dict, prefix: str = "") -> dict[str, object]:
 
 
 def differences(saved: ConfigDict, given: ConfigDict) -> list[str]:
-    """The fields, but for `CHANGEABLE_FIELDS`, in which two configurations differ: `seed: 1 there, 2 here`."""
-    there, here = _flatten(saved.to_dict()), _flatten(given.to_dict())
+    """Lists the fields, except `CHANGEABLE_FIELDS`, in which two configurations differ: `seed: 1 saved, 2 given`."""
+    old, new = _flatten(saved.to_dict()), _flatten(given.to_dict())
     return [
-        f"{name}: {there.get(name)} there, {here.get(name)} here"
-        for name in sorted({*there, *here} - {*CHANGEABLE_FIELDS})
-        if _plain(there.get(name)) != _plain(here.get(name))
+        f"{name}: {old.get(name)} saved, {new.get(name)} given"
+        for name in sorted({*old, *new} - {*CHANGEABLE_FIELDS})
+        if _plain(old.get(name)) != _plain(new.get(name))
     ]
 
 
 def _plain(value: object) -> object:
-    """A field's value as JSON keeps it: tuples as lists."""
+    """Returns the value of a field as JSON stores it: a tuple becomes a list."""
     return list(value) if isinstance(value, tuple) else value

@@ -1,10 +1,10 @@
-"""What the files in `configs/` have in common: networks of several sizes, and how each is trained."""
+"""Settings that the files in `configs/` share: networks of several sizes and their training."""
 
 from ml_collections import ConfigDict
 
 from dsat_jax.config.defaults import default_lotr
 
-# The paper's models: backbone, up-samplings, side of the input.
+# The models of the LOTR paper: backbone, up-samplings, side of the input in pixels.
 LOTR_VARIANTS = {
     "lotr-m": ("mobilenet_v2", 0, 192),
     "lotr-m+": ("mobilenet_v2", 2, 192),
@@ -14,24 +14,24 @@ LOTR_VARIANTS = {
 
 
 def use_full_dsat(config: ConfigDict, steps: int) -> None:
-    """Ours: a learned gate that closes channels, sub-pixel targets, smooth-Wing beside the heatmap loss.
+    """Sets the training of the full-size DSAT of `default`: learned gate, sub-pixel targets, smooth-Wing loss.
 
-    A batch fits 24 GB in float32; of 16 faces one step's activations alone would take 27 GB.
+    A batch of 8 faces fits 24 GB in float32; the activations of 16 faces alone take 27 GB.
 
     Args:
-      config: what to change.
-      steps: of the training.
+      config: configuration to change in place.
+      steps: number of training steps.
     """
     config.train.update(batch_size=8, steps=steps)
 
 
 def use_small_dsat(config: ConfigDict, steps: int, evaluate_every: int) -> None:
-    """Changes a configuration to a DSAT for two CPU cores: 96 pixels, 32 channels, one hourglass, smaller heatmaps.
+    """Sets a small DSAT for two CPU cores: 96 pixels, 32 channels, one hourglass, heatmaps of half resolution.
 
     Args:
-      config: what to change.
-      steps: of the training.
-      evaluate_every: steps.
+      config: configuration to change in place.
+      steps: number of training steps.
+      evaluate_every: number of steps between two evaluations.
     """
     config.input.size = 96
     config.model.update(width=32, stacks=1, transformer_layers=1, upsample=False)
@@ -43,16 +43,16 @@ def use_small_dsat(config: ConfigDict, steps: int, evaluate_every: int) -> None:
 
 
 def use_lotr(config: ConfigDict, variant: str) -> None:
-    """Changes a configuration to a LOTR as the paper trains it: smooth-Wing on coordinates, LAMB, two drops.
+    """Sets a LOTR with the training of the paper: smooth-Wing loss, LAMB, learning rate divided by 10 twice.
 
     Args:
-      config: what to change.
-      variant: a key of `LOTR_VARIANTS`.
+      config: configuration to change in place.
+      variant: key of `LOTR_VARIANTS`.
     """
     backbone, upsamplings, size = LOTR_VARIANTS[variant]
     config.model = default_lotr()
     config.model.update(backbone=backbone, upsamplings=upsamplings)
-    # ImageNet's, which pretrained backbones expect.
+    # Mean and standard deviation of ImageNet, which pretrained backbones expect.
     config.input.update(size=size, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     config.loss.update(heatmap=0.0, coordinates=1.0, penalty="smooth_wing")
     config.optimizer.update(name="lamb", learning_rate=1e-3, schedule="step", warmup_steps=0, ema=0.0)
@@ -60,9 +60,9 @@ def use_lotr(config: ConfigDict, variant: str) -> None:
 
 
 def use_long_lotr(config: ConfigDict, variant: str) -> None:
-    """Changes a configuration to a LOTR of the paper's size, trained with AdamW for 30,000 steps.
+    """Sets a LOTR of the paper's size, trained with AdamW for 30,000 steps. Arguments: see `use_lotr`.
 
-    Meant for a pretrained backbone (`--config.model.backbone_weights=FILE`). For the arguments see `use_lotr`.
+    It is meant for a pretrained backbone (`--config.model.backbone_weights=FILE`).
     """
     use_lotr(config, variant)
     config.optimizer.update(name="adamw", learning_rate=3e-4, schedule="cosine", warmup_steps=500, ema=0.999)
@@ -70,12 +70,12 @@ def use_long_lotr(config: ConfigDict, variant: str) -> None:
 
 
 def use_small_lotr(config: ConfigDict, steps: int, evaluate_every: int) -> None:
-    """Changes a configuration to a LOTR-M for two CPU cores: 96 pixels, a narrow Transformer, and AdamW.
+    """Sets a small LOTR for two CPU cores: MobileNetV2, 96 pixels, a narrow Transformer, AdamW.
 
-    LAMB's steps are proportional to the array that they change, and the queries start at 1e-4: on 600 steps of LAMB
-    at a rate of 0.01 the landmarks stayed in one place. The backbone starts from scratch, at thirty times the rate of
-    the rest; with pretrained weights set `--config.optimizer.backbone_factor=1` or less. For the arguments see
-    `use_small_dsat`.
+    The steps of LAMB are proportional to the norm of the array, and the queries start with a standard deviation of
+    1e-4: after 600 steps of LAMB at a rate of 0.01 all landmarks were still at one position. The backbone is trained
+    from scratch at thirty times the learning rate of the rest; with pretrained weights set
+    `--config.optimizer.backbone_factor=1` or less. Arguments: see `use_small_dsat`.
     """
     use_lotr(config, "lotr-m")
     config.input.size = 96

@@ -1,19 +1,18 @@
-"""Records to batches, on the host: decode, one warp to the network's input, labels as float points.
+"""Batches of samples from records, on the host: decoding, one warp to the network's input, labels as float points.
 
-The stream of a seed is the same for any number of processes and reader threads, and a step is enough to resume it.
-Colour, occlusion, normalisation and targets are the device's work (augment.py, targets.py).
+The stream of a seed is the same for any number of processes and reader threads, and resumes from a step number alone.
+Colour and occlusion augmentation, normalisation and targets run on the device (`training/augment.py`, `targets.py`).
 """
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
-import cv2
 import grain.python as grain
 import numpy as np
 from ml_collections import ConfigDict
 
 from dsat_jax import geometry, schemes
-from dsat_jax.data.decoded_records import DecodedRecords, KeptRecords
+from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.records import OCCLUDED, UNKNOWN, DamagedRecord
 from dsat_jax.schemes import Scheme
 from dsat_jax.warp import warp
@@ -21,16 +20,14 @@ from dsat_jax.warp import warp
 Sample = dict[str, np.ndarray]
 _READ_AHEAD = 8  # batches
 
-cv2.setNumThreads(0)  # the reader's threads are the parallelism
-
 
 @dataclasses.dataclass(frozen=True)
 class FaceReader:
-    """Turns records into samples.
+    """Converter of records to samples.
 
     Attributes:
-      source: records in random access, their pictures decoded.
-      scheme: of their landmarks.
+      source: records with decoded images, in random access.
+      scheme: scheme of the records' landmarks.
       crop: `config.input`.
       augment: `config.augment`.
     """
@@ -41,10 +38,10 @@ class FaceReader:
     augment: ConfigDict
 
     def training_sample(self, index: int, rng: np.random.Generator) -> Sample:
-        """One face, randomly rotated, scaled, shifted and mirrored.
+        """Returns one face, randomly rotated, scaled, shifted and mirrored.
 
-        A picture that cannot be decoded becomes a black one whose points have no weight, with `damaged` set: it
-        takes no part in the loss, and the training counts it.
+        An image that cannot be decoded becomes a black crop with `damaged` set and weights of 0. It does not
+        contribute to the loss, and the training counts it.
         """
         mirror = bool(rng.random() < self.augment.mirror)
         jitter = geometry.jitter_matrix(
@@ -60,10 +57,10 @@ class FaceReader:
             return self._damaged(index)
 
     def test_sample(self, index: int) -> Sample:
-        """One face in its plain crop, with its box in original pixels, which landmarks are occluded, its attributes.
+        """Returns one face without augmentation, with its box in original pixels, occluded landmarks and attributes.
 
         Raises:
-          DamagedRecord: if the picture cannot be decoded.
+          DamagedRecord: if the image cannot be decoded.
         """
         record = self.source[index]
         corners = record["box"].astype(np.float64).reshape(2, 2)
@@ -81,7 +78,9 @@ class FaceReader:
         matrix = geometry.compose(jitter, crop)
         points = geometry.transform_points(matrix, record["landmarks"].astype(np.float64))
         weights = (record["visibility"] != UNKNOWN).astype(np.float32)
-        if mirror:  # the matrix has mirrored the positions; now each landmark is that of the other side
+        if (
+            mirror
+        ):  # the matrix mirrors only the positions; left and right landmarks still have to be exchanged
             points = points[self.scheme.mirror_permutation]
             weights = weights[self.scheme.mirror_permutation]
         return {
@@ -116,17 +115,17 @@ def training_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[Sample]:
-    """The endless stream of shuffled, augmented batches, from a step on.
+    """Returns the endless stream of shuffled, augmented batches, starting at a given step.
 
-    With `config.train.keep_decoded` the records stay in memory as they are read, decoded, as long as the iterator is
-    there; `decoded_records.planned_memory` tells beforehand whether they fit.
+    With `config.train.keep_decoded` the iterator keeps every decoded record in memory after its first reading;
+    `decoded_records.planned_memory` checks beforehand whether they fit.
 
     Args:
-      config: the run's configuration.
+      config: run's configuration.
       source: records from `datasets.read_split`.
-      start_step: number of batches already seen; 0 at the start.
-      process_index: of this process.
-      process_count: each process gets its rows of the same global batches.
+      start_step: number of batches already used; 0 at the start.
+      process_index: index of this process.
+      process_count: number of processes; each gets its rows of the same global batches.
 
     Returns:
       An iterator over dictionaries of arrays with a leading dimension of batch_size / process_count:
@@ -134,11 +133,10 @@ def training_batches(
       where a position is unknown; to_original float64 [.., 2, 3], input pixels to original pixels; record int32;
       damaged bool.
     """
-    decoded = DecodedRecords(source)
-    reader = _reader(config, KeptRecords(decoded) if config.train.keep_decoded else decoded)
+    reader = _reader(config, DecodedRecords(source, keep=config.train.keep_decoded))
     indices = grain.MapDataset.range(len(source)).seed(config.seed).shuffle().repeat(None)
     samples = indices.random_map(reader.training_sample)
-    # A process takes consecutive rows, so that the processes' parts, one after the other, are the global batch.
+    # A process takes consecutive rows, so that the concatenated parts of all processes are the global batch.
     parts = samples.batch(config.train.batch_size // process_count, drop_remainder=True)
     batches = parts[start_step * process_count + process_index :: process_count]
     options = grain.ReadOptions(num_threads=config.train.reader_threads, prefetch_buffer_size=_READ_AHEAD)
@@ -152,18 +150,18 @@ def evaluation_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[Sample]:
-    """Every face once, in order, in its plain crop; the last batch is filled up and masked.
+    """Returns the batches of an evaluation: every face once, in order, without augmentation; the last one is padded.
 
     Args:
-      config: the run's configuration.
+      config: run's configuration.
       source: records from `datasets.read_split`.
-      batch_size: of the global batches.
-      process_index: of this process.
-      process_count: each process gets its rows of the same global batches.
+      batch_size: size of the global batches.
+      process_index: index of this process.
+      process_count: number of processes; each gets its rows of the same global batches.
 
     Returns:
       An iterator over batches as in `training_batches`, with box float64 [.., 4], the face box in original pixels,
-      occluded bool [.., points], mask bool [..], False where a row is filling, and the dataset's attributes, bool [..]
+      occluded bool [.., points], mask bool [..], False for padding rows, and the dataset's attributes, bool [..]
       each, if it has any.
     """
     reader = _reader(config, DecodedRecords(source))

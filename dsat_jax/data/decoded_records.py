@@ -1,4 +1,4 @@
-"""Records with their pictures decoded: at each reading, or once, and then kept in memory."""
+"""Records with decoded images, decoded at every reading or kept in memory after the first."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,79 +13,61 @@ from dsat_jax.records import decode_picture
 
 @dataclasses.dataclass(frozen=True)
 class DecodedRecords(Sequence):
-    """Records whose picture is decoded whenever they are read: `image` is uint8 [height, width, 3] RGB.
+    """Records whose images are decoded when they are read: `image` is uint8 [height, width, 3] RGB.
+
+    Any number of threads may read the records.
 
     Attributes:
-      source: records with encoded pictures, in random access.
+      source: records with encoded images, in random access.
+      keep: whether a decoded record stays in memory, so that its source is read only once. Kept images are read-only.
     """
 
     source: Sequence[Record]
+    keep: bool = False
+    _kept: dict[int, Record] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.source)
 
     def __getitem__(self, index: int) -> Record:
-        """One record.
+        """Returns one record.
 
         Raises:
-          DamagedRecord: if the picture cannot be decoded.
+          DamagedRecord: if the image cannot be decoded, at every reading.
         """
+        if index in self._kept:
+            return self._kept[index]
         record = self.source[index]
         name = f"record {index} ({record['name'].decode()})"
-        return {**record, "image": decode_picture(record["image"], name)}
-
-
-@dataclasses.dataclass(frozen=True)
-class KeptRecords(Sequence):
-    """Records that are read from their source once and then kept, for any number of threads.
-
-    Attributes:
-      source: a `DecodedRecords`.
-      kept: what has been read so far, by index.
-    """
-
-    source: Sequence[Record]
-    kept: dict[int, Record] = dataclasses.field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> Record:
-        """One record.
-
-        Raises:
-          DamagedRecord: if the picture cannot be decoded, at every reading.
-        """
-        record = self.kept.get(index)
-        if record is None:
-            # Two threads may decode the same picture here, to the same end; a lock would let only one of them decode.
-            record = self.source[index]
-            record["image"].flags.writeable = False  # all later readings share it
-            self.kept[index] = record
-        return record
+        decoded = {**record, "image": decode_picture(record["image"], name)}
+        if self.keep:
+            # Two threads may decode the same image here, with the same result. A lock would serialise all decoding.
+            decoded["image"].flags.writeable = False  # all later readings share it
+            self._kept[index] = decoded
+        return decoded
 
 
 def planned_memory(source: Sequence[Record]) -> str:
-    """What a process with `config.train.keep_decoded` will hold once it has read every record, by their headers.
+    """Returns a log line with the memory that `config.train.keep_decoded` takes, computed from the image headers.
 
     Args:
-      source: records with encoded pictures.
+      source: records with encoded images.
 
     Returns:
-      A line for the log of the run: number of records, bytes of each, of all, and of the memory available now.
+      Number of records, their mean and total size, and the memory available now, as one line of text.
 
     Raises:
-      ValueError: if that is more than the memory available.
+      ValueError: if the total exceeds the available memory.
     """
     sizes = [_decoded_bytes(record["image"]) for record in source]
     count, needed, available = len(sizes), sum(sizes), psutil.virtual_memory().available
     if needed > available:
         raise UserError(
-            f"config.train.keep_decoded is true, but {count} decoded training pictures take {_gib(needed)}; found "
-            f"{_gib(available)} of memory available, which hold {count * available // needed} of them: leave it false"
+            f"config.train.keep_decoded is true, but {count} decoded training images take {_gib(needed)}; found "
+            f"{_gib(available)} of available memory, enough for {count * available // needed} of them: leave it false"
         )
     return (
-        f"decoded pictures are kept in memory: {count} records x {needed / count / 1e3:.0f} kB = {_gib(needed)} of "
+        f"decoded images are kept in memory: {count} records x {needed / count / 1e3:.0f} kB = {_gib(needed)} of "
         f"{_gib(available)} available"
     )
 
@@ -93,7 +75,7 @@ def planned_memory(source: Sequence[Record]) -> str:
 def _decoded_bytes(data: bytes) -> int:
     try:
         return image_files.decoded_bytes(data)
-    except UserError:  # a damaged picture is never kept; the reader tells of it
+    except UserError:  # a damaged image is never kept; the reader reports it
         return 0
 
 

@@ -1,5 +1,5 @@
-"""Files of any project: images and text of unknown origin read within bounds, and files written whole.
+"""Files independent of faces: bounded reading of images and text of unknown origin, and atomic writing.
 
-In: paths or bytes. Out: arrays, text and JSON, or a `UserError` that states what was found and what was expected.
-Nothing here depends on faces, JAX or Flax.
+Input: paths or bytes. Output: arrays, text and JSON, or a `UserError` that states what was found and what was expected.
+The modules do not import JAX or Flax.
 """

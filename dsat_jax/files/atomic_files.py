@@ -1,4 +1,4 @@
-"""Files written whole: a reader sees the old file or the new one, whatever ends the program in between."""
+"""Atomic writing of files: a reader sees the old file or the complete new one, even if the program is killed."""
 
 import contextlib
 import pathlib
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A temporary file that takes the name of `path` once it is complete.
+    """Yields a temporary file that replaces `path` when the context ends without an error.
 
     Args:
       path: file to write or to replace.
 
     Yields:
-      The path of the temporary file, in a temporary folder beside `path`.
+      Path of the temporary file, in a temporary folder in the folder of `path`.
 
     Raises:
-      OSError: if the file cannot be written; the message names it.
+      OSError: if the file cannot be written; the message names `path`.
     """
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
@@ -29,19 +29,19 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def write_bytes(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file whole.
+    """Writes a file atomically.
 
     Args:
       path: file to write or to replace.
-      content: its bytes.
+      content: content of the file.
 
     Raises:
-      OSError: see `replacing`.
+      OSError: if the file cannot be written; the message names `path`.
     """
     with replacing(path) as written:
         written.write_bytes(content)
 
 
 def write_text(path: pathlib.Path, content: str) -> None:
-    """Writes a file of text in UTF-8 whole; for the arguments see `write_bytes`."""
+    """Writes a text file in UTF-8 atomically. Arguments: see `write_bytes`."""
     write_bytes(path, content.encode())

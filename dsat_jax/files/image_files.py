@@ -1,4 +1,4 @@
-"""Picture files of unknown origin: looked at before they are decoded, and decoded whole or refused."""
+"""Decoding of image files of unknown origin: the header is checked first, and incomplete images are refused."""
 
 import io
 import pathlib
@@ -11,14 +11,14 @@ from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, Tiff
 from dsat_jax.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-# From here on Pillow, too, refuses a picture as a decompression bomb: half a gigabyte of RGB, three times the pixels of
-# a good camera. A file of a few kilobytes can claim any size, and OpenCV alone would fill the 3 GiB of its own limit.
-# (That can be lowered, but only by a variable of the environment that OpenCV reads when it is first imported.)
+# Above this size Pillow also refuses an image as a decompression bomb; it is half a gigabyte of RGB. A file of a few
+# kilobytes can claim any size, and OpenCV would allocate up to its limit of 3 GiB. That limit can only be lowered by an
+# environment variable that OpenCV reads at its first import.
 MOST_PIXELS = 178_956_970
-# No file with so many pixels is larger: four channels of 16 bits, uncompressed.
+# Size of an uncompressed image of that many pixels with four channels of 16 bits.
 MOST_BYTES = 8 * MOST_PIXELS
-# Pillow reads the headers of these formats, OpenCV the pixels; what is in OpenCV's other formats (OpenEXR, Radiance,
-# Sun raster, ...) never reaches their decoders.
+# Pillow reads the headers of these formats, OpenCV the pixels. Files in other formats of OpenCV (OpenEXR, Radiance, Sun
+# raster, ...) are refused before they reach its decoders.
 _HEADERS = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
@@ -27,19 +27,19 @@ _HEADERS = {
     "TIFF": TiffImagePlugin.TiffImageFile,
 }
 
-_ANIMATED = ("PNG", "WebP")  # the further pages of a TIFF file are passed over, as viewers do
+_ANIMATED = ("PNG", "WebP")  # of a TIFF file the first page is decoded, as in image viewers
 
-# What cannot be decoded is an exception here; OpenCV would print lines of its own beside it.
+# Errors of decoding are exceptions here; without this line OpenCV prints log messages too.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def read_bytes(path: pathlib.Path) -> bytes:
-    """The contents of a picture's file, or of one beside it.
+    """Reads an image file, or a file of comparable size.
 
     Raises:
-      OSError: if there is no such file, or it cannot be read.
-      ValueError: if it is no regular file (a pipe would never end), or larger than any picture; the message does not
-        name the file.
+      OSError: if the file does not exist or cannot be read.
+      ValueError: if it is not a regular file (reading a pipe may never end) or has more than `MOST_BYTES`; the message
+        does not name the file.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -50,26 +50,26 @@ def read_bytes(path: pathlib.Path) -> bytes:
 
 
 def decode(data: bytes, upright: bool) -> np.ndarray:
-    """Decodes a picture, whatever its format, its depth and its colours.
+    """Decodes an image of any supported format, depth and colour space.
 
-    Grey, palette and CMYK pictures become RGB, 16 bits become 8, and transparency is left out.
+    Grey, palette and CMYK images are converted to RGB and 16 bits to 8. Transparency is ignored.
 
     Args:
-      data: contents of the file.
-      upright: apply the EXIF orientation, as viewers do; otherwise the pixels come as they are stored.
+      data: content of the file.
+      upright: whether to apply the EXIF orientation, as image viewers do.
 
     Returns:
-      uint8 [height, width, 3] RGB.
+      Image, uint8 [height, width, 3] RGB.
 
     Raises:
-      ValueError: if the data is no picture in one of the formats, an animation, has more than `MOST_PIXELS`, or stops
-        short; the message does not name the file.
+      ValueError: if the format is not supported, or the image is animated, incomplete, or has more than `MOST_PIXELS`
+        pixels; the message does not name the file.
     """
     _checked_size(data)
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:  # its assertions on sizes
+    except cv2.error as error:  # an assertion on the size
         raise _undecodable(data) from error
     if pixels is None:
         raise _undecodable(data)
@@ -77,46 +77,46 @@ def decode(data: bytes, upright: bool) -> np.ndarray:
 
 
 def decoded_bytes(data: bytes) -> int:
-    """How large the array is that `decode` makes of a picture, by its header alone.
+    """Returns the number of bytes of the array that `decode` returns, from the header alone.
 
     Raises:
-      ValueError: as `decode`, as far as the header tells.
+      ValueError: if `decode` would refuse the image because of its header.
     """
     width, height = _checked_size(data)
     return width * height * 3
 
 
 def _checked_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture; refuses what cannot be decoded within bounds, without decoding it."""
+    """Returns width and height of an image; refuses, without decoding it, an image that is too large or animated."""
     name, header = _read_header(data)
     width, height = header.size
     if width * height > MOST_PIXELS:
-        raise UserError(f"a {name} picture of {width} x {height} px, expected at most {MOST_PIXELS} pixels")
+        raise UserError(f"a {name} image of {width} x {height} px, expected at most {MOST_PIXELS} pixels")
     if name in _ANIMATED and header.n_frames > 1:
-        raise UserError(f"a {name} file of {header.n_frames} pictures, expected one")
+        raise UserError(f"a {name} file of {header.n_frames} images, expected one")
     if name == "PNG":
         _check_chunks(data)
     return width, height
 
 
 def _check_chunks(data: bytes) -> None:
-    """Refuses a PNG file with a chunk that ends behind it: OpenCV would fill its whole length first, up to 4 GiB."""
-    start = 8  # the signature
+    """Refuses a PNG file with a chunk longer than the file, for which OpenCV would allocate up to 4 GiB."""
+    start = 8  # length of the signature
     while start + 8 <= len(data):
         length = int.from_bytes(data[start : start + 4], "big")
         if start + 12 + length > len(data):
             raise _undecodable(data)
-        start += 12 + length  # length, type, data, checksum
+        start += 12 + length  # length field, type and checksum have 4 bytes each
 
 
 def _read_header(data: bytes) -> tuple[str, ImageFile.ImageFile]:
-    """The format of a picture, and its header."""
+    """Returns the format and the header of an image."""
     for name, read in _HEADERS.items():
         try:
             return name, read(io.BytesIO(data))
-        except SyntaxError:  # Pillow's word for another format
+        except SyntaxError:  # Pillow's error for a file of another format
             continue
-        except Exception as error:  # Pillow takes any bytes for lengths, and fails in every way there is
+        except Exception as error:  # damaged lengths make Pillow raise many types of errors
             raise _undecodable(data) from error
     raise _undecodable(data)
 

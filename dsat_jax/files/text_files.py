@@ -1,4 +1,4 @@
-"""The text and the JSON that users write: decoded, or refused with one sentence."""
+"""Decoding of text and JSON files of users, with errors of one sentence."""
 
 import json
 import pathlib
@@ -7,10 +7,10 @@ from dsat_jax.errors import UserError
 
 
 def decode(data: bytes) -> str:
-    """Text in UTF-8, with or without the mark that Windows puts in front.
+    """Decodes text in UTF-8, with or without a byte order mark.
 
     Raises:
-      ValueError: if it is in something else; the message names the line.
+      ValueError: if the text is not UTF-8; the message names the line and the byte.
     """
     try:
         return data.decode("utf-8-sig")
@@ -24,7 +24,7 @@ def parse_json(data: bytes) -> object:
     """Decodes JSON in UTF-8.
 
     Raises:
-      ValueError: if it is none, nested too deeply to be read, or an object has a key twice, of which one would be lost.
+      ValueError: if the text is not JSON or is nested too deeply, or if an object has a key twice.
     """
     text = decode(data)
     try:
@@ -36,11 +36,11 @@ def parse_json(data: bytes) -> object:
 
 
 def read_json(path: pathlib.Path) -> object:
-    """Decodes a file of JSON in UTF-8.
+    """Reads a JSON file in UTF-8.
 
     Raises:
-      OSError: if there is no such file, or it cannot be read.
-      ValueError: see `parse_json`; the message names the file.
+      OSError: if the file does not exist or cannot be read.
+      ValueError: if `parse_json` refuses the content; the message names the file.
     """
     try:
         return parse_json(path.read_bytes())
@@ -49,9 +49,10 @@ def read_json(path: pathlib.Path) -> object:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    """Returns a JSON object; refuses repeated keys, of which `dict` would keep only the last."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
-        twice = next(key for key in found if keys.count(key) > 1)
-        raise UserError(f"the key {twice!r} stands twice in an object")
-    return found
+        repeated = next(key for key in values if keys.count(key) > 1)
+        raise UserError(f"the key {repeated!r} appears twice in an object")
+    return values

@@ -1,7 +1,7 @@
-"""Networks as linen modules, and the one place that turns a configuration into a module.
+"""Networks as Flax linen modules, and their construction from a configuration.
 
-In: normalised images, float32 [batch, size, size, 3]. Out: a `Prediction` with points in input pixels, heatmaps, gates.
-To add a model, write its module, its defaults in `config/defaults.py` and its builder here.
+Input: normalised images, float32 [batch, size, size, 3]. Output: a `Prediction` with points in input pixels, heatmaps
+and gates. A new model needs its module, its defaults in `config/defaults.py` and a builder in `BUILDERS`.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def build_dsat(config: ConfigDict, num_points: int, num_boundaries: int) -> DSAT:
-    """A DSAT from a config with the fields of `config.default_dsat`; for the arguments see `build`."""
+    """Returns a DSAT from the fields of `config.default_dsat`. Arguments: see `build`."""
     attributes = _attributes(config)
     if not attributes.pop("boundaries"):
         num_boundaries = 0
@@ -29,27 +29,27 @@ def build_dsat(config: ConfigDict, num_points: int, num_boundaries: int) -> DSAT
 
 
 def build_lotr(config: ConfigDict, num_points: int, num_boundaries: int) -> LOTR:
-    """A LOTR, which predicts no boundaries, from a config with the fields of `config.default_lotr`; see `build`."""
+    """Returns a LOTR, which predicts no boundaries, from the fields of `config.default_lotr`. Arguments: see `build`."""
     del num_boundaries
     attributes = _attributes(config)
-    del attributes["backbone_weights"]  # training reads it, once
+    del attributes["backbone_weights"]  # read by the initialisation of a training
     return LOTR(num_points=num_points, **attributes)
 
 
-# From `config.model` and the numbers of landmarks and boundaries to a module, by `config.model.name`.
+# Functions of `config.model` and the numbers of landmarks and boundaries that return a module, by `config.model.name`.
 BUILDERS: dict[str, Callable[[ConfigDict, int, int], nn.Module]] = {"dsat": build_dsat, "lotr": build_lotr}
 
 
 def build(config: ConfigDict, num_points: int, num_boundaries: int) -> nn.Module:
-    """The model that a config describes.
+    """Returns the model of `config.model`.
 
     Args:
-      config: `config.model`: `name`, a key of `BUILDERS`, and the attributes of that model's module.
-      num_points: landmarks of the scheme.
-      num_boundaries: boundaries of the scheme, which the model may predict.
+      config: section `config.model`: `name`, a key of `BUILDERS`, and the attributes of that model.
+      num_points: number of landmarks of the scheme.
+      num_boundaries: number of boundaries of the scheme.
 
     Returns:
-      A module, called as `module.apply(variables, images, train=...)`, that returns a Prediction.
+      Module; `module.apply(variables, images, train=...)` returns a Prediction.
 
     Raises:
       ValueError: if the name or the dtype is unknown.
@@ -58,28 +58,28 @@ def build(config: ConfigDict, num_points: int, num_boundaries: int) -> nn.Module
 
 
 def _attributes(config: ConfigDict) -> dict:
-    """The attributes of a module: a config without its name, the dtype as JAX's own."""
+    """Returns the attributes of a module: the fields without `name`, and `dtype` as a JAX dtype."""
     attributes = config.to_dict()
     del attributes["name"]
     return attributes | {"dtype": choose(DTYPES, config.dtype, "dtype")}
 
 
 def build_for(config: ConfigDict) -> nn.Module:
-    """The model of a run, from the run's whole configuration: `config.model` on `config.data.scheme`."""
+    """Returns the model of a run from the whole configuration: `config.model` for `config.data.scheme`."""
     scheme = schemes.find(config.data.scheme)
     return build(config.model, scheme.num_points, len(scheme.boundaries))
 
 
 def initial_variables(model: nn.Module, input_size: int, key: jax.Array) -> dict[str, Any]:
-    """Random variables of a model.
+    """Returns the random initial variables of a model.
 
     Args:
-      model: module from `build`.
+      model: result of `build`.
       input_size: side of the network's input in pixels.
       key: random key of the initialisation.
 
     Returns:
-      'params' and 'batch_stats' (empty for a model without BatchNorm), float32.
+      Float32 variables 'params' and 'batch_stats' (empty for a model without BatchNorm).
     """
     images = jnp.zeros((1, input_size, input_size, 3))
     variables = model.init({"params": key}, images, train=False)

@@ -1,14 +1,14 @@
-"""Attention between channels: the softmax over instance-normalised scores, without keeping a map of them.
+"""Attention between channels: softmax over instance-normalised scores, without storing the maps of scores.
 
-A score is the product of two channels summed over T tokens, T = 16 in the released network, and a map has scales x
-channels x (scales x channels) of them: a million per head and face. The map is therefore a matrix of rank T, and all
-that is wanted of it follows from the small factors:
+A score is the product of two channels summed over T tokens (T = 16 in the released network). A map has scales x
+channels x (scales x channels) scores, a million per head and face, but rank T. Its instance normalisation follows from
+the two factors of the map:
 
-- its variance, by which instance normalisation divides, from the T x T covariances of the two factors;
-- its mean, which instance normalisation subtracts, is one number for a whole map, and so is a row's share of the
-  key's mean; the softmax over a row takes no notice of either.
+- the variance of the map, from the T x T covariances of the factors;
+- the mean of the map is a constant of the map, and the key's mean contributes a constant to each row. The softmax over
+  a row is invariant to both, so that they are not subtracted.
 
-What is left is softmax attention over channels, whose backward pass makes the map anew.
+The remaining computation is a softmax attention over channels, whose backward pass computes the map again.
 """
 
 import functools
@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 
 INSTANCE_NORM_EPSILON = 1e-5
-# Maps of a face with this many scores are taken one after the other on a CPU, to stay in its cache. It is not the
-# batch that decides: an exported network has any.
+# On a CPU, maps of a face with more scores than this are processed one by one, so that they stay in the cache. The
+# limit does not depend on the batch, because the batch size of an exported network is not known.
 _CACHED_SCORES = 2**18
 
 
@@ -31,19 +31,19 @@ def attend(
     dropout: float = 0.0,
     dropout_key: jax.Array | None = None,
 ) -> jax.Array:
-    """softmax(instance_norm(query key / sqrt(wide))) value, averaged over the heads.
+    """Returns softmax(instance_norm(query key / sqrt(wide))) value, averaged over the heads.
 
-    Instance normalisation is that of PyTorch over the map of a head and a scale: epsilon 1e-5, no parameters.
+    The instance normalisation is that of PyTorch over the map of a head and a scale: epsilon 1e-5, no parameters.
 
     Args:
-      query: [batch, heads, scales, tokens, channels].
-      key: [batch, heads, tokens, wide].
-      value: [batch, heads, tokens, wide].
-      dropout: share of the attention map that is set to zero, in steps of 1/256; the rest is scaled up.
-      dropout_key: random key; not needed without dropout.
+      query: queries [batch, heads, scales, tokens, channels].
+      key: keys [batch, heads, tokens, wide].
+      value: values [batch, heads, tokens, wide].
+      dropout: share of the attention map that is set to zero, in steps of 1/256; the other elements are scaled up.
+      dropout_key: random key; None without dropout.
 
     Returns:
-      [batch, scales, tokens, channels], of the type of the value.
+      Attended values [batch, scales, tokens, channels], of the dtype of `value`.
     """
     heads, scales = query.shape[1:3]
     query, key = _normalised(query, key)
@@ -55,7 +55,7 @@ def attend(
 
 
 def _normalised(query: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Queries and keys whose products differ from the instance-normalised scores by a constant in each row.
+    """Returns queries and keys whose products differ from the normalised scores by a constant in each row.
 
     With q = q0 + q' and k = k0 + k' split into mean and rest over the channels, the variance of q.k over a map is
     k0.Q.k0 + q0.K.q0 + tr(Q K), where Q and K are the covariances of q' and k': the three parts are orthogonal.
@@ -66,14 +66,14 @@ def _normalised(query: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]
     centred = query - query_mean[..., None]
     key = key - key_mean[..., None]
     einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
-    of_query = einsum("bhstc,bhsuc->bhstu", centred, centred) / channels
-    of_key = einsum("bhtd,bhud->bhtu", key, key) / wide
+    query_covariance = einsum("bhstc,bhsuc->bhstu", centred, centred) / channels
+    key_covariance = einsum("bhtd,bhud->bhtu", key, key) / wide
     variance = (
-        einsum("bht,bhstu,bhu->bhs", key_mean, of_query, key_mean)
-        + einsum("bhst,bhtu,bhsu->bhs", query_mean, of_key, query_mean)
-        + einsum("bhstu,bhtu->bhs", of_query, of_key)
+        einsum("bht,bhstu,bhu->bhs", key_mean, query_covariance, key_mean)
+        + einsum("bhst,bhtu,bhsu->bhs", query_mean, key_covariance, query_mean)
+        + einsum("bhstu,bhtu->bhs", query_covariance, key_covariance)
     )
-    # The scores are divided by sqrt(wide) before they are normalised, which only epsilon notices.
+    # The division of the scores by sqrt(wide) cancels in the normalisation, except relative to epsilon.
     scale = jax.lax.rsqrt(variance / wide + INSTANCE_NORM_EPSILON) / jnp.sqrt(wide)
     return (query * scale[..., None, None]).astype(dtype), key.astype(dtype)
 
@@ -82,17 +82,17 @@ def _normalised(query: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]
 def _attend(
     dropout: float, query: jax.Array, key: jax.Array, value: jax.Array, seeds: jax.Array | None
 ) -> jax.Array:
-    """softmax(query key) value for each head and scale.
+    """Returns softmax(query key) value for each head and scale.
 
     Args:
-      dropout: share of the map.
-      query: [heads, scales, batch, rows, tokens].
-      key: [heads, batch, tokens, wide].
-      value: [heads, batch, tokens, wide].
-      seeds: random keys [heads, scales], or None without dropout.
+      dropout: share of the map that is set to zero.
+      query: queries [heads, scales, batch, rows, tokens].
+      key: keys [heads, batch, tokens, wide].
+      value: values [heads, batch, tokens, wide].
+      seeds: random keys [heads, scales]; None without dropout.
 
     Returns:
-      float32 [heads, scales, batch, rows, tokens].
+      Context, float32 [heads, scales, batch, rows, tokens].
     """
     return _attend_forward(dropout, query, key, value, seeds)[0]
 
@@ -100,52 +100,52 @@ def _attend(
 def _attend_forward(
     dropout: float, query: jax.Array, key: jax.Array, value: jax.Array, seeds: jax.Array | None
 ) -> tuple[jax.Array, tuple[Any, ...]]:
-    def of_head(query: jax.Array, key: jax.Array, value: jax.Array, seeds: jax.Array | None) -> Any:
-        piece = functools.partial(_piece_forward, dropout, key, value)
-        return over(piece, (query, seeds))
+    def attend_head(query: jax.Array, key: jax.Array, value: jax.Array, seeds: jax.Array | None) -> Any:
+        attend_map = functools.partial(_map_forward, dropout, key, value)
+        return over_axis(attend_map, (query, seeds))
 
-    over = _loop(query, key)
-    context, normaliser = over(of_head, (query, key, value, seeds))
-    return context, (query, key, value, seeds, context, normaliser)
+    over_axis = _loop(query, key)
+    context, log_total = over_axis(attend_head, (query, key, value, seeds))
+    return context, (query, key, value, seeds, context, log_total)
 
 
 def _attend_backward(
-    dropout: float, kept: tuple[Any, ...], gradient: jax.Array
+    dropout: float, residuals: tuple[Any, ...], d_context: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
-    def of_head(query: jax.Array, key: jax.Array, value: jax.Array, *of_scales: Any) -> Any:
-        piece = functools.partial(_piece_backward, dropout, key, value)
-        of_query, of_key, of_value = over(piece, (query, *of_scales))
-        return of_query, of_key.sum(axis=0), of_value.sum(axis=0)
+    def differentiate_head(query: jax.Array, key: jax.Array, value: jax.Array, *by_scale: Any) -> Any:
+        differentiate_map = functools.partial(_map_backward, dropout, key, value)
+        d_query, d_key, d_value = over_axis(differentiate_map, (query, *by_scale))
+        return d_query, d_key.sum(axis=0), d_value.sum(axis=0)
 
-    query, key, value, *of_scales = kept
-    over = _loop(query, key)
-    of_query, of_key, of_value = over(of_head, (query, key, value, *of_scales, gradient))
-    return of_query.astype(query.dtype), of_key.astype(key.dtype), of_value.astype(value.dtype), None
+    query, key, value, *by_scale = residuals
+    over_axis = _loop(query, key)
+    d_query, d_key, d_value = over_axis(differentiate_head, (query, key, value, *by_scale, d_context))
+    return d_query.astype(query.dtype), d_key.astype(key.dtype), d_value.astype(value.dtype), None
 
 
 _attend.defvjp(_attend_forward, _attend_backward)
 
 
 def _loop(query: jax.Array, key: jax.Array) -> Callable[[Callable[..., Any], tuple[Any, ...]], Any]:
-    """How to take a function over the leading axis of its arguments: on a CPU one by one, where maps are large."""
+    """Returns a map over the leading axis of arguments: sequential on a CPU if the maps are large, otherwise vmap."""
     heads, scales, _, channels, _ = query.shape
     large = heads * scales * channels * key.shape[-1] > _CACHED_SCORES
 
-    def over(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    def over_axis(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         def one_by_one(*arguments: Any) -> Any:
-            return jax.lax.map(lambda one: function(*one), arguments)
+            return jax.lax.map(lambda element: function(*element), arguments)
 
         if not large:
             return jax.vmap(function)(*arguments)
         return jax.lax.platform_dependent(*arguments, cpu=one_by_one, default=jax.vmap(function))
 
-    return over
+    return over_axis
 
 
-def _piece_forward(
+def _map_forward(
     dropout: float, key: jax.Array, value: jax.Array, query: jax.Array, seed: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
-    """The context [batch, rows, tokens], and the logarithm of each row's sum of exponentials [batch, rows, 1]."""
+    """Returns the context [batch, rows, tokens] and the log-sum-exp of each row of scores [batch, rows, 1]."""
     scores = _product("brt,btd->brd", query, key)
     highest = scores.max(axis=-1, keepdims=True)
     weights = jnp.exp(scores - highest)
@@ -154,34 +154,35 @@ def _piece_forward(
     return _product("brd,btd->brt", weights, value) / total, highest + jnp.log(total)
 
 
-def _piece_backward(
+def _map_backward(
     dropout: float,
     key: jax.Array,
     value: jax.Array,
     query: jax.Array,
     seed: jax.Array | None,
     context: jax.Array,
-    normaliser: jax.Array,
-    gradient: jax.Array,
+    log_total: jax.Array,
+    d_context: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The gradients of query, key and value, float32.
+    """Returns the gradients of query, key and value, float32.
 
-    Softmax's gradient needs the sum of attention x its gradient over a row, which is that of context x its gradient.
+    The gradient of the softmax needs the sum over a row of attention x d_attention, which equals the sum of
+    context x d_context over the tokens.
     """
     dtype = value.dtype
-    attention = jnp.exp(_product("brt,btd->brd", query, key) - normaliser)
-    of_dropped = _product("brt,btd->brd", gradient.astype(dtype), value)
+    attention = jnp.exp(_product("brt,btd->brd", query, key) - log_total)
+    d_dropped = _product("brt,btd->brd", d_context.astype(dtype), value)
     dropped = _dropped(attention, dropout, seed).astype(dtype)
-    inner = (gradient * context).sum(axis=-1, keepdims=True)
-    of_scores = (attention * (_dropped(of_dropped, dropout, seed) - inner)).astype(dtype)
-    of_value = _product("brt,brd->btd", gradient.astype(dtype), dropped)
-    of_key = _product("brt,brd->btd", query, of_scores)
-    of_query = _product("brd,btd->brt", of_scores, key)
-    return of_query, of_key, of_value
+    inner = (d_context * context).sum(axis=-1, keepdims=True)
+    d_scores = (attention * (_dropped(d_dropped, dropout, seed) - inner)).astype(dtype)
+    d_value = _product("brt,brd->btd", d_context.astype(dtype), dropped)
+    d_key = _product("brt,brd->btd", query, d_scores)
+    d_query = _product("brd,btd->brt", d_scores, key)
+    return d_query, d_key, d_value
 
 
 def _precise(dtype: jnp.dtype) -> jnp.dtype:
-    """What sums and exponentials are computed in: float32 at least."""
+    """Returns the dtype of sums and exponentials: float32, or float64 for float64."""
     return jnp.promote_types(dtype, jnp.float32)
 
 
@@ -190,7 +191,7 @@ def _product(subscripts: str, left: jax.Array, right: jax.Array) -> jax.Array:
 
 
 def _dropped(x: jax.Array, dropout: float, seed: jax.Array | None) -> jax.Array:
-    """Zero where a random byte is below 256 dropout, scaled up elsewhere; four bytes are one random number's."""
+    """Returns x with dropout: zero where a random byte is below 256 dropout. A random number gives four bytes."""
     if dropout == 0:
         return x
     words = jax.random.bits(seed, (*x.shape[:-1], -(-x.shape[-1] // 4)), jnp.uint32)

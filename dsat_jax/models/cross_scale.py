@@ -1,9 +1,8 @@
 """Dynamic semantic specialisation (DSS): attention between the channels of feature maps of different scales.
 
-The channel-wise cross-fusion transformer of UCTransNet (Wang et al., AAAI 2022) with the sizes of the
-released DSAT. All scales are brought to the same number of tokens, so that they travel stacked:
-[batch, scales, tokens, channels]. A parameter of all scales or heads is one array with a leading scale or
-head axis.
+This is the channel-wise cross-fusion transformer of UCTransNet (Wang et al., AAAI 2022) with the sizes of the released
+DSAT. All scales have the same number of tokens, so that they are stacked in one array [batch, scales, tokens,
+channels]. The parameters of all scales or heads are one array with a leading scale or head axis.
 """
 
 import jax
@@ -45,14 +44,14 @@ class ScaleLayerNorm(nn.Module):
     """LayerNorm over the channels with its own scale and bias for each feature scale; epsilon 1e-6.
 
     Attributes:
-      dtype: of the output; statistics are float32.
+      dtype: dtype of the output; statistics are float32.
     """
 
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, scales, tokens, channels] -> the same."""
+        """[batch, scales, tokens, channels] -> the same shape."""
         _, scales, _, channels = x.shape
         scale = self.param("scale", nn.initializers.ones, (scales, channels))
         bias = self.param("bias", nn.initializers.zeros, (scales, channels))
@@ -87,12 +86,12 @@ class PatchTokens(nn.Module):
 class ChannelAttention(nn.Module):
     """Multi-head attention from the channels of each scale to the channels of all scales.
 
-    The attention map of a head is [channels, scales * channels]: a linear map between channels that the input
-    itself chooses. It is instance-normalised over the whole map before the softmax; heads are averaged
+    The attention map of a head is [channels, scales * channels], a linear map between channels that depends on the
+    input. It is instance-normalised over the whole map before the softmax; the heads are averaged
     (`channel_attention.attend`).
 
     Attributes:
-      heads: number of heads; each sees all channels.
+      heads: number of heads; each head uses all channels.
       dropout: rate on the attention maps, in steps of 1/256, and on the output.
       dtype: compute dtype; scores and softmax are float32.
     """
@@ -103,15 +102,15 @@ class ChannelAttention(nn.Module):
 
     @nn.compact
     def __call__(self, scales: jax.Array, concatenated: jax.Array, train: bool) -> jax.Array:
-        """Attends.
+        """Returns the attended tokens.
 
         Args:
-          scales: [batch, scales, tokens, channels], the queries' source.
-          concatenated: [batch, tokens, scales * channels], the keys' and values' source.
-          train: whether to drop out.
+          scales: source of the queries, [batch, scales, tokens, channels].
+          concatenated: source of the keys and values, [batch, tokens, scales * channels].
+          train: whether to apply dropout.
 
         Returns:
-          [batch, scales, tokens, channels].
+          Tokens [batch, scales, tokens, channels].
         """
         batch, num_scales, _, channels = scales.shape
         wide = concatenated.shape[-1]
@@ -124,8 +123,8 @@ class ChannelAttention(nn.Module):
             scales, concatenated, query, key, value, dtype=self.dtype
         )
         query = jnp.einsum("bstc,shcd->bhstd", scales, query)
-        # Given to each head, so that heads are a batch of products: without it, XLA joins them to one wide product,
-        # for which it writes the weights anew, 16 MB of them in the released network, in every pass.
+        # The explicit head axis makes the projections a batch of products. Without it XLA merges them into one wide
+        # product, for which it transposes the weights (16 MB in the released network) in every pass.
         concatenated = jnp.broadcast_to(concatenated[:, None], (batch, self.heads, *concatenated.shape[1:]))
         key = jnp.einsum("bhtc,hcd->bhtd", concatenated, key)
         value = jnp.einsum("bhtc,hcd->bhtd", concatenated, value)
@@ -141,8 +140,8 @@ class TransformerBlock(nn.Module):
     """Pre-norm block: channel attention, then a two-layer perceptron on each scale, both residual.
 
     Attributes:
-      heads: attention heads.
-      expand: width of the perceptron's hidden layer over that of its input.
+      heads: number of attention heads.
+      expand: width of the hidden layer of the perceptron as a multiple of its input.
       dropout: attention dropout rate.
       dtype: compute dtype.
     """
@@ -154,7 +153,7 @@ class TransformerBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, scales, tokens, channels] -> the same."""
+        """[batch, scales, tokens, channels] -> the same shape."""
         batch, scales, tokens, channels = x.shape
         concatenated = x.transpose(0, 2, 1, 3).reshape(batch, tokens, scales * channels)
         concatenated = nn.LayerNorm(epsilon=1e-6, dtype=self.dtype, name="concatenated_norm")(concatenated)
@@ -172,8 +171,8 @@ class Encoder(nn.Module):
 
     Attributes:
       layers: number of blocks.
-      heads: attention heads.
-      expand: expand ratio of the perceptrons.
+      heads: number of attention heads.
+      expand: expansion ratio of the perceptrons.
       dropout: attention dropout rate.
       dtype: compute dtype.
     """
@@ -186,7 +185,7 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, scales, tokens, channels] -> the same."""
+        """[batch, scales, tokens, channels] -> the same shape."""
         for i in range(self.layers):
             block = TransformerBlock(self.heads, self.expand, self.dropout, self.dtype, name=f"block_{i + 1}")
             x = block(x, train)
@@ -194,12 +193,12 @@ class Encoder(nn.Module):
 
 
 class ChannelTransformer(nn.Module):
-    """Tokens of every scale, transformer, and back to maps that are added to the input.
+    """Exchange between scales: tokens of every scale, an encoder, and maps that are added to the input.
 
     Attributes:
-      layers: transformer blocks.
-      heads: attention heads.
-      expand: expand ratio of the perceptrons.
+      layers: number of transformer blocks.
+      heads: number of attention heads.
+      expand: expansion ratio of the perceptrons.
       embedding_dropout: rate on the tokens.
       attention_dropout: rate on the attention maps and outputs.
       dtype: compute dtype.
@@ -214,14 +213,14 @@ class ChannelTransformer(nn.Module):
 
     @nn.compact
     def __call__(self, maps: list[jax.Array], train: bool) -> list[jax.Array]:
-        """Exchanges between scales.
+        """Returns the maps after the exchange between scales.
 
         Args:
-          maps: square maps [batch, side_i, side_i, channels], the finest first; the last is the token grid.
-          train: whether to drop out and to use batch statistics.
+          maps: square maps [batch, side_i, side_i, channels], finest first; the last has the size of the token grid.
+          train: whether to apply dropout and to use batch statistics.
 
         Returns:
-          As many maps of the same shapes.
+          Maps of the same shapes.
         """
         grid, channels = maps[-1].shape[1], maps[-1].shape[-1]
         patches = [x.shape[1] // grid for x in maps]
@@ -234,8 +233,8 @@ class ChannelTransformer(nn.Module):
             self.layers, self.heads, self.expand, self.attention_dropout, self.dtype, name="encoder"
         )
         x = encoder(x, train)
-        # The original upsamples first. Repeating pixels changes neither a 1x1 convolution nor the mean and
-        # variance of a batch, so that convolution, normalisation and ReLU are done on the few tokens instead.
+        # The original upsamples first. A 1x1 convolution and the mean and variance of a batch commute with repeating
+        # pixels, so that convolution, normalisation and ReLU are computed on the smaller token grid.
         x = ScaleLinear(channels, dtype=self.dtype, name="reconstruct_conv")(x)
         x = nn.relu(batch_norm(train, "reconstruct_norm", self.dtype, axis=(1, 3))(x))
         x = x.reshape(-1, len(maps), grid, grid, channels)
@@ -243,7 +242,7 @@ class ChannelTransformer(nn.Module):
 
 
 def upsample_nearest(x: jax.Array, factor: int) -> jax.Array:
-    """Repeats each pixel: [B, H, W, C] -> [B, factor H, factor W, C]."""
+    """Returns maps with each pixel repeated: [B, H, W, C] -> [B, factor H, factor W, C]."""
     batch, height, width, channels = x.shape
     shape = (batch, height, factor, width, factor, channels)
     x = jnp.broadcast_to(x[:, :, None, :, None], shape)

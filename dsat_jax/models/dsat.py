@@ -1,4 +1,4 @@
-"""DSAT, the dynamic semantic aggregation transformer: stem, channel gate, stacked hourglasses, heatmap head.
+"""DSAT, the dynamic semantic aggregation transformer: stem, channel gate, stacked hourglasses and heatmap head.
 
 Wan, Liu, Wu, Lai, Min, Liu, "Precise Facial Landmark Detection by Dynamic Semantic Aggregation Transformer",
 Pattern Recognition 156 (2024) 110827, arXiv 2412.00740; the formulas are those of the released code.
@@ -21,25 +21,25 @@ from dsat_jax.models.layers import Conv3x3, ConvBlock, TransposedConv, max_pool,
 from dsat_jax.models.prediction import Prediction
 
 INPUT_MULTIPLE = 32  # the stem halves the input once, an hourglass four times
-WIDTH_MULTIPLE = 8  # a bottleneck of the learned gate works at an eighth of the width
+WIDTH_MULTIPLE = 8  # a bottleneck of the learned gate has an eighth of the width
 
 
 class DSAT(nn.Module):
-    """Landmark and boundary heatmaps by gated hourglasses with cross-scale channel attention.
+    """Network that predicts landmark and boundary heatmaps by gated hourglasses with channel attention between scales.
 
     Attributes:
-      num_points: landmark channels.
-      num_boundaries: boundary channels, after the landmarks.
-      width: channels of the hourglasses; the stem has a quarter and a half of it.
-      stacks: hourglasses in sequence; only the last one is supervised.
-      transformer_layers: blocks of each channel transformer; 0 leaves it out.
-      heads: its attention heads.
-      gate: a key of `GATES`, or 'none'.
-      embedding_dropout: rate on the tokens of the channel transformers.
-      attention_dropout: rate on their attention maps and outputs.
-      upsample: true for heatmaps of the input's resolution, as the original; false for half of it, which
-        saves a transposed convolution and three quarters of the heatmaps.
-      rematerialise: whether the backward pass computes the hourglasses' activations anew instead of keeping them.
+      num_points: number of landmark channels.
+      num_boundaries: number of boundary channels, which follow those of the landmarks.
+      width: number of channels of the hourglasses; the layers of the stem have a quarter, a half and all of it.
+      stacks: number of hourglasses in sequence; only the output of the last one is supervised.
+      transformer_layers: number of blocks of each channel transformer; 0 for hourglasses without it.
+      heads: number of attention heads of the channel transformers.
+      gate: key of `GATES`, or 'none'.
+      embedding_dropout: dropout rate on the tokens of the channel transformers.
+      attention_dropout: dropout rate on their attention maps and outputs.
+      upsample: whether heatmaps have the input's resolution, as in the original, instead of half of it, which saves a
+        transposed convolution and three quarters of the heatmaps.
+      rematerialise: whether to recompute the hourglasses' activations in the backward pass instead of storing them.
       dtype: compute dtype; parameters, statistics, softmax and heatmaps are float32.
     """
 
@@ -58,18 +58,18 @@ class DSAT(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> Prediction:
-        """Predicts.
+        """Returns the prediction for a batch of images.
 
         Args:
-          images: float32 [batch, S, S, 3], normalised; S is a multiple of 32.
+          images: normalised images, float32 [batch, S, S, 3]; S is a multiple of 32.
           train: whether to use batch statistics, dropout (stream 'dropout') and gate noise (stream 'gate').
 
         Returns:
-          A Prediction with heatmaps [batch, S, S, points + boundaries], or S / 2 without `upsample`, and
-          gates [batch, width], or None without a gate.
+          Prediction with heatmaps [batch, S, S, points + boundaries], or S / 2 without `upsample`, and gates
+          [batch, width], or None without a gate.
 
         Raises:
-          ValueError: if the size of the images, the width or the gate does not fit.
+          ValueError: if the size of the images or an attribute is not valid.
         """
         self._check(images)
         x = self._stem(images.astype(self.dtype), train)
@@ -78,13 +78,14 @@ class DSAT(nn.Module):
             x, gates = GATES[self.gate](self.dtype, name="gate")(x, train)
         hourglass = rematerialised(Hourglass) if self.rematerialise else Hourglass
         if self.stacks:
-            # One hourglass is traced and compiled, whatever their number; their parameters have a leading axis.
+            # The scan traces and compiles one hourglass for any number of them. The parameters have a leading stack
+            # axis.
             x, _ = nn.scan(
                 lambda module, x: (module(x, train), None),
                 variable_axes={"params": 0, "batch_stats": 0},
                 split_rngs={"params": True, "dropout": True},
                 length=self.stacks,
-                check_constancy_invariants=False,  # the check would trace it once more
+                check_constancy_invariants=False,  # the check would trace the hourglass again
             )(hourglass(self._transformer(), self.dtype, name="hourglasses"), x)
         heatmaps = self._head(x, train).astype(jnp.float32)
         stride = images.shape[1] // heatmaps.shape[1]

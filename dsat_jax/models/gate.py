@@ -1,8 +1,8 @@
-"""Dynamic semantic awareness (DSA): gates that choose feature channels for each sample.
+"""Dynamic semantic awareness (DSA): gates that open or close feature channels for each face.
 
-Channels are chosen by improved semantic hashing (Kaiser and Bengio, 2018; GaterNet, Chen et al., CVPR 2019):
-a logit per channel, Gaussian noise in training, and a saturating sigmoid (soft) or a threshold (hard) at
-random. In evaluation there is no noise, and a channel is open where its logit is positive.
+The gates use improved semantic hashing (Kaiser and Bengio, 2018; GaterNet, Chen et al., CVPR 2019). Each channel has a
+logit. In training, Gaussian noise is added, and a random gate sample chooses between the saturating sigmoid (soft gate)
+and a threshold (hard gate). In evaluation there is no noise, and a channel is open where its logit is positive.
 """
 
 import jax
@@ -14,31 +14,31 @@ from dsat_jax.models.layers import ConvBlock, avg_pool, batch_norm, kernel_init
 
 
 def saturating_sigmoid(x: jax.Array) -> jax.Array:
-    """clip(1.2 sigmoid(x) - 0.1, 0, 1): a sigmoid that reaches 0 and 1."""
+    """Returns clip(1.2 sigmoid(x) - 0.1, 0, 1), a sigmoid that reaches 0 and 1."""
     return jnp.clip(1.2 * nn.sigmoid(x) - 0.1, 0.0, 1.0)
 
 
 def hard_gates(logits: jax.Array) -> jax.Array:
-    """1 where a logit is positive, else 0; float32, without gradient."""
+    """Returns 1 where a logit is positive, else 0; float32, without gradient."""
     return lax.stop_gradient((logits > 0).astype(jnp.float32))
 
 
 def straight_through(logits: jax.Array) -> jax.Array:
-    """Hard gates that take their gradient from the saturating sigmoid."""
+    """Returns hard gates with the gradient of the saturating sigmoid."""
     soft = saturating_sigmoid(logits)
-    return hard_gates(logits) + (soft - lax.stop_gradient(soft))  # adds exactly 0
+    return hard_gates(logits) + (soft - lax.stop_gradient(soft))  # the added value is exactly 0
 
 
 def doubled_straight_through(logits: jax.Array) -> jax.Array:
-    """Hard gates with the gradient of the released code: sigmoid' + saturating sigmoid', both added."""
+    """Returns hard gates with the gradient of the released code, the sum of those of both sigmoids."""
     sigmoid = nn.sigmoid(logits)
     return straight_through(logits) + (sigmoid - lax.stop_gradient(sigmoid))
 
 
 class ReleasedGate(nn.Module):
-    """The gate that the released code computes: no parameters, and channels are doubled rather than closed.
+    """Gate of the released code, which has no parameters and doubles open channels instead of closing others.
 
-    The logit of a channel is its mean over the map; one coin picks soft or hard for the whole batch; the
+    The logit of a channel is its mean over the map. One gate sample chooses soft or hard gates for the whole batch. The
     result is x * gate + x.
 
     Attributes:
@@ -48,24 +48,25 @@ class ReleasedGate(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def draw(self, batch: int, channels: int) -> tuple[jax.Array, jax.Array]:
-        """The randomness of a training step, from the stream 'gate'.
+        """Draws the noise and the gate sample of a training step from the stream 'gate'.
 
         Returns:
-          Noise, float32 [batch, channels], and the coin, bool [1, 1]; true picks the soft gates.
+          Noise, float32 [batch, channels], and gate sample, bool [1, 1]; true selects the soft gates.
         """
-        noise_key, coin_key = jax.random.split(self.make_rng("gate"))
-        return jax.random.normal(noise_key, (batch, channels)), jax.random.bernoulli(coin_key, shape=(1, 1))
+        noise_key, sample_key = jax.random.split(self.make_rng("gate"))
+        noise = jax.random.normal(noise_key, (batch, channels))
+        return noise, jax.random.bernoulli(sample_key, shape=(1, 1))
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
-        """Gates.
+        """Returns the gated feature maps and the gates.
 
         Args:
-          x: [batch, height, width, channels].
-          train: whether to add noise and to toss the coin.
+          x: feature maps [batch, height, width, channels].
+          train: whether to add noise and to draw a gate sample.
 
         Returns:
-          The gated x, and the gates, float32 [batch, channels].
+          Gated feature maps, and gates, float32 [batch, channels].
         """
         logits = x.mean(axis=(1, 2), dtype=jnp.float32)
         if train:
@@ -78,10 +79,11 @@ class ReleasedGate(nn.Module):
 
 
 class LearnedGate(nn.Module):
-    """The intended gate: a small network chooses the channels, and a closed channel is zero.
+    """Gate of a small network whose closed channels are zero.
 
-    Its layers stand commented out in the released code. It differs from the released gate in what it needs to
-    do its work: x * gate, a coin for each sample, and the gradient of the saturating sigmoid alone.
+    The layers are commented out in the released code. Differences to the released gate, which closing channels
+    requires: the result is x * gate, each face has its own gate sample, and the gradient is that of the saturating
+    sigmoid.
 
     Attributes:
       dtype: compute dtype; the last layer, logits and gates are float32.
@@ -90,26 +92,25 @@ class LearnedGate(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def draw(self, batch: int, channels: int) -> tuple[jax.Array, jax.Array]:
-        """The randomness of a training step, from the stream 'gate'.
+        """Draws the noise and the gate samples of a training step from the stream 'gate'.
 
         Returns:
-          Noise, float32 [batch, channels], and the coins, bool [batch, 1]; true picks the soft gates.
+          Noise, float32 [batch, channels], and gate samples, bool [batch, 1]; true selects the soft gates.
         """
-        noise_key, coin_key = jax.random.split(self.make_rng("gate"))
-        return jax.random.normal(noise_key, (batch, channels)), jax.random.bernoulli(
-            coin_key, shape=(batch, 1)
-        )
+        noise_key, sample_key = jax.random.split(self.make_rng("gate"))
+        noise = jax.random.normal(noise_key, (batch, channels))
+        return noise, jax.random.bernoulli(sample_key, shape=(batch, 1))
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
-        """Gates.
+        """Returns the gated feature maps and the gates.
 
         Args:
-          x: [batch, height, width, channels]; height and width are multiples of 4, channels of 8.
-          train: whether to add noise and to toss the coins.
+          x: feature maps [batch, height, width, channels]; height and width are multiples of 4, channels of 8.
+          train: whether to add noise and to draw gate samples.
 
         Returns:
-          The gated x, and the gates, float32 [batch, channels].
+          Gated feature maps, and gates, float32 [batch, channels].
         """
         logits = self.logits(x, train)
         if train:
@@ -126,12 +127,12 @@ class LearnedGate(nn.Module):
         batch, _, _, channels = x.shape
         x = ConvBlock(channels, self.dtype, name="extract_1")(x, train)
         x = ConvBlock(channels // 4, self.dtype, name="extract_2")(x, train)
-        x = avg_pool(x, 4)  # 16x16 for the original's 64x64
+        x = avg_pool(x, 4)  # 16x16 for the 64x64 maps of the original
         x = x.reshape(batch, -1)  # [batch, height / 4 * width / 4 * channels / 4]
         x = nn.Dense(channels, dtype=self.dtype, kernel_init=kernel_init(), name="hidden")(x)
         x = nn.relu(batch_norm(train, "hidden_norm", jnp.float32)(x))
-        # Logits start near 2, where noise closes about 3 % of the channels: the network starts whole, and the
-        # saturating sigmoid, flat beyond log(11) = 2.4, still passes a gradient to most of them.
+        # Logits start near 2, where noise closes about 3 % of the channels. The network starts with nearly all channels
+        # open, and most logits are below log(11) = 2.4, beyond which the saturating sigmoid has no gradient.
         return nn.Dense(
             channels, kernel_init=kernel_init(), bias_init=nn.initializers.constant(2.0), name="logit"
         )(x)

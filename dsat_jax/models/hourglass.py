@@ -1,4 +1,4 @@
-"""The hourglass: down four times, channel transformer between the scales, up four times."""
+"""The hourglass: four levels down, a channel transformer between the scales, four levels up."""
 
 from collections.abc import Callable
 
@@ -9,19 +9,19 @@ from flax import linen as nn
 from dsat_jax.models.cross_scale import ChannelTransformer
 from dsat_jax.models.layers import ConvBlock, TransposedConv, avg_pool
 
-DEPTH = 4
+DEPTH = 4  # levels
 
 
 class Hourglass(nn.Module):
     """Hourglass of depth 4 with cross-scale attention between its encoder and its decoder.
 
-    Names count from the outside: `skip_1` and `up_1` work at the finest levels. One transposed convolution,
-    `upsample`, serves all four levels of the decoder. The finest skip has no attention term. After Newell et
+    Levels are numbered from the outside: `skip_1` and `up_1` are at the finest level. All four levels of the decoder
+    share one transposed convolution, `upsample`. The finest skip has no attention term. The design is that of Newell et
     al., ECCV 2016, and the released DSAT.
 
     Attributes:
-      transformer: makes the ChannelTransformer when called with `dtype` and `name`; None leaves it out, and the decoder
-        is given the encoder's maps as they are.
+      transformer: function of `dtype` and `name` that returns the ChannelTransformer; None for an hourglass without it,
+        whose decoder uses the maps of the encoder.
       dtype: compute dtype.
     """
 
@@ -30,7 +30,7 @@ class Hourglass(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, side, side, channels] -> the same; `side` is a multiple of 16."""
+        """[batch, side, side, channels] -> the same shape; `side` is a multiple of 16."""
         channels = x.shape[-1]
 
         def block(name: str) -> ConvBlock:

@@ -1,7 +1,7 @@
-"""Layers that several networks are built of: normalisation, convolutions, pooling, the pre-activation bottleneck.
+"""Layers of several networks: normalisation, convolutions, pooling and the pre-activation bottleneck.
 
-Images are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is
-what the products are computed in.
+Feature maps are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is the
+compute dtype of the products.
 """
 
 import inspect
@@ -15,36 +15,36 @@ from flax.linen.dtypes import promote_dtype
 
 from dsat_jax.models.convolution import convolve_3x3
 
-BATCH_NORM_EPSILON = 1e-5  # PyTorch's
-BATCH_NORM_MOMENTUM = 0.9  # PyTorch's 0.1
+BATCH_NORM_EPSILON = 1e-5  # as in PyTorch
+BATCH_NORM_MOMENTUM = 0.9  # a momentum of 0.1 in PyTorch's definition
 
 
 def kernel_init(batch_axis: Sequence[int] = ()) -> nn.initializers.Initializer:
-    """Uniform in +-1/sqrt(fan_in), PyTorch's default for convolutions and linear layers.
+    """Returns the uniform initialiser in +-1/sqrt(fan_in), PyTorch's default for convolutions and linear layers.
 
-    The released network trains from it, and its gain of 1/sqrt(3) keeps the many residual branches small at
-    first, so that deep stacks start near the identity. Biases start at zero.
+    It is that of the released network. Its gain of 1/sqrt(3) makes the residual branches small, so that deep stacks
+    start near the identity. Biases start at zero.
 
     Args:
-      batch_axis: leading axes of a kernel that holds several independent ones.
+      batch_axis: leading axes of an array of several independent kernels.
 
     Returns:
-      An initialiser for kernels [..., inputs, outputs].
+      Initialiser of kernels [..., inputs, outputs].
     """
     return nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform", batch_axis=tuple(batch_axis))
 
 
 def batch_norm(train: bool, name: str, dtype: jnp.dtype, axis: int | Sequence[int] = -1) -> nn.BatchNorm:
-    """BatchNorm with PyTorch's constants: epsilon 1e-5; its momentum 0.1 is Flax's 0.9.
+    """Returns BatchNorm with the constants of PyTorch.
 
-    The running variance is the biased one, where PyTorch keeps the unbiased one: they differ by 1 part in the
-    number of values per channel, 1/256 at worst for a batch of 16 and an input of 128 pixels.
+    The running variance is the biased one, while PyTorch stores the unbiased one. The relative difference is 1 /
+    (values per channel), at most 1/256 for a batch of 16 and an input of 128 pixels.
 
     Args:
-      train: whether to normalise with the statistics of the batch, and to update the running ones.
+      train: whether to normalise with the statistics of the batch and to update the running statistics.
       name: name of the module.
-      dtype: of the output; statistics are float32.
-      axis: the axis or axes that keep their own statistics.
+      dtype: dtype of the output; statistics are float32.
+      axis: axis or axes along which the statistics differ.
     """
     return nn.BatchNorm(
         use_running_average=not train,
@@ -57,18 +57,18 @@ def batch_norm(train: bool, name: str, dtype: jnp.dtype, axis: int | Sequence[in
 
 
 def rematerialised(module: type[nn.Module]) -> type[nn.Module]:
-    """A module whose activations the backward pass computes anew. It is called with `train` by position."""
+    """Returns a module that recomputes its activations in the backward pass; `train` is a positional argument."""
     position = list(inspect.signature(module.__call__).parameters).index("train")  # `self` is 0
     return nn.remat(module, static_argnums=(position,))
 
 
 class FrozenBatchNorm(nn.Module):
-    """BatchNorm that normalises with its running statistics and learns nothing, in training too.
+    """BatchNorm with constant statistics and parameters, also in training.
 
-    Its parameters and statistics have the names of Flax's BatchNorm, so that the one can take the other's place.
+    The parameters and statistics have the names of Flax's BatchNorm, so that the two are interchangeable.
 
     Attributes:
-      dtype: of the output.
+      dtype: dtype of the output.
     """
 
     dtype: jnp.dtype = jnp.float32
@@ -86,33 +86,33 @@ class FrozenBatchNorm(nn.Module):
 
 
 def conv1x1(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) -> nn.Dense:
-    """A 1x1 convolution as a matrix product over the channels, which XLA runs 2.5 times faster on a CPU."""
+    """Returns a 1x1 convolution as a matrix product over the channels, which is 2.5 times faster on a CPU."""
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init(), name=name)
 
 
 def avg_pool(x: jax.Array, size: int) -> jax.Array:
-    """Mean over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
+    """Returns the mean over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
     return _windows(x, size).mean(axis=(2, 4))
 
 
 def max_pool(x: jax.Array, size: int) -> jax.Array:
-    """Maximum over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
+    """Returns the maximum over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
     return _windows(x, size).max(axis=(2, 4))
 
 
 def _windows(x: jax.Array, size: int) -> jax.Array:
-    """[B, H, W, C] -> [B, H / size, size, W / size, size, C]; cheaper to differentiate than reduce_window."""
+    """[B, H, W, C] -> [B, H / size, size, W / size, size, C]; its gradient is faster than that of reduce_window."""
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // size, size, width // size, size, channels)
 
 
 class NormRelu(nn.Module):
-    """BatchNorm and ReLU in one, with the parameters and statistics, and their names, of `batch_norm`.
+    """Fused BatchNorm and ReLU with the parameters and statistics of `batch_norm`, under the same names.
 
-    Its backward pass needs the input alone: neither the normalised values nor the mask of the ReLU are kept.
+    The backward pass needs only the input: neither the normalised values nor the mask of the ReLU are stored.
 
     Attributes:
-      dtype: of the output; statistics are float32.
+      dtype: dtype of the output; statistics are float32.
     """
 
     dtype: jnp.dtype = jnp.float32
@@ -139,15 +139,16 @@ class NormRelu(nn.Module):
 def batch_norm_relu(
     x: jax.Array, scale: jax.Array, bias: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """relu(scale (x - mean) / sqrt(var + epsilon) + bias) with the statistics of the batch.
+    """Returns relu(scale (x - mean) / sqrt(var + epsilon) + bias) with the statistics of the batch.
 
     Args:
-      x: [..., channels].
-      scale: float32 [channels].
-      bias: float32 [channels].
+      x: feature maps [..., channels].
+      scale: scale, float32 [channels].
+      bias: bias, float32 [channels].
 
     Returns:
-      like x, at least float32; and mean and biased variance [channels], through which no gradient goes.
+      Array of the shape of `x`, at least float32, and mean and biased variance [channels]. The gradients of mean and
+      variance are not propagated.
     """
     return _batch_norm_relu_forward(x, scale, bias)[0]
 
@@ -162,16 +163,16 @@ def _batch_norm_relu_forward(x: jax.Array, scale: jax.Array, bias: jax.Array) ->
     return (out, mean, var), (x, scale, bias, mean, inverse)
 
 
-def _batch_norm_relu_backward(kept: Any, gradients: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Ioffe and Szegedy 2015, section 3, in terms of the normalised values."""
-    x, scale, bias, mean, inverse = kept
+def _batch_norm_relu_backward(residuals: Any, gradients: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Returns the gradients of Ioffe and Szegedy 2015, section 3, in terms of the normalised values."""
+    x, scale, bias, mean, inverse = residuals
     axes, count = range(x.ndim - 1), x.size // x.shape[-1]
     normalised = (x.astype(mean.dtype) - mean) * inverse
-    gradient = jnp.where(normalised * scale + bias > 0, gradients[0], 0.0)
-    of_bias = gradient.sum(axis=axes)
-    of_scale = (gradient * normalised).sum(axis=axes)
-    of_x = (inverse * scale) * (gradient - of_bias / count - normalised * (of_scale / count))
-    return of_x.astype(x.dtype), of_scale, of_bias
+    d_linear = jnp.where(normalised * scale + bias > 0, gradients[0], 0.0)
+    d_bias = d_linear.sum(axis=axes)
+    d_scale = (d_linear * normalised).sum(axis=axes)
+    d_x = (inverse * scale) * (d_linear - d_bias / count - normalised * (d_scale / count))
+    return d_x.astype(x.dtype), d_scale, d_bias
 
 
 batch_norm_relu.defvjp(_batch_norm_relu_forward, _batch_norm_relu_backward)
@@ -180,8 +181,8 @@ batch_norm_relu.defvjp(_batch_norm_relu_forward, _batch_norm_relu_backward)
 class ConvBlock(nn.Module):
     """Pre-activation bottleneck: BN-ReLU-1x1, BN-ReLU-3x3, BN-ReLU-1x1, plus a shortcut.
 
-    The inner width is half the output's. Where input and output differ in channels, the shortcut is
-    BN-ReLU-1x1. Convolutions have no bias.
+    The inner width is half that of the output. The shortcut is the input or, if the numbers of channels differ,
+    BN-ReLU-1x1. The convolutions have no bias.
 
     Attributes:
       features: channels of the output; even.
@@ -209,7 +210,7 @@ class ConvBlock(nn.Module):
 
 
 class Conv3x3(nn.Module):
-    """A 3x3 convolution that keeps the size, padded by 1 on every side.
+    """3x3 convolution with a padding of 1, which keeps the size.
 
     Attributes:
       features: channels of the output.
@@ -235,13 +236,13 @@ class Conv3x3(nn.Module):
 class TransposedConv(nn.Module):
     """Transposed convolution with a 4x4 kernel, stride 2, padding 1 and bias: doubles height and width.
 
-    Output pixel o takes input pixel i by kernel tap o - 2 i + 1, as in PyTorch. Output pixels 2m - 1 and 2m
-    see the input pixels m - 1 and m only: one matrix product over 2x2 windows makes all four phases at once,
-    with nothing spent on the zeros of a dilated input, and its gradient is matrix products too.
+    Output pixel o depends on input pixel i by kernel tap o - 2 i + 1, as in PyTorch. Output pixels 2m - 1 and 2m depend
+    on the input pixels m - 1 and m only. One matrix product over 2x2 windows therefore computes all four phases,
+    without the zeros of a dilated input, and its gradient consists of matrix products too.
 
     Attributes:
       features: channels of the output.
-      initializer: of the kernel [4, 4, any, features].
+      initializer: initialiser of the kernel [4, 4, any, features].
       dtype: compute dtype.
     """
 
@@ -253,11 +254,11 @@ class TransposedConv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, height, width, any] -> [batch, 2 height, 2 width, features]."""
         batch, height, width, channels = x.shape
-        # fan_in counts all 16 taps, as PyTorch does, although an output pixel sees 4 of them.
+        # fan_in counts all 16 taps, as in PyTorch, although an output pixel depends on 4 of them.
         kernel = self.param("kernel", self.initializer, (4, 4, channels, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        # Kernel tap 2 (1 - a) + r joins window position a with output phase r, on both axes.
+        # Kernel tap 2 (1 - a) + r connects window position a with output phase r, on both axes.
         kernel = kernel.reshape(2, 2, 2, 2, channels, self.features)  # [1-a_y, r_y, 1-a_x, r_x, in, out]
         kernel = kernel[::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)  # [a_y, a_x, in, r_y, r_x, out]
         kernel = kernel.reshape(4 * channels, 4 * self.features)

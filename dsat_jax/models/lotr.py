@@ -1,8 +1,8 @@
-"""LOTR, the localization transformer: backbone, Transformer with one query per landmark, coordinates.
+"""LOTR, the localization transformer: backbone, Transformer with one query per landmark, coordinate head.
 
 Watchareeruetai et al., "LOTR: Face Landmark Localization Using Localization Transformer", IEEE Access 10 (2022)
-16530-16543, arXiv 2109.10057. Width, heads, dropout and the up-sampling's sizes, which the paper leaves open, are
-DETR's customs.
+16530-16543, arXiv 2109.10057. The paper does not give width, heads, dropout and the sizes of the
+up-sampling; those here are the values of DETR.
 """
 
 from collections.abc import Mapping
@@ -24,24 +24,24 @@ QUERY_STD = 1e-4
 
 
 class LOTR(nn.Module):
-    """Coordinates of landmarks, each from a learned query that looks at the image through a Transformer.
+    """Network that predicts coordinates, each from a learned query that attends to the image in a Transformer.
 
     Attributes:
-      num_points: landmarks, and queries.
-      backbone: a key of `BACKBONES`.
-      freeze_norm: whether the backbone's BatchNorm keeps its statistics, scale and bias.
-      upsamplings: transposed convolutions that double the map; the "+" of the paper's names. Two of them cost the
-        0.2 G multiply-adds at 192 pixels by which the paper's "+" models exceed those without.
+      num_points: number of landmarks and of queries.
+      backbone: key of `BACKBONES`.
+      freeze_norm: whether statistics, scale and bias of the backbone's BatchNorm are constant.
+      upsamplings: number of transposed convolutions that double the map, two in the "+" models of the paper: they cost
+        0.2 G multiply-adds at 192 pixels, the difference between the paper's models with and without "+".
       dim: width of the Transformer.
-      heads: of every attention.
+      heads: number of heads of every attention.
       feed_forward: hidden width of the Transformer's feed-forward networks.
-      encoder_layers: number of them.
-      decoder_layers: number of them.
-      head_width: of the two hidden layers of the landmark head.
-      position: a key of `POSITIONS`.
-      dropout: rate inside the Transformer.
-      rematerialise: whether the backward pass computes the activations of the backbone and of the Transformer's layers
-        anew instead of keeping them.
+      encoder_layers: number of encoder layers.
+      decoder_layers: number of decoder layers.
+      head_width: width of the two hidden layers of the landmark head.
+      position: key of `POSITIONS`.
+      dropout: dropout rate in the Transformer.
+      rematerialise: whether to recompute the activations of the backbone and of the Transformer's layers in the
+        backward pass instead of storing them.
       dtype: compute dtype; parameters, statistics, softmax and coordinates are float32.
     """
 
@@ -62,18 +62,18 @@ class LOTR(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> Prediction:
-        """Predicts.
+        """Returns the prediction for a batch of images.
 
         Args:
-          images: float32 [batch, S, S, 3], normalised; S is a multiple of 32.
+          images: normalised images, float32 [batch, S, S, 3]; S is a multiple of 32.
           train: whether to use batch statistics and dropout (stream 'dropout').
 
         Returns:
-          A Prediction with points, and with those of the earlier decoder layers as `auxiliary_points`
+          Prediction with points, and with the points of the earlier decoder layers as `auxiliary_points`
           [batch, decoder_layers - 1, points, 2].
 
         Raises:
-          ValueError: if the size of the images or an attribute does not fit.
+          ValueError: if the size of the images or an attribute is not valid.
         """
         self._check(images)
         features = self._features(images.astype(self.dtype), train)
@@ -82,7 +82,7 @@ class LOTR(nn.Module):
             self.dtype
         )
         layer = {"width": self.feed_forward, "dropout": self.dropout, "dtype": self.dtype}
-        encoder, decoder = self._kept(EncoderLayer), self._kept(DecoderLayer)
+        encoder, decoder = self._rematerialised(EncoderLayer), self._rematerialised(DecoderLayer)
         memory = features.reshape(batch, height * width, self.dim)
         for i in range(self.encoder_layers):
             memory = encoder(self.heads, **layer, name=f"encoder_{i + 1}")(memory, position, train)
@@ -111,15 +111,17 @@ class LOTR(nn.Module):
                 raise UserError(f"LOTR needs {name} of at least {smallest}, got {getattr(self, name)}")
 
     @nn.nowrap
-    def _kept(self, module: type[nn.Module]) -> type[nn.Module]:
-        """A module, or the same rematerialised."""
+    def _rematerialised(self, module: type[nn.Module]) -> type[nn.Module]:
+        """Returns the module, rematerialised if the attribute `rematerialise` is set."""
         return rematerialised(module) if self.rematerialise else module
 
     @nn.nowrap
     def _features(self, images: jax.Array, train: bool) -> jax.Array:
-        """[batch, S, S, 3] -> [batch, height, width, dim]; the map's side is S / 32, doubled by each up-sampling."""
+        """[batch, S, S, 3] -> [batch, height, width, dim]; the side of the map is S / 32, doubled by each up-sampling."""
         backbone = choose(BACKBONES, self.backbone, "backbone")
-        x = self._kept(backbone)(frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(images, train)
+        x = self._rematerialised(backbone)(frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(
+            images, train
+        )
         x = nn.Dense(self.dim, dtype=self.dtype, kernel_init=HE, name="project")(x)
         for i in range(1, self.upsamplings + 1):
             x = TransposedConv(self.dim, HE, dtype=self.dtype, name=f"upsample_{i}")(x)
@@ -128,10 +130,10 @@ class LOTR(nn.Module):
 
 
 class LandmarkHead(nn.Module):
-    """Two hidden layers with ReLU, then two outputs without activation; the same for every query.
+    """Two hidden layers with ReLU and two linear outputs, shared by all queries.
 
     Attributes:
-      width: of the hidden layers.
+      width: width of the hidden layers.
       dtype: compute dtype of the hidden layers; the coordinates are float32.
     """
 
@@ -140,30 +142,30 @@ class LandmarkHead(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, points, dim] -> float32 [batch, points, 2], relative to the input's size."""
+        """[batch, points, dim] -> float32 [batch, points, 2], relative to the size of the input."""
         for i in (1, 2):
             x = nn.relu(nn.Dense(self.width, dtype=self.dtype, kernel_init=HE, name=f"hidden_{i}")(x))
         return nn.Dense(2, kernel_init=HE, name="out")(x.astype(jnp.float32))
 
 
 def from_relative(points: jax.Array, size: int) -> jax.Array:
-    """Points relative to the input's size, (0, 0) its top left corner and (1, 1) the opposite one, in its pixels."""
-    return points * size - 0.5  # the corner lies half a pixel before the first pixel's centre
+    """Converts relative points, (0, 0) the top left and (1, 1) the bottom right corner of the input, to input pixels."""
+    return points * size - 0.5  # the top left corner is at (-0.5, -0.5), since pixel centres are at integers
 
 
 def attention_maps(model: LOTR, variables: Mapping[str, Any], images: jax.Array) -> jax.Array:
-    """Where each landmark looks: the weights of the last decoder layer's attention to the image.
+    """Returns the weights of the attention of each landmark to the image in the last decoder layer.
 
     Args:
-      model: a LOTR.
-      variables: of the model.
-      images: float32 [batch, S, S, 3], normalised.
+      model: LOTR.
+      variables: variables of the model.
+      images: normalised images, float32 [batch, S, S, 3].
 
     Returns:
-      float32 [batch, heads, points, height, width], which sum to 1 over a map.
+      Weights, float32 [batch, heads, points, height, width], whose sum over a map is 1.
     """
-    _, kept = model.apply(variables, images, train=False, mutable=["intermediates"])
-    last = kept["intermediates"][f"decoder_{model.decoder_layers}"]
+    _, updates = model.apply(variables, images, train=False, mutable=["intermediates"])
+    last = updates["intermediates"][f"decoder_{model.decoder_layers}"]
     (weights,) = last["cross_attention"]["weights"]  # [batch, heads, points, height * width]
     side = images.shape[1] // STRIDE * 2**model.upsamplings
     return weights.reshape(*weights.shape[:3], side, side)

@@ -1,4 +1,4 @@
-"""What every model of the project returns."""
+"""The output of every model."""
 
 import flax.struct
 import jax
@@ -9,14 +9,13 @@ class Prediction:
     """The output of a landmark model.
 
     Attributes:
-      points: float32 [batch, points, 2], (x, y) in pixels of the network's input.
-      heatmaps: float32 [batch, height, width, points + boundaries], landmark maps first; None for a model
+      points: landmarks (x, y), float32 [batch, points, 2] in input pixels.
+      heatmaps: heatmaps, float32 [batch, height, width, points + boundaries], landmark maps first; None for a model
         that regresses coordinates.
-      gates: float32 [batch, channels], the channel gates as applied: in training with their straight-through
-        gradient, so that `gates.mean()` is a differentiable openness; in evaluation 0 or 1. None without a
-        gate.
-      auxiliary_points: float32 [batch, layers, points, 2], as `points`, from the layers before the last; None for
-        a model without them.
+      gates: applied channel gates, float32 [batch, channels]; 0 or 1 in evaluation, with a straight-through gradient in
+        training, so that `gates.mean()` is differentiable; None for a model without a gate.
+      auxiliary_points: landmarks of the decoder layers before the last, float32 [batch, layers, points, 2] in input
+        pixels; None for a model without them.
     """
 
     points: jax.Array

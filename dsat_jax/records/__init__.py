@@ -1,7 +1,7 @@
 """Records: one face as every dataset stores it, written by the builders and read by the input pipeline.
 
-In: a picture with its annotation (landmarks, visibility, face box). Out: a dictionary of arrays in pixels of the stored
-image, with the transform that leads back to the original picture. Needs NumPy, OpenCV and Pillow only.
+Input: an image with its annotation (landmarks, visibility, face box). Output: a dictionary of arrays in pixels of the
+stored image, with the transform to the original image. The modules import NumPy, OpenCV and Pillow only.
 """
 
 from dsat_jax.records.face_cut import CUT_SIDE, REACH, cut_face

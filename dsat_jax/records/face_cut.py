@@ -1,4 +1,4 @@
-"""A face cut out of its picture, with room for every training crop around it."""
+"""Cutting a face out of its image, with a margin that contains every training crop."""
 
 from collections.abc import Sequence
 
@@ -9,26 +9,26 @@ from dsat_jax import geometry
 
 CUT_SIDE = 384
 
-# How far the cut reaches from the centre of a face box, in sides of the square that `geometry.crop_matrix`
-# fits to the box. A training crop of the box enlarged by 12.5 % per side is 1.25 such sides wide. A shift of
-# 10 % moves its edge to 0.5 + 0.1 = 0.6 crops from the box's centre; a rotation by 30 degrees carries its
-# corner out by cos 30 + sin 30 = 1.366; a scale of 0.9 shows 1 / 0.9 more. 1.25 * 0.6 * 1.366 / 0.9 = 1.138;
-# the remaining 1 % is for the half pixels around the outermost pixel centres of the crop.
+# Distance from the centre of a face box to the edges of the cut, in sides of the square that `geometry.crop_matrix`
+# fits to the box. With a margin of 12.5 % a training crop is 1.25 such sides wide. A shift of 10 % moves its edge to
+# 0.5 + 0.1 = 0.6 crops from the centre of the box; a rotation by 30 degrees multiplies this by cos 30 + sin 30 = 1.366,
+# a scale of 0.9 by 1 / 0.9. The product is 1.25 * 0.6 * 1.366 / 0.9 = 1.138; the remaining 1 % covers the half pixels
+# around the outermost pixel centres of the crop.
 REACH = 1.15
 
 
 def cut_face(picture: np.ndarray, boxes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a face out, so wide that no training crop around its boxes looks outside the cut (see `REACH`).
+    """Cuts a face out of an image. The cut contains every training crop around its boxes (see `REACH`).
 
-    The cut ends where the picture ends. It is scaled down, by area, to at most `CUT_SIDE` px, never enlarged.
+    The cut ends at the border of the image. It is scaled down to at most `CUT_SIDE` pixels and never enlarged.
 
     Args:
-      picture: uint8 [height, width, 3].
-      boxes: each [4] x_min, y_min, x_max, y_max with some area.
+      picture: image, uint8 [height, width, 3].
+      boxes: face boxes, each [4] x_min, y_min, x_max, y_max with a positive area.
 
     Returns:
-      The cut, uint8 [cut height, cut width, 3], and float64 [2, 3], pixels of the cut to pixels of the
-      picture. Both sides are rounded to whole pixels, so its two scales can differ in the third digit.
+      Cut, uint8 [cut height, cut width, 3], and transform, float64 [2, 3], from pixels of the cut to pixels of the
+      image. The sides of the cut are whole numbers of pixels, so that its two scales can differ in the third digit.
     """
     height, width = picture.shape[:2]
     views = np.stack([_view(box) for box in boxes])
@@ -42,12 +42,12 @@ def cut_face(picture: np.ndarray, boxes: Sequence[np.ndarray]) -> tuple[np.ndarr
     size = (max(1, round(columns * shrink)), max(1, round(rows * shrink)))
     if shrink < 1.0:
         cut = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
-    to_slice = geometry.resize_matrix(columns / size[0], rows / size[1])
-    return cut, geometry.compose(np.array([[1.0, 0.0, x_min], [0.0, 1.0, y_min]]), to_slice)
+    to_region = geometry.resize_matrix(columns / size[0], rows / size[1])
+    return cut, geometry.compose(np.array([[1.0, 0.0, x_min], [0.0, 1.0, y_min]]), to_region)
 
 
 def _view(box: np.ndarray) -> np.ndarray:
-    """The square [4] that training crops around a box can show."""
+    """Returns the square [4] that contains the training crops around a box."""
     side = 1 / geometry.crop_matrix(box, size=2, enlarge=0.0)[0, 0]
     centre = box.reshape(2, 2).mean(axis=0)
     return np.concatenate([centre - REACH * side, centre + REACH * side])

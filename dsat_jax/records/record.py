@@ -1,4 +1,4 @@
-"""One face as every dataset stores it."""
+"""The record of a face, as every dataset stores it, and the checks of its annotation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,13 +13,13 @@ from dsat_jax.records.face_cut import cut_face
 # Values of the field `visibility`.
 UNKNOWN = 0  # the landmark has no position; (0, 0) is stored
 VISIBLE = 1
-OCCLUDED = 2  # hidden by something, but annotated
+OCCLUDED = 2  # occluded, but annotated
 
 JPEG_QUALITY = 95
 
 
-class DamagedRecord(UserError):  # noqa: N818 (it names the state of the data, and builders skip it)
-    """A face that cannot be stored: its picture is unreadable or its annotation makes no sense."""
+class DamagedRecord(UserError):  # noqa: N818 (the name describes the data; builders skip such a face)
+    """A face that cannot be stored, because its image is unreadable or its annotation is inconsistent."""
 
 
 def make_record(
@@ -33,28 +33,27 @@ def make_record(
     face: int = 0,
     attributes: Mapping[str, bool] | None = None,
 ) -> dict[str, object]:
-    """The record of one face.
+    """Returns the record of one face.
 
     Args:
-      cut: whether to store the face cut out of its picture instead of the whole picture.
-      picture: the original picture: its file's bytes, or uint8 [height, width, 3] RGB where it has no file.
-      landmarks: [N, 2] (x, y) in pixels of the original, pixel centres at integers. Rows of unknown position
-        are ignored.
-      name: path of the picture relative to the dataset's folder.
-      visibility: [N] of UNKNOWN, VISIBLE, OCCLUDED; None where all landmarks are visible.
-      box: [4] x_min, y_min, x_max, y_max, the dataset's own face box in pixels of the original; None takes
-        the box of the landmarks whose position is known.
-      face: which face of that picture, from 0.
-      attributes: true-or-false properties that the dataset gives this face; None where it gives none.
+      cut: whether to store the face cut out of its image instead of the whole image.
+      picture: original image: the content of its file, or uint8 [height, width, 3] RGB if it has no file.
+      landmarks: landmarks [N, 2] in original pixels, pixel centres at integers; rows of unknown landmarks are ignored.
+      name: path of the image relative to the folder of the dataset.
+      visibility: UNKNOWN, VISIBLE or OCCLUDED for each landmark, [N]; None means that all are visible.
+      box: face box of the dataset, [4] x_min, y_min, x_max, y_max in original pixels; None means the box of the known
+        landmarks.
+      face: number of the face in its image, from 0.
+      attributes: boolean attributes of the face by name; None if the dataset has none.
 
     Returns:
-      image, the bytes of an image file; landmarks float32 [N, 2] and box float32 [4], pixels of that image; visibility
-      uint8 [N]; to_original float64 [2, 3], pixels of that image to pixels of the original; name; face int32; and
-      attributes, unless they are None.
+      `image`, the content of an image file; `landmarks` float32 [N, 2] and `box` float32 [4] in pixels of that image;
+      `visibility` uint8 [N]; `to_original` float64 [2, 3], pixels of that image to original pixels; `name`; `face`
+      int32; `attributes`, unless the argument is None.
 
     Raises:
-      DamagedRecord: if the picture is unreadable, a landmark or the box is not finite, the box has no area, or
-        landmarks, box and picture do not lie together.
+      DamagedRecord: if the image is unreadable, a landmark or the box is not finite, the box has no area, or the
+        positions of landmarks, box and image do not match.
     """
     label = f"{name}, face {face}" if face else name
     landmarks = np.asarray(landmarks, np.float64)
@@ -94,17 +93,17 @@ def make_record(
 
 
 def decode_picture(data: bytes, name: str) -> np.ndarray:
-    """Decodes an image file as annotators saw its raw pixels, that is without its EXIF rotation.
+    """Decodes an image file without its EXIF rotation, because annotations refer to the stored pixels.
 
     Args:
-      data: contents of the file.
-      name: of the file, for the error.
+      data: content of the file.
+      name: name of the file, for error messages.
 
     Returns:
-      uint8 [height, width, 3] RGB.
+      Image, uint8 [height, width, 3] RGB.
 
     Raises:
-      DamagedRecord: see `image_files.decode`.
+      DamagedRecord: if `image_files.decode` refuses the image.
     """
     try:
         return image_files.decode(data, upright=False)
@@ -126,22 +125,22 @@ def _has_area(box: np.ndarray) -> bool:
 
 
 def _check_positions(landmarks: np.ndarray, face: np.ndarray, size: Sequence[int], name: str) -> None:
-    """Refuses landmarks and face boxes that are not where the face can be.
+    """Refuses landmarks and face boxes at positions where no face of the image can be.
 
-    Landmarks of a face at the border lie outside the picture, but not farther than the picture is wide and high.
+    Landmarks of a face at the border may be outside the image, by at most the width or the height of the image.
 
     Args:
-      landmarks: the box [4] of the landmarks.
-      face: the face box [4].
-      size: width and height of the picture.
-      name: of the face.
+      landmarks: box of the landmarks [4].
+      face: face box [4].
+      size: width and height of the image.
+      name: name of the face, for error messages.
     """
-    picture = f"the picture of {size[0]} x {size[1]} px"
+    image = f"the image of {size[0]} x {size[1]} px"
     for what, box in (("landmarks", landmarks), ("the face box", face)):
         if (box[:2] < np.negative(size)).any() or (box[2:] > np.multiply(size, 2)).any():
-            raise DamagedRecord(f"{name}: {what} within {box.tolist()}, far outside {picture}")
+            raise DamagedRecord(f"{name}: {what} within {box.tolist()}, far outside {image}")
     if (landmarks[2:] < 0).any() or (landmarks[:2] > np.subtract(size, 1)).any():
-        raise DamagedRecord(f"{name}: landmarks within {landmarks.tolist()}, outside {picture}")
+        raise DamagedRecord(f"{name}: landmarks within {landmarks.tolist()}, outside {image}")
     if (face[2:] < landmarks[:2]).any() or (landmarks[2:] < face[:2]).any():
         raise DamagedRecord(
             f"{name}: landmarks within {landmarks.tolist()}, none of them in the face box {face.tolist()}"

@@ -1,5 +1,5 @@
-"""What belongs to the process: devices and shardings, several processes, compiled programs, operation counts.
+"""The runtime of a process: devices and shardings, several processes, compiled programs, operation counts.
 
-In: devices and environment variables. Out: a mesh with the shardings of batches and states, and running processes that
-find, stop and miss each other. Nothing here depends on faces.
+Input: devices and environment variables. Output: a mesh with the shardings of batches and states, and processes that
+join one run, stop together and detect the loss of one another. Nothing in this package depends on faces.
 """

@@ -1,4 +1,4 @@
-"""Compiled programs, kept from one start of the command line to the next by JAX's own cache."""
+"""JAX's cache of compiled programs, kept between calls of the command line."""
 
 import hashlib
 import os
@@ -9,13 +9,13 @@ import jax
 
 
 def keep() -> None:
-    """Turns JAX's compilation cache on, in a folder of the user's cache, unless another is named."""
+    """Turns on JAX's compilation cache, in a folder of the user's cache unless another folder is already set."""
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(_folder()))
 
 
 def _folder() -> pathlib.Path:
-    """A folder for processors like this one: hosts that share a home could not run each other's programs."""
+    """Returns a folder for this type of processor: hosts that share a home cannot run each other's programs."""
     caches = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return (
         pathlib.Path(caches)
@@ -26,8 +26,8 @@ def _folder() -> pathlib.Path:
 
 
 def _processor() -> str:
-    """What the first processor can do."""
-    described = pathlib.Path("/proc/cpuinfo")
-    lines = described.read_text().splitlines() if described.is_file() else []
+    """Returns the capabilities of the first processor as text."""
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     flags = [line for line in lines if line.startswith(("flags", "Features"))]
     return flags[0] if flags else f"{platform.machine()} {platform.processor()}"

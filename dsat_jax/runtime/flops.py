@@ -1,6 +1,6 @@
-"""Operations of the products in a computation: what a network costs, whatever the compiler makes of it.
+"""Operation counts of the matrix products and convolutions in a computation, independent of the compiler.
 
-XLA's own analysis of a program counts the body of a loop once, and the hourglasses are one.
+XLA's own analysis of a program counts the body of a loop once, and DSAT's hourglasses are such a loop.
 """
 
 import math
@@ -12,15 +12,17 @@ from jax.extend import core
 
 
 def product_operations(function: Callable[..., Any], *arguments: Any) -> int:
-    """Operations of all matrix products and convolutions, two for each multiply-add.
+    """Returns the operations of all matrix products and convolutions, two for each multiply-add.
+
+    The most expensive branch of a condition counts. A `while` loop must contain no products, because its number of
+    rounds is unknown.
 
     Args:
-      function: anything that JAX can trace. The body of a `while` loop must have no products: how often it runs is
-        not known; of the branches of a condition the costliest counts.
+      function: function that JAX can trace.
       *arguments: arrays, or their abstract form.
 
     Raises:
-      ValueError: if there are products in a `while` loop.
+      ValueError: if a `while` loop contains products.
     """
     return _of_jaxpr(jax.make_jaxpr(function)(*arguments).jaxpr)
 
@@ -41,7 +43,7 @@ def _of_equation(equation: core.JaxprEqn) -> int:
     if name == "cond":
         return max(inner)
     if name == "while" and sum(inner):
-        raise ValueError("products in a while loop cannot be counted: nobody knows how often it runs")
+        raise ValueError("products in a while loop cannot be counted: the number of its rounds is unknown")
     return sum(inner)
 
 
@@ -52,14 +54,14 @@ def _of_product(equation: core.JaxprEqn) -> int:
 
 
 def _of_convolution(equation: core.JaxprEqn) -> int:
-    """An element of the output takes as many multiply-adds as the kernel has elements for its channel."""
+    """Each output element takes as many multiply-adds as the kernel has elements for its channel."""
     kernel = equation.invars[1].aval
     outputs = kernel.shape[equation.params["dimension_numbers"].rhs_spec[0]]
     return 2 * equation.outvars[0].aval.size * kernel.size // outputs
 
 
 def _inner(equation: core.JaxprEqn) -> Iterator[core.Jaxpr]:
-    """The computations inside an equation: bodies of loops, branches, functions."""
+    """Yields the computations inside an equation: bodies of loops, branches, functions."""
     for value in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
         if _is_jaxpr(value):
             yield getattr(value, "jaxpr", value)

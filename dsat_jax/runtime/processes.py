@@ -1,4 +1,4 @@
-"""Several processes as one run, through JAX's own service: how they start, are asked to stop, and miss each other."""
+"""Several processes as one run, through JAX's distributed service: start, stop requests, and lost processes."""
 
 import contextlib
 import faulthandler
@@ -14,47 +14,47 @@ import jax
 
 from dsat_jax.errors import UserError
 
-# A process that is gone is noticed within this time, and the others end.
+# The loss of a process is noticed within this time, and the others end.
 HEARTBEAT_SECONDS = 30
-# In what JAX says when a computation or a barrier has missed another process.
+# Parts of JAX's error messages when a computation or a barrier fails because another process is gone.
 _LOST = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "Gloo", "NCCL", "Barrier", "heartbeat", "Connection", "peer")
 
 
 def start(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
-    """Joins this process with the others of its run, before anything else of JAX is used.
+    """Joins this process with the others of its run; must be called before any other use of JAX.
 
-    On a TPU host, under SLURM's srun and under Open MPI 4's mpirun JAX finds the others by itself; elsewhere all three
-    arguments say where they are. Without either the run has this one process.
+    On a TPU host, under SLURM's srun and under Open MPI 4's mpirun JAX finds the other processes by itself. Elsewhere
+    all three arguments are needed. Without them the run has a single process.
 
     Args:
       coordinator: HOST:PORT of process 0.
-      num_processes: of the run.
-      process_id: of this process, from 0.
+      num_processes: number of processes of the run.
+      process_id: index of this process, from 0.
 
     Raises:
       ValueError: if only some of the arguments are given, they do not fit each other, or the others are not found.
     """
-    given = (coordinator, num_processes, process_id)
-    if any(value is not None for value in given):
-        if None in given or ":" not in coordinator:
+    arguments = (coordinator, num_processes, process_id)
+    if any(value is not None for value in arguments):
+        if None in arguments or ":" not in coordinator:
             raise UserError(
                 "--coordinator=HOST:PORT, --num_processes and --process_id go together: give all three"
             )
         if not 0 <= process_id < num_processes:
             raise UserError(f"--process_id={process_id} is not one of 0 to {num_processes - 1}")
-        _initialize(*given, cluster_detection_method="deactivate")
+        _initialize(*arguments, cluster_detection_method="deactivate")
     elif is_one_of_several(os.environ):
         _initialize(local_device_ids=None if one_gpu_of_several(os.environ) else [])
     elif importlib.util.find_spec("libtpu") and os.environ.get("JAX_PLATFORMS", "tpu").startswith("tpu"):
         try:
             _initialize()
         except ValueError as error:
-            if "coordinator_address" not in str(error):  # which says that this is no host of a TPU
+            if "coordinator_address" not in str(error):  # JAX's message on a host without a TPU
                 raise
 
 
 def _initialize(*arguments: Any, **options: Any) -> None:
-    # JAX's service aborts a process that waits for one that is gone; a dump of all threads would bury what it says.
+    # JAX's service aborts a process that waits for a lost one; a dump of all threads would bury its message.
     faulthandler.disable()
     jax.distributed.initialize(
         *arguments,
@@ -65,13 +65,13 @@ def _initialize(*arguments: Any, **options: Any) -> None:
 
 
 def is_one_of_several(environment: Mapping[str, str]) -> bool:
-    """Whether a launcher has started this process beside others.
+    """Returns whether a launcher has started this process as one of several.
 
     Args:
-      environment: variables of this process.
+      environment: environment variables of this process.
 
     Raises:
-      ValueError: if JAX cannot find the others.
+      ValueError: if JAX cannot find the other processes.
     """
     if int(environment.get("SLURM_STEP_NUM_TASKS") or 1) > 1:
         return True
@@ -86,10 +86,10 @@ def is_one_of_several(environment: Mapping[str, str]) -> bool:
 
 
 def one_gpu_of_several(environment: Mapping[str, str]) -> bool:
-    """Whether this process has to share the GPUs that it sees with others on its host: JAX gives each process one.
+    """Returns whether this process shares its visible GPUs with others on its host, so that JAX assigns it one of them.
 
     Args:
-      environment: variables of a process for which `is_one_of_several`.
+      environment: environment variables of a process for which `is_one_of_several` is true.
     """
     bound = "," not in environment.get("CUDA_VISIBLE_DEVICES", ",")
     alone = (
@@ -102,7 +102,7 @@ def one_gpu_of_several(environment: Mapping[str, str]) -> bool:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Callable[[int], bool]]:
-    """A function that is true once this process has got SIGTERM or SIGINT; a second one ends the program as usual."""
+    """Yields a function that is true once this process has received SIGTERM or SIGINT; a second signal ends it."""
     usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
     asked = threading.Event()
 
@@ -114,8 +114,8 @@ def stop_on_signals() -> Iterator[Callable[[int], bool]]:
         del number, frame
         asked.set()
         restore()
-        with contextlib.suppress(OSError):  # of a terminal that is gone
-            os.write(sys.stderr.fileno(), b"\nstopping after a few steps; once more ends at once\n")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            os.write(sys.stderr.fileno(), b"\nstopping after a few steps; a second signal ends at once\n")
 
     for number in usual:
         signal.signal(number, handle)
@@ -127,25 +127,25 @@ def stop_on_signals() -> Iterator[Callable[[int], bool]]:
 
 @contextlib.contextmanager
 def lost_processes_named() -> Iterator[None]:
-    """Ends this process at once, with a clear message, when a computation fails because another process is gone."""
+    """Ends this process at once, with an error message, when a computation fails because another process is gone."""
     try:
         yield
-    except (jax.errors.JaxRuntimeError, ValueError, OSError) as error:  # Orbax makes its own of some
+    except (jax.errors.JaxRuntimeError, ValueError, OSError) as error:  # Orbax wraps some of them
         if not jax.distributed.is_initialized() or not any(sign in str(error) for sign in _LOST):
             raise
         cause = str(error).strip().splitlines()[0]
         print(
             f"\nerror: process {jax.process_index()} of {jax.process_count()} has lost the others ({cause}); start all "
-            "of them again to go on from the newest checkpoint",
+            "of them again to continue from the newest checkpoint",
             file=sys.stderr,
         )
         leave(1)
 
 
 def leave(code: int) -> int:
-    """Ends this process at once if it is one of several, else returns the exit code.
+    """Ends this process at once if it is one of several, otherwise returns the exit code.
 
-    The ordinary way out would wait for the others, which may wait for this one: JAX lets processes leave together only.
+    A regular exit would wait for the other processes, which may wait for this one: JAX's service ends all together.
     """
     if jax.distributed.is_initialized():
         sys.stdout.flush()

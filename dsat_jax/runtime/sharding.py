@@ -1,7 +1,7 @@
-"""Where arrays live: one mesh over all devices of all processes, the batch split over all of it.
+"""Placement of arrays: one mesh over all devices of all processes, with the batch split over the whole mesh.
 
-Parameters and the optimiser's state have a copy on every device, or, where the mesh's axis 'model' is longer than 1,
-large arrays are split over it (fully sharded data parallelism): XLA gathers each one when a layer needs it, and
+Parameters and the optimiser's state have a copy on every device. If the mesh's axis 'model' is longer than 1, large
+arrays are split over it instead (fully sharded data parallelism): XLA gathers each one when a layer needs it, and
 scatters its gradient.
 """
 
@@ -20,15 +20,15 @@ SMALLEST_SPLIT = 2**14  # elements; smaller arrays are not worth the messages
 
 
 def make_mesh(model: int = 1) -> Mesh:
-    """A mesh of all devices of all processes.
+    """Returns a mesh of all devices of all processes.
 
     Args:
-      model: length of the axis 'model'; the axis 'data' has the rest.
+      model: length of the axis 'model'; the length of the axis 'data' is the number of devices divided by it.
 
     Raises:
-      ValueError: if the devices cannot be arranged so.
+      ValueError: if the length does not divide the number of devices, or processes have different numbers of devices.
     """
-    # In the order of processes: each one's rows of a batch then follow those of the process before it.
+    # Sorted by process, so that the rows of a global batch are those of process 0, then of process 1, and so on.
     devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
     if model < 1 or len(devices) % model:
         raise UserError(f"config.mesh.model = {model} does not divide the {len(devices)} devices of this run")
@@ -42,24 +42,24 @@ def make_mesh(model: int = 1) -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The sharding of scalars and of whatever all devices need whole: a copy on every device."""
+    """Returns the sharding with a copy on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def split_batch(mesh: Mesh) -> NamedSharding:
-    """The sharding of a batch: its leading dimension over all devices."""
+    """Returns the sharding of a batch: its leading dimension is split over all devices."""
     return NamedSharding(mesh, PartitionSpec(("data", "model")))
 
 
 def split_large(tree: Any, mesh: Mesh) -> Any:
-    """The shardings of a state or parameters.
+    """Returns the shardings of a state or of parameters.
 
-    An array of at least `SMALLEST_SPLIT` elements is split over 'model' along its longest dimension that the axis
-    divides; others, and all where the axis has length 1, have a copy on every device.
+    An array of at least `SMALLEST_SPLIT` elements is split over 'model' along its longest dimension that is divisible
+    by the axis. All other arrays have a copy on every device, as have all arrays if the axis has length 1.
 
     Args:
       tree: arrays, or their abstract form.
-      mesh: from `make_mesh`.
+      mesh: mesh from `make_mesh`.
 
     Returns:
       A NamedSharding for every leaf.
@@ -77,7 +77,7 @@ def split_large(tree: Any, mesh: Mesh) -> Any:
 
 
 def abstract_on(tree: Any, mesh: Mesh) -> Any:
-    """The shapes, types and shardings of a state or parameters on a mesh, without its arrays.
+    """Returns the shapes, dtypes and shardings of a state or of parameters on a mesh, without the arrays.
 
     Args:
       tree: arrays, or their abstract form.
@@ -94,13 +94,15 @@ def abstract_on(tree: Any, mesh: Mesh) -> Any:
 
 
 def shardings_of(tree: Any) -> Any:
-    """The sharding of every leaf of arrays or their abstract form."""
+    """Returns the sharding of every leaf of a tree of arrays, or of their abstract form."""
     return jax.tree.map(lambda leaf: leaf.sharding, tree)
 
 
 def gathered(tree: Any, mesh: Mesh) -> Any:
-    """Inside jit: arrays whole on every device, for the layers that use them. Where they are split, XLA would else
-    split the activations in the same way, which costs more messages than it saves memory.
+    """Returns arrays that are whole on every device; for use inside jit.
+
+    Without this constraint XLA splits the activations like the parameters, and the communication costs more than the
+    saved memory is worth.
     """
     return jax.lax.with_sharding_constraint(tree, replicated(mesh))
 
@@ -110,7 +112,7 @@ def place_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
 
     Args:
       batch: arrays with a leading dimension of global batch / processes.
-      mesh: from `make_mesh`.
+      mesh: mesh from `make_mesh`.
 
     Returns:
       Global arrays, split over all devices.
@@ -120,12 +122,12 @@ def place_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
 
 
 def make_any_process(mesh: Mesh) -> Callable[[bool], jax.Array]:
-    """A function of one flag of every process: whether any of them has it, for all, as a bool scalar on every device.
+    """Returns a function from one flag per process to whether any of them is set, a bool scalar on every device.
 
-    It does not wait: the scalar is there when the device has come to it.
+    The function does not wait for the result: it returns the scalar while the device still computes it.
 
     Args:
-      mesh: from `make_mesh`.
+      mesh: mesh from `make_mesh`.
     """
     any_of = jax.jit(jnp.any, out_shardings=replicated(mesh))
 
@@ -137,34 +139,34 @@ def make_any_process(mesh: Mesh) -> Callable[[bool], jax.Array]:
 
 
 def gather_rows(rows: np.ndarray) -> np.ndarray:
-    """The rows of process 0, then of process 1, ..., as in the global batch, on every process, bit for bit.
+    """Returns the rows of process 0, then of process 1, and so on, bit for bit, on every process.
 
     Args:
-      rows: [rows, ...] of this process; as many on every process.
+      rows: array [rows, ...] of this process; all processes have the same number of rows.
     """
     if jax.process_count() == 1:
         return rows
-    # As bytes: JAX would make float32 of float64.
+    # As bytes, because JAX would convert float64 to float32.
     data = np.ascontiguousarray(rows).reshape(len(rows), -1).view(np.uint8)
     gathered = np.asarray(multihost_utils.process_allgather(data, tiled=True))
     return gathered.view(rows.dtype).reshape(-1, *rows.shape[1:])
 
 
 def spread(batch_size: int) -> int:
-    """The smallest size of a batch that is at least this and spreads evenly over the devices."""
+    """Returns the batch size rounded up to a multiple of the number of devices."""
     return -(-batch_size // jax.device_count()) * jax.device_count()
 
 
 def check_batch_size(name: str, batch_size: int, parts: int = 1) -> None:
-    """Refuses a batch that does not spread evenly over the devices.
+    """Checks that a batch spreads evenly over the devices.
 
     Args:
-      name: of the field, for the error.
-      batch_size: over all devices and processes.
-      parts: into which the batch is divided first.
+      name: field of the configuration, for the error message.
+      batch_size: batch size over all devices and processes.
+      parts: number of parts of the batch that are processed one after the other.
 
     Raises:
-      ValueError: naming the field and the sizes.
+      ValueError: if it does not.
     """
     if batch_size % (jax.device_count() * parts):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Says aloud when something that should take moments does not come."""
+"""Warnings about operations that take longer than expected."""
 
 import contextlib
 import threading
@@ -12,11 +12,11 @@ Item = TypeVar("Item")
 
 @contextlib.contextmanager
 def reported(seconds: float, what: str) -> Iterator[None]:
-    """Logs a warning while the body takes longer than some time, again after every such time.
+    """Logs a warning whenever another `seconds` have passed and the body has not ended.
 
     Args:
-      seconds: until the first warning.
-      what: is waited for.
+      seconds: time until the first warning, and between warnings.
+      what: description of the awaited result, for the warning.
     """
     ended = threading.Event()
 
@@ -36,12 +36,12 @@ def reported(seconds: float, what: str) -> Iterator[None]:
 
 
 def reported_each(items: Iterator[Item], seconds: float, what: str) -> Iterator[Item]:
-    """The same items; a warning is logged while one takes longer than some time to come.
+    """Yields the same items; logs warnings while the next item takes longer than expected.
 
     Args:
-      items: that take moments each.
-      seconds: until the first warning.
-      what: they are.
+      items: iterator over items other than None.
+      seconds: time until the first warning, and between warnings.
+      what: description of the items, for the warning.
     """
     while True:
         with reported(seconds, what):

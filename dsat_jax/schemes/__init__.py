@@ -1,7 +1,7 @@
-"""Landmark schemes as data: the one place that knows an index.
+"""Landmark schemes as data; landmark indices appear in this package only.
 
-A scheme says how many points a face has, which of them swap in a mirror, which polylines bound its parts, and
-which points measure its size. Indices are 0-based and follow the dataset's official order.
+A scheme defines the number of landmarks of a face, the pairs that a mirror exchanges, the polylines along the facial
+parts, and the landmarks of the normalisers. Indices are 0-based, in the official order of the dataset.
 """
 
 from dsat_jax.schemes.conversion import CONVERSIONS, can_convert, conversion_indices, convert

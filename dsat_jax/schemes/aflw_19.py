@@ -1,4 +1,4 @@
-"""AFLW's 19 landmarks, those of its 21 that are not on the ears.
+"""The 19 landmarks of AFLW-19: the 21 landmarks of AFLW without those of the ears.
 
 Brows 0-2 and 3-5, eyes 6-8 and 9-11 (corner, centre, corner), nose 12-14 with its tip 13, mouth 15-17
 with its centre 16, chin 18.
@@ -16,7 +16,9 @@ AFLW_19 = Scheme(
         run(3, 5),
         (13,),
         (12, 14),
-        run(6, 8),  # one row of points serves for both edges of an eye, and for all four of the lips
+        run(
+            6, 8
+        ),  # one row of landmarks stands for both lids of an eye, and one for all four edges of the lips
         run(6, 8),
         run(9, 11),
         run(9, 11),

@@ -1,7 +1,7 @@
-"""COFW's 29 landmarks: brows 0-7, eyes 8-15, pupils 16 and 17, nose 18-21, mouth 22-27, chin 28.
+"""The 29 landmarks of COFW: brows 0-7, eyes 8-15, pupils 16 and 17, nose 18-21, mouth 22-27, chin 28.
 
-Left and right alternate: outer ends of the brows 0 1, inner ends 2 3; left brow above and below 4 5, right brow 6 7;
-outer eye corners 8 9, inner 10 11; left eye above and below 12 13, right eye 14 15.
+Left and right alternate: outer ends of the brows 0 1, inner ends 2 3; upper and lower edge of the left brow 4 5, of the
+right brow 6 7; outer eye corners 8 9, inner 10 11; upper and lower lid of the left eye 12 13, of the right eye 14 15.
 """
 
 from dsat_jax.schemes.scheme import Scheme, pairs

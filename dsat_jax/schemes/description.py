@@ -1,4 +1,4 @@
-"""A landmark scheme in a few lines of JSON: one of a user's own, and how a run and a dataset remember theirs."""
+"""JSON descriptions of landmark schemes: custom schemes, and the scheme that a run or a dataset stores."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,19 +11,19 @@ FIELDS = (*_NEEDED, "lines", "boundaries")
 
 
 def parse_description(values: object, where: str) -> Scheme:
-    """Reads the description of a scheme.
+    """Returns the scheme of a JSON description.
 
     Args:
-      values: an object with the keys `FIELDS`: a name; the number of points; [a, b] of the points that a mirror
-        exchanges; the two points whose distance normalises errors; polylines to draw, and those that a network
-        with boundary heatmaps predicts (either may be left out).
-      where: it was found, for errors.
+      values: object with the keys `FIELDS`: a name; the number of points; pairs [a, b] of points that a mirror
+        exchanges; the two points whose distance normalises errors; optionally the polylines to draw, and the boundaries
+        of the network's boundary heatmaps.
+      where: origin of the description, for error messages.
 
     Returns:
-      A scheme whose eye corners and pupils are both the two normaliser points.
+      Scheme whose eye corners and whose pupils are the two normaliser points.
 
     Raises:
-      ValueError: if something is missing, unknown or does not fit; the message names it.
+      ValueError: if a field is missing, unknown or invalid; the message names it.
     """
     _check_fields(values, where)
     count = values["num_points"]
@@ -45,14 +45,14 @@ def parse_description(values: object, where: str) -> Scheme:
         _ = scheme.boundary_mirror_permutation
     except KeyError as error:
         raise UserError(
-            f"{where}: boundaries: one of them has no mirror image among them; by mirror_pairs each must be "
-            "another one or itself"
+            f"{where}: boundaries: one of them has no mirror image among them; mirror_pairs must map each boundary to "
+            "a boundary"
         ) from error
     return scheme
 
 
 def describe(scheme: Scheme) -> dict[str, object]:
-    """The description that `parse_description` reads."""
+    """Returns the description of a scheme that `parse_description` reads."""
     return {
         "name": scheme.name,
         "num_points": scheme.num_points,
@@ -81,9 +81,9 @@ def _mirror_pairs(values: object, count: int, where: str) -> tuple[tuple[int, in
         if len(pair) != 2:
             raise UserError(f"{where}: mirror_pairs has {list(pair)}, expected two points")
     mirrored = [index for pair in pairs for index in pair]
-    twice = sorted({index for index in mirrored if mirrored.count(index) > 1})
-    if twice:
-        raise UserError(f"{where}: mirror_pairs names point {twice[0]} more than once")
+    repeated = sorted({index for index in mirrored if mirrored.count(index) > 1})
+    if repeated:
+        raise UserError(f"{where}: mirror_pairs names point {repeated[0]} more than once")
     return pairs
 
 
@@ -95,7 +95,7 @@ def _normaliser_points(values: object, count: int, where: str) -> tuple[int, int
 
 
 def _index_lists(values: object, count: int, where: str) -> tuple[tuple[int, ...], ...]:
-    """Lists of points 0..count - 1, each of at least one."""
+    """Returns lists of points 0 to count - 1 as tuples; refuses empty lists."""
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise UserError(f"{where}: found {values!r}, expected a list of lists of points")
     for line in values:

@@ -1,4 +1,4 @@
-"""Schemes by name, and schemes as text: how configurations, datasets and users' files name them."""
+"""Built-in schemes by name, and the text form of schemes in configurations, datasets and files of users."""
 
 import json
 
@@ -16,32 +16,34 @@ SCHEMES = {scheme.name: scheme for scheme in (WFLW_98, W300_68, COFW_29, AFLW_19
 
 
 def read_scheme(value: object, where: str) -> Scheme:
-    """The scheme that a value from a file means: a key of `SCHEMES`, or an object as `parse_description` reads it.
+    """Returns the scheme of a value of a JSON file, which is a key of `SCHEMES` or a description.
 
     Args:
       value: decoded JSON.
-      where: it was found, for errors.
+      where: origin of the value, for error messages.
 
     Raises:
-      ValueError: if there is no such scheme, the description does not fit, or takes the name of one of `SCHEMES`.
+      ValueError: if the name is unknown, the description is invalid, or its name is that of a built-in scheme.
     """
     if isinstance(value, str):
         if value not in SCHEMES:
             raise UserError(
-                f"{where}: there is no scheme {value!r}; there are {', '.join(SCHEMES)}, or describe one of your own"
+                f"{where}: unknown scheme {value!r}, expected one of {', '.join(SCHEMES)}, or a description of a scheme"
             )
         return SCHEMES[value]
     scheme = parse_description(value, where)
     if scheme.name in SCHEMES:
-        raise UserError(f"{where}: name is {scheme.name!r}, which is a scheme of ours: give yours another")
+        raise UserError(
+            f"{where}: name is {scheme.name!r}, the name of a built-in scheme; expected another one"
+        )
     return scheme
 
 
 def find(text: str) -> Scheme:
-    """The scheme that `config.data.scheme` names: a key of `SCHEMES`, or a description as JSON.
+    """Returns the scheme of the text of `config.data.scheme`, a key of `SCHEMES` or a description in JSON.
 
     Raises:
-      ValueError: if it is neither.
+      ValueError: if the text is neither.
     """
     where = "config.data.scheme"
     if not text.startswith("{"):
@@ -54,5 +56,5 @@ def find(text: str) -> Scheme:
 
 
 def as_text(scheme: Scheme) -> str:
-    """The text from which `find` makes the scheme."""
+    """Returns the text of a scheme, the inverse of `find`."""
     return scheme.name if scheme.name in SCHEMES else json.dumps(describe(scheme))

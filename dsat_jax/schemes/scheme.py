@@ -1,4 +1,4 @@
-"""What a landmark scheme is, and the notation its tables are written in."""
+"""The definition of a landmark scheme, and the notation of the scheme tables."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -24,18 +24,18 @@ BOUNDARY_NAMES = (
 
 @dataclasses.dataclass(frozen=True)
 class Scheme:
-    """What is known of one landmark scheme.
+    """Definition of a landmark set.
 
-    "Left" is the left of the picture, as in the datasets' own tables: the person's right.
+    "Left" is the left side of the image, as in the tables of the datasets: the right side of the person.
 
     Attributes:
-      name: key of `SCHEMES`.
+      name: name of the scheme; key of `SCHEMES` for a built-in scheme.
       num_points: number of landmarks N.
-      mirror_pairs: pairs of landmarks that a mirror exchanges; the others stay.
+      mirror_pairs: pairs of landmarks that a mirror exchanges; each other landmark is its own mirror image.
       boundaries: landmark indices of the 13 polylines, in the order of `BOUNDARY_NAMES`, or none. A scheme with few
-        points has boundaries of one point, and boundaries that share all their points.
+        points has boundaries of one point, and several boundaries with the same points.
       eye_corners: the two outer eye corners; their distance is the inter-ocular normaliser.
-      pupils: landmarks whose mean is the left and the right pupil; their distance is the inter-pupil normaliser.
+      pupils: landmarks whose means are the left and the right pupil; their distance is the inter-pupil normaliser.
       lines: polylines to draw, closed where the last index repeats the first.
     """
 
@@ -49,7 +49,7 @@ class Scheme:
 
     @property
     def mirror_permutation(self) -> np.ndarray:
-        """int32 [num_points]; mirrored landmark i is landmark `permutation[i]` of the unmirrored face."""
+        """Permutation int32 [num_points]: landmark i of the mirrored face is landmark `permutation[i]` of the face."""
         permutation = np.arange(self.num_points, dtype=np.int32)
         for a, b in self.mirror_pairs:
             permutation[a], permutation[b] = b, a
@@ -57,10 +57,10 @@ class Scheme:
 
     @property
     def boundary_mirror_permutation(self) -> np.ndarray:
-        """int32 [boundaries]; the boundary that a mirror puts in each boundary's place.
+        """Permutation int32 [boundaries]: the mirror image of each boundary.
 
-        A boundary's mirrored landmarks are those of another boundary, or its own. Where several boundaries have the
-        same landmarks (both edges of an eye with one row of points), the first goes with the first on the other side.
+        The mirrored landmarks of a boundary are those of another boundary or of itself. Where several boundaries have
+        the same landmarks (both lids of an eye with one row of points), they are matched in their order.
         """
         point = self.mirror_permutation
         landmarks = [frozenset(boundary) for boundary in self.boundaries]
@@ -70,25 +70,25 @@ class Scheme:
 
     @property
     def channel_mirror_permutation(self) -> np.ndarray:
-        """int32 [num_points + boundaries]; the mirror permutation of heatmap channels."""
+        """Mirror permutation of the heatmap channels, int32 [num_points + boundaries]."""
         return np.concatenate([self.mirror_permutation, self.num_points + self.boundary_mirror_permutation])
 
 
 def _numbered(sets: Sequence[frozenset[int]]) -> list[tuple[frozenset[int], int]]:
-    """Each set with the number of equal ones before it."""
+    """Returns each set with the number of equal sets before it."""
     return [(members, sets[:i].count(members)) for i, members in enumerate(sets)]
 
 
 def pairs(text: str) -> tuple[tuple[int, int], ...]:
-    """Reads `"17-26 18-25"`."""
+    """Returns the pairs of a text such as `"17-26 18-25"`."""
     return tuple((int(a), int(b)) for a, b in (pair.split("-") for pair in text.split()))
 
 
 def contour_pairs(last: int) -> tuple[tuple[int, int], ...]:
-    """Pairs i and last - i of the face contour 0..last."""
+    """Returns the pairs (i, last - i) of the face contour 0..last."""
     return tuple((i, last - i) for i in range(last // 2))
 
 
 def run(first: int, last: int, *then: int) -> tuple[int, ...]:
-    """The landmarks first..last, inclusive, and those that continue the line."""
+    """Returns the landmarks first..last, inclusive, followed by further landmarks of the line."""
     return (*range(first, last + 1), *then)

@@ -1,4 +1,4 @@
-"""The 68 landmarks of 300W, also those of MERL-RAV and of COFW's re-annotation."""
+"""The 68 landmarks of 300W, of MERL-RAV and of the COFW-68 annotation."""
 
 from dsat_jax.schemes.scheme import Scheme, contour_pairs, pairs, run
 

@@ -1,4 +1,4 @@
-"""WFLW's 98 landmarks."""
+"""The 98 landmarks of WFLW."""
 
 from dsat_jax.schemes.scheme import Scheme, contour_pairs, pairs, run
 

@@ -1,6 +1,6 @@
-"""Colour, resolution and occlusion augmentation, and normalisation: on the device, inside the jitted step.
+"""Colour, resolution and occlusion augmentation on the device, inside the jitted training step.
 
-The geometric part of the augmentation (rotation, scale, shift, mirror) is the host's, see `inputs.py`.
+The geometric augmentation (rotation, scale, shift, mirror) runs on the host; see `data.batches`.
 """
 
 import jax
@@ -15,14 +15,14 @@ def colour_gain(key: jax.Array, images: jax.Array, low: float, high: float) -> j
 
 
 def grey(key: jax.Array, images: jax.Array, probability: float) -> jax.Array:
-    """Takes the colour out of a share of the images (ITU-R BT.601 luma)."""
+    """Converts a share of the images to grey (ITU-R BT.601 luma)."""
     chosen = jax.random.bernoulli(key, probability, (images.shape[0], 1, 1, 1))
     luma = images @ jnp.array([[0.299], [0.587], [0.114]], jnp.float32)
     return jnp.where(chosen, luma, images)
 
 
 def low_resolution(key: jax.Array, images: jax.Array, probability: float, share: float) -> jax.Array:
-    """Resizes a share of the images down to `share` of their size and back (released code: 96 of 128 pixels)."""
+    """Scales some images down to `share` of their size and back (released code: 96 of 128 pixels)."""
     batch, height, width, channels = images.shape
     small = (batch, round(height * share), round(width * share), channels)
     blurred = jax.image.resize(
@@ -38,8 +38,8 @@ def occlude(key: jax.Array, images: jax.Array, probability: float, largest: floa
     Args:
       key: random key.
       images: [batch, height, width, 3] in [0, 1].
-      probability: share of the images.
-      largest: sides of the rectangle are drawn from U(0.1, largest) of the image's.
+      probability: share of the images that are covered.
+      largest: upper limit of the rectangle's sides, which are drawn from U(0.1, largest) as shares of the image's side.
 
     Returns:
       [batch, height, width, 3].
@@ -57,12 +57,12 @@ def occlude(key: jax.Array, images: jax.Array, probability: float, largest: floa
 
 
 def augment(key: jax.Array, images: jax.Array, config: ConfigDict) -> jax.Array:
-    """The whole chain for one training batch.
+    """Returns the images of a training batch after all augmentations.
 
     Args:
       key: random key of the step.
       images: float32 [batch, height, width, 3] in [0, 1].
-      config: `config.augment`; a probability of 0 leaves its part out of the compiled step.
+      config: `config.augment`; an augmentation with probability 0 is not part of the compiled step.
 
     Returns:
       float32 [batch, height, width, 3] in [0, 1].

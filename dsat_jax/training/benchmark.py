@@ -1,6 +1,6 @@
-"""The story of `--mode=benchmark`: how fast a configuration is on this machine, as a share of what the machine can do.
+"""The mode `benchmark`: speed of a configuration on this machine, in seconds and as a share of its peak rate.
 
-benchmarks/README.md explains every figure.
+`benchmarks/README.md` explains every figure.
 """
 
 import contextlib
@@ -35,22 +35,24 @@ from dsat_jax.runtime.flops import product_operations
 from dsat_jax.training import objective, optimizer, state
 from dsat_jax.training.training_step import DEVICE_FIELDS, make_training_step
 
-_LEAST_SECONDS = 3.0  # of each measurement, and
+# Lower limits of each measurement; both must be reached.
+_LEAST_SECONDS = 3.0
 _LEAST_ROUNDS = 5
 _MATRIX_SIDES = {"cpu": 2048}
-_MATRIX_SIDE = 8192  # of all other platforms
+_MATRIX_SIDE = 8192  # on all other platforms
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """What was measured of one thing.
+    """The result of one measurement.
 
     Attributes:
-      name: what.
-      seconds: of one round, the median.
-      images: in a round; 0 where there are none.
-      flops: of the products in a round, two for each multiply-add; None where nothing is computed on the device.
-      share: of the machine's rate of matrix products of the same type; None as `flops`.
+      name: name of the measured operation.
+      seconds: median time of one round.
+      images: number of images in a round; 0 if it has none.
+      flops: operations of the products in a round, two for each multiply-add; None if they are not counted.
+      share: rate of these operations, divided by the machine's rate of matrix products of the same dtype; None if
+        `flops` is None.
     """
 
     name: str
@@ -67,14 +69,14 @@ def benchmark(config: ConfigDict, out: pathlib.Path) -> dict[str, Any]:
     `config.train.batch_size`.
 
     Args:
-      config: the configuration; nothing is trained and no run is touched.
-      out: the JSON file.
+      config: configuration to measure; no run folder is read or written.
+      out: JSON file to write.
 
     Returns:
-      What the file holds.
+      The contents of the file.
 
     Raises:
-      ValueError: if the dataset has not been built, or is to be kept in memory and does not fit.
+      ValueError: if the dataset has not been built, or does not fit into memory with `config.train.keep_decoded`.
     """
     config = datasets.with_scheme(config)
     mesh, model = sharding.make_mesh(config.mesh.model), models.build_for(config)
@@ -83,25 +85,25 @@ def benchmark(config: ConfigDict, out: pathlib.Path) -> dict[str, Any]:
         print(decoded_records.planned_memory(source))
     rates = {name: matrix_product_rate(dtype) for name, dtype in models.DTYPES.items()}
     rate = rates[config.model.dtype] * jax.device_count()
-    with _cache_of_its_own():
+    with _empty_cache():
         forward = _forward_figures(model, config, mesh, rate)
         training, memory = _training_figures(model, config, mesh, rate, source)
     figures = [*forward, *training, *_input_figures(config, source)]
-    found = {
+    results = {
         "configuration": config.name,
         "machine": machine(),
         "matrix_products_gflops": {name: value / 1e9 for name, value in rates.items()},
         "memory_gib": memory,
         "figures": [dataclasses.asdict(figure) for figure in figures],
     }
-    print(_table(found, figures))
+    print(_table(results, figures))
     out.parent.mkdir(parents=True, exist_ok=True)
-    atomic_files.write_text(out, json.dumps(found, indent=2) + "\n")
-    return found
+    atomic_files.write_text(out, json.dumps(results, indent=2) + "\n")
+    return results
 
 
 def matrix_product_rate(dtype: jnp.dtype) -> float:
-    """Operations per second of a large matrix product on the first device, two for each multiply-add."""
+    """Returns the operations per second of a large matrix product on the first device, two for each multiply-add."""
     side = _MATRIX_SIDES.get(jax.default_backend(), _MATRIX_SIDE)
     left, right = (jax.random.normal(jax.random.key(i), (side, side), dtype) for i in range(2))
     product = jax.jit(jnp.matmul)
@@ -109,7 +111,7 @@ def matrix_product_rate(dtype: jnp.dtype) -> float:
 
 
 def median_seconds(work: Callable[[], Any]) -> float:
-    """Seconds that work takes, its results waited for: the median of some rounds after one that does not count."""
+    """Returns the median time of some rounds of work until its results are ready, after one round of warm-up."""
     jax.block_until_ready(work())
     rounds: list[float] = []
     while len(rounds) < _LEAST_ROUNDS or sum(rounds) < _LEAST_SECONDS:
@@ -120,8 +122,8 @@ def median_seconds(work: Callable[[], Any]) -> float:
 
 
 @contextlib.contextmanager
-def _cache_of_its_own() -> Iterator[None]:
-    """Keeps compiled programs in a new place, so that the first compilation of each is one."""
+def _empty_cache() -> Iterator[None]:
+    """Uses an empty folder as compilation cache, so that the first compilation of each program is not a lookup."""
     before = jax.config.jax_compilation_cache_dir
     with tempfile.TemporaryDirectory() as folder:
         _use_cache(folder)
@@ -140,13 +142,13 @@ def _use_cache(folder: str | None) -> None:
 def _compile(
     name: str, make: Callable[[], Any], arguments: Sequence[Any]
 ) -> tuple[jax.stages.Compiled, list[Figure]]:
-    """A jitted function compiled for arguments, and how long that took, cold and from the cache."""
+    """Returns a jitted function compiled for arguments, and the compilation times without and with the cache."""
     figures = []
-    for way in ("cold", "cached"):
+    for state_of_cache in ("cold", "cached"):
         jax.clear_caches()
         started = time.perf_counter()
         compiled = make().lower(*arguments).compile()
-        figures.append(Figure(f"compile {name}, {way}", time.perf_counter() - started))
+        figures.append(Figure(f"compile {name}, {state_of_cache}", time.perf_counter() - started))
     return compiled, figures
 
 
@@ -160,7 +162,7 @@ def _computing(name: str, work: Callable[[], Any], images: int, flops: float, ra
 
 
 def _forward_figures(model: nn.Module, config: ConfigDict, mesh: Mesh, rate: float) -> list[Figure]:
-    """The network alone, as it is: without the average over the mirror image."""
+    """Returns the figures of the network alone, without mirror averaging."""
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     variables = state.create_on(mesh, model, transform, config.input.size, config.seed).ema
     figures = []
@@ -180,7 +182,7 @@ def _forward_figures(model: nn.Module, config: ConfigDict, mesh: Mesh, rate: flo
 def _training_figures(
     model: nn.Module, config: ConfigDict, mesh: Mesh, rate: float, source: Sequence[Any]
 ) -> tuple[list[Figure], dict[str, float]]:
-    """The training step alone and with the reader, and what memory it takes, in GiB."""
+    """Returns the figures of the training step, alone and with the reader, and its memory in GiB."""
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     current = state.create_on(mesh, model, transform, config.input.size, config.seed)
     with _batches(config, source) as batches:
@@ -195,18 +197,18 @@ def _training_figures(
             lambda: make_training_step(model, transform, config, mesh),
             (current, placed),
         )
-        # Three times the forward pass, as everybody counts; what is computed anew to save memory does not count.
+        # Three times the forward pass, the usual convention; recomputed activations do not count.
         images = jax.ShapeDtypeStruct(placed["image"].shape, jnp.float32)
         flops = 3 * _forward_operations(model, current.ema, images)
 
-        def take(batch: dict[str, jax.Array]) -> Any:
+        def train_on(batch: dict[str, jax.Array]) -> Any:
             nonlocal current
             current, scalars = step(current, batch)
             return scalars
 
-        figures.append(_computing(f"training step of {count}", lambda: take(placed), count, flops, rate))
+        figures.append(_computing(f"training step of {count}", lambda: train_on(placed), count, flops, rate))
         figures.append(
-            _computing(f"reader and step of {count}", lambda: take(next_batch()), count, flops, rate)
+            _computing(f"reader and step of {count}", lambda: train_on(next_batch()), count, flops, rate)
         )
     if config.loss.heatmap > 0:
         predicted = jax.eval_shape(functools.partial(model.apply, train=False), current.ema, images)
@@ -215,7 +217,7 @@ def _training_figures(
 
 
 def _memory(step: jax.stages.Compiled) -> dict[str, float]:
-    """GiB: of the training step on each device by XLA's analysis, and the most that this process has held."""
+    """Returns memory in GiB: of the training step on each device by XLA's analysis, and the peak of this process."""
     analysed = step.memory_analysis()
     return {
         "state_and_batch": analysed.argument_size_in_bytes / 2**30,
@@ -225,7 +227,7 @@ def _memory(step: jax.stages.Compiled) -> dict[str, float]:
 
 
 def _target_figures(config: ConfigDict, heatmaps: jax.ShapeDtypeStruct) -> list[Figure]:
-    """The drawing of a batch's target maps to arrays; inside the training step it is part of the loss."""
+    """Returns the figure of rendering a batch's target heatmaps, which is part of the loss in the training step."""
     scheme, count = schemes.find(config.data.scheme), heatmaps.shape[0]
     points = np.full((count, scheme.num_points, 2), config.input.size / 2, np.float32)
     draw = jax.jit(lambda points: objective.heatmap_targets(heatmaps, points, config, scheme))
@@ -233,7 +235,7 @@ def _target_figures(config: ConfigDict, heatmaps: jax.ShapeDtypeStruct) -> list[
 
 
 def _input_figures(config: ConfigDict, source: Sequence[Any]) -> list[Figure]:
-    """The reader alone: from records to batches on the host."""
+    """Returns the figure of the reader alone: from records to batches on the host."""
     count = config.train.batch_size
     with _batches(config, source) as batches:
         first = next(batches)
@@ -244,7 +246,7 @@ def _input_figures(config: ConfigDict, source: Sequence[Any]) -> list[Figure]:
 
 @contextlib.contextmanager
 def _batches(config: ConfigDict, source: Sequence[Any]) -> Iterator[Iterator[Sample]]:
-    """The reader's batches; where it keeps decoded records, those after the first epoch."""
+    """Yields the reader's batches; with `config.train.keep_decoded` those after the first epoch."""
     with contextlib.closing(training_batches(config, source, 0)) as batches:
         if config.train.keep_decoded:
             for _ in range(-(-len(source) // config.train.batch_size)):
@@ -253,7 +255,7 @@ def _batches(config: ConfigDict, source: Sequence[Any]) -> Iterator[Iterator[Sam
 
 
 def machine() -> dict[str, Any]:
-    """What measures: device, number of devices, cores, processor, version of JAX, and the date in UTC."""
+    """Returns a description of this machine: devices, cores, processor, version of JAX, and the date in UTC."""
     device = jax.devices()[0]
     return {
         "device": device.device_kind,
@@ -265,15 +267,15 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _table(found: Mapping[str, Any], figures: Sequence[Figure]) -> str:
-    """The figures as lines of text."""
-    machine, memory = found["machine"], found["memory_gib"]
-    rates = ", ".join(f"{name} {rate:.0f}" for name, rate in found["matrix_products_gflops"].items())
+def _table(results: Mapping[str, Any], figures: Sequence[Figure]) -> str:
+    """Returns the figures as lines of text."""
+    machine, memory = results["machine"], results["memory_gib"]
+    rates = ", ".join(f"{name} {rate:.0f}" for name, rate in results["matrix_products_gflops"].items())
     lines = [
-        f"{found['configuration']} on {machine['devices']} x {machine['device']}, {machine['cores']} cores, jax "
+        f"{results['configuration']} on {machine['devices']} x {machine['device']}, {machine['cores']} cores, jax "
         f"{machine['jax']}",
         f"matrix products, GFLOP/s: {rates}",
-        f"training step, GiB: {memory['state_and_batch']:.2f} state and batch, {memory['beside_them']:.2f} beside them",
+        f"training step, GiB: {memory['state_and_batch']:.2f} state and batch, {memory['beside_them']:.2f} temporary",
         f"host memory, GiB: at most {memory['host_peak']:.2f}",
         f"{'':44} {'ms':>10} {'images/s':>9} {'GFLOP':>8} {'GFLOP/s':>8} {'share':>6}",
     ]

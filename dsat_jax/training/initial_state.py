@@ -1,4 +1,4 @@
-"""The state with which a run begins: from scratch, with a pretrained backbone, or from a trained network."""
+"""The initial state of a run: random, with a pretrained backbone, or from a trained network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,24 +16,25 @@ from dsat_jax.training import state
 from dsat_jax.weights import torch_import, zoo
 from dsat_jax.weights.names import by_name
 
-_LEAST_SHARE = 0.5  # of the parameters that a trained network must give
+_LEAST_SHARE = 0.5  # of the model's parameters that a trained network must provide
 
 
 def begin(
     config: ConfigDict, model: nn.Module, transform: optax.GradientTransformation, mesh: Mesh
 ) -> state.TrainState:
-    """The state at step 0.
+    """Returns the state at step 0.
 
     Args:
-      config: the run's configuration. `train.start_from` names a trained network, all of whose arrays are taken that
-        have the name and the shape of one of the model's: for other landmarks all but those of the last layer.
-      model: as made by `models.build_for`.
-      transform: the optimiser.
-      mesh: from `meshes.make_mesh`.
+      config: run's configuration. `train.start_from` names a trained network, whose arrays are used where name and
+        shape agree with the model's: for other landmarks all arrays but those of the last layer.
+      model: module from `models.build_for`.
+      transform: optimiser from `make_optimizer`.
+      mesh: mesh from `sharding.make_mesh`.
 
     Raises:
       OSError: if a file or folder that the configuration names is missing.
-      ValueError: if one is damaged or of another network, or both are given.
+      ValueError: if such a file is damaged or belongs to another network, or if the configuration names both a network
+        and a backbone.
     """
     backbone, network = config.model.get("backbone_weights"), config.train.start_from
     if backbone is not None and network is not None:
@@ -46,31 +47,41 @@ def begin(
         loaded = torch_import.load_backbone(backbone, config.model.backbone, old)
         created = state.with_variables(created, {name: {"backbone": tree} for name, tree in loaded.items()})
     if network is not None:
-        given = by_name(trained_network.load(zoo.find(network)).variables)
-        created = state.with_variables(created, _fitting(given, created.ema, network))
+        trained = by_name(trained_network.load(zoo.find(network)).variables)
+        created = state.with_variables(created, _fitting(trained, created.ema, network))
     return created
 
 
-def _fitting(given: Mapping[str, Any], wanted: Mapping[str, Any], network: str) -> dict[str, Any]:
-    """Those variables of a model that a trained network has in the same shape; the rest is named in the log."""
-    leaves = by_name(wanted)
-    missing = [name for name, leaf in leaves.items() if getattr(given.get(name), "shape", None) != leaf.shape]
+def _fitting(trained: Mapping[str, Any], initial: Mapping[str, Any], network: str) -> dict[str, Any]:
+    """Returns a model's variables, replaced by those of a trained network where shapes agree; logs the others.
+
+    Args:
+      trained: arrays of the trained network, by name.
+      initial: initial variables of the model.
+      network: name of the trained network, for messages.
+    """
+    leaves = by_name(initial)
+    missing = [
+        name for name, leaf in leaves.items() if getattr(trained.get(name), "shape", None) != leaf.shape
+    ]
     fitting = sum(leaf.size for name, leaf in leaves.items() if name not in missing)
     share = fitting / sum(leaf.size for leaf in leaves.values())
     if share < _LEAST_SHARE:
         raise UserError(
-            f"config.train.start_from={network}: only {share:.0%} of the arrays of config.model have the shapes of "
-            f"that network; the first that has not is {missing[0]}"
+            f"config.train.start_from={network}: only {share:.0%} of the parameters of config.model have the shapes of "
+            f"that network, expected {_LEAST_SHARE:.0%} or more; the first that does not is {missing[0]}"
         )
     if missing:
-        logging.warning("%s does not fit, and starts from scratch: %s", network, ", ".join(missing))
-    # As they lie on the devices: no process need hold all of an array that is split.
-    chosen = [leaf if name in missing else given[name] for name, leaf in leaves.items()]
-    return jax.tree.unflatten(jax.tree.structure(wanted), chosen)
+        logging.warning(
+            "%s does not fit these arrays, which start from scratch: %s", network, ", ".join(missing)
+        )
+    # The model's own arrays stay on their devices: no process has to hold the whole of a split array.
+    chosen = [leaf if name in missing else trained[name] for name, leaf in leaves.items()]
+    return jax.tree.unflatten(jax.tree.structure(initial), chosen)
 
 
 def described(config: ConfigDict) -> str:
-    """Where the weights of a new run come from, in words."""
+    """Returns the origin of a new run's weights, for the log."""
     if config.train.start_from is not None:
         return f"the network {config.train.start_from}"
     if config.model.get("backbone_weights") is None:

@@ -1,4 +1,4 @@
-"""Training: the loop around the step, from a folder's newest checkpoint to the last step."""
+"""The training loop, from a run folder's newest checkpoint to the last step."""
 
 import collections
 import contextlib
@@ -26,35 +26,35 @@ from dsat_jax.training.meter import Meter, TrainingDivergedError
 from dsat_jax.training.recorder import Recorder
 from dsat_jax.training.training_step import DEVICE_FIELDS, TrainingStep, make_training_step
 
-_IN_FLIGHT = 2  # steps
+_IN_FLIGHT = 2  # steps that the host may be ahead of the device
 
 
 def train(
     config: ConfigDict, workdir: pathlib.Path, should_stop: Callable[[int], bool] = lambda step: False
 ) -> state.TrainState | None:
-    """Trains a run to its last step, or goes on with it from its newest checkpoint.
+    """Trains a run to its last step, starting from its newest checkpoint if it has one.
 
     Args:
-      config: the run's configuration.
-      workdir: the run's folder.
-      should_stop: asked before every step, in every process; True in one of them saves and stops all after the same
-        step, `_IN_FLIGHT` steps later.
+      config: run's configuration.
+      workdir: run folder.
+      should_stop: function of the step, called before every step in every process. If it returns True in one of them,
+        all processes save and stop after the same step, `_IN_FLIGHT` steps later.
 
     Returns:
-      The state at the last step; None if it was stopped.
+      The state at the last step; None if the run was stopped.
 
     Raises:
-      ValueError: if the folder holds a run of another configuration, or only damaged checkpoints, or the training
-        pictures are to be kept in memory and do not fit.
-      OSError: if another process trains in the folder, or something cannot be written to it.
-      TrainingDivergedError: if a loss, a gradient or the validation's NME is no longer finite.
+      ValueError: if the folder contains a run of another configuration or only damaged checkpoints, or if the training
+        images do not fit into memory with `config.train.keep_decoded`.
+      OSError: if another process trains in the folder, or a file cannot be written.
+      TrainingDivergedError: if a loss, a gradient or the validation NME is not finite.
     """
     config = datasets.with_scheme(config)
     mesh = sharding.make_mesh(config.mesh.model)
     sharding.check_batch_size("config.train.batch_size", config.train.batch_size, config.train.accumulate)
-    datasets.test_splits(config, config.data.test)  # now, not after hours of training
+    datasets.test_splits(config, config.data.test)  # fails now rather than after hours of training
     sources = [datasets.read_split(config, split) for split in (config.data.train, config.data.validation)]
-    keeping = decoded_records.planned_memory(sources[0]) if config.train.keep_decoded else None
+    memory = decoded_records.planned_memory(sources[0]) if config.train.keep_decoded else None
     with contextlib.ExitStack() as opened:
         opened.enter_context(run_folder.claimed(workdir, config))
         saved = opened.enter_context(contextlib.closing(Checkpoints(workdir)))
@@ -64,12 +64,12 @@ def train(
         start = int(current.step)
         recorder = Recorder(workdir, start, config.train.steps, active=jax.process_index() == 0)
         opened.enter_context(contextlib.closing(recorder))
-        recorder.message(_opening(config, workdir, current, *map(len, sources)))
-        if keeping:
-            recorder.message(keeping)
+        recorder.message(_description(config, workdir, current, *map(len, sources)))
+        if memory:
+            recorder.message(memory)
         batches = training_batches(config, sources[0], start, jax.process_index(), jax.process_count())
         opened.enter_context(contextlib.closing(batches))
-        # Before anything is closed, which would wait for the others.
+        # Entered last and so left first: closing the rest would wait for the other processes.
         opened.enter_context(processes.lost_processes_named())
         run = _Run(
             config=config,
@@ -98,7 +98,7 @@ class _Run:
     def go_on(
         self, current: state.TrainState, start: int, should_stop: Callable[[int], bool]
     ) -> state.TrainState | None:
-        """Takes all steps after `start`; returns the last state, or None if it was stopped."""
+        """Takes all steps after `start`; returns the last state, or None if the run was stopped."""
         train, any_process = self.config.train, sharding.make_any_process(self.mesh)
         meter = Meter(self.recorder, train.batch_size)
         asked: collections.deque[jax.Array] = collections.deque()
@@ -108,7 +108,7 @@ class _Run:
             placed = sharding.place_batch({name: batch[name] for name in DEVICE_FIELDS}, self.mesh)
             current, scalars = self.training_step(current, placed)
             meter.add(scalars, batch["record"])
-            # The device works on the last few steps while the host prepares the next; it gets no farther behind.
+            # Reading an old answer waits for its step, so that the host is at most `_IN_FLIGHT` steps ahead.
             stop = len(asked) > _IN_FLIGHT and bool(asked.popleft())
             last = step == train.steps
             if step % train.log_every == 0 or last or stop:
@@ -120,7 +120,7 @@ class _Run:
                 self.saved.save(current, self.validate(step, current.ema) if evaluates else None)
                 meter.resume()
             if stop or (last and any(map(bool, asked))):
-                self.recorder.message(f"stopped at step {step}; the same command goes on from there")
+                self.recorder.message(f"stopped at step {step}; the same command continues from there")
                 return None
         return current
 
@@ -136,24 +136,24 @@ def _newest_state(
     transform: optax.GradientTransformation,
     mesh: Mesh,
 ) -> state.TrainState:
-    """The state of the newest checkpoint, or that at step 0 where there is none."""
+    """Returns the state of the newest checkpoint, or the initial state if there is no checkpoint."""
     newest = saved.newest_step()
     if newest is None:
         return initial_state.begin(config, model, transform, mesh)
     return saved.restore(newest, state.template(mesh, model, transform, config.input.size))
 
 
-def _opening(
+def _description(
     config: ConfigDict, workdir: pathlib.Path, current: state.TrainState, training: int, validation: int
 ) -> str:
-    """What a run says before its first step."""
+    """Returns the lines that a run logs before its first step."""
     devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
     step = int(current.step)
     return "\n".join(
         [
             state.parameter_table(current.params),
             f"{config.data.dataset}: {training} training and {validation} validation faces; {devices}; {workdir}",
-            f"going on from step {step}" if step else f"starting from {initial_state.described(config)}",
+            f"continuing from step {step}" if step else f"starting from {initial_state.described(config)}",
         ]
     )
 
@@ -166,7 +166,7 @@ def _make_validation(
     recorder: Recorder,
     workdir: pathlib.Path,
 ) -> Callable[[int, Mapping[str, Any]], float]:
-    """The function that evaluates the variables of a step on validation; it returns the NME in percent."""
+    """Returns a function that evaluates the variables of a step on validation and returns the NME in percent."""
     forward = jit_forward(model, config, mesh)
     normaliser = metrics.normaliser_name(config.evaluate.normaliser, schemes.find(config.data.scheme))
 
@@ -177,7 +177,7 @@ def _make_validation(
             raise TrainingDivergedError(f"the validation NME of step {step} is {nme}; it was not saved")
         recorder.scalars(step, {"validation_nme": nme})
         recorder.message(f"step {step}: validation NME {nme:.2f} % ({normaliser})")
-        if jax.process_index() == 0:  # whose rows of the first batch are faces, not filling
+        if jax.process_index() == 0:  # its rows of the first batch are faces, not padding
             grid = drawing.sample_grid(result.sample, schemes.find(config.data.scheme))
             recorder.image(step, "validation", grid)
             drawing.write_image(workdir / drawing.SAMPLES_FILE, grid)

@@ -1,4 +1,4 @@
-"""Means of a run's scalars between two log lines, and the watch over its loss."""
+"""Means of a run's scalars between two log lines, and the check that its loss is finite."""
 
 import time
 
@@ -10,42 +10,43 @@ from dsat_jax.errors import UserError
 from dsat_jax.training.recorder import Recorder
 
 Scalars = dict[str, jax.Array]
-_MOST_SKIPPED = 20  # steps in a row; a network that has left all finite numbers does not come back
+_MOST_SKIPPED = 20  # steps in a row; a network whose outputs are no longer finite does not recover
 
 
 class TrainingDivergedError(UserError):
-    """A loss or a gradient is no longer a finite number; the state that led there is in no checkpoint."""
+    """A loss or a gradient that is not finite; no checkpoint contains the state that led to it."""
 
 
 class Meter:
-    """Collects the scalars of every step and reports their means, one interval late, so that the device never waits.
+    """A collector of every step's scalars that reports their means, one interval late, so that the device never waits.
 
     Args:
-      recorder: where the means go.
-      batch_size: images of a step.
+      recorder: destination of the means.
+      batch_size: number of images of a step.
     """
 
     def __init__(self, recorder: Recorder, batch_size: int):
         self._recorder = recorder
         self._batch_size = batch_size
-        self._checked = 0  # the last step that was
-        self._skipped = 0  # steps in a row, up to that one
+        self._checked = 0  # the last checked step
+        self._skipped = 0  # number of skipped steps in a row, up to the last checked one
         self._current: list[tuple[Scalars, np.ndarray]] = []
         self._ended: tuple[int, list[tuple[Scalars, np.ndarray]], float] | None = None
-        self._seconds = 0.0  # of the current interval, up to its last pause
+        self._seconds = 0.0  # duration of the current interval up to its last pause
         self._since = time.monotonic()
 
     def add(self, scalars: Scalars, records: np.ndarray) -> None:
-        """Takes what is known of a step.
+        """Adds a step.
 
         Args:
-          scalars: loss, gradient_norm, learning_rate, pixel_error, damaged, skipped and any others.
-          records: int [rows], which records this process has put into the batch.
+          scalars: scalars of the step by name: loss, gradient_norm, learning_rate, pixel_error, damaged, skipped and
+            any others.
+          records: int [rows], indices of this process's records in the batch.
         """
         self._current.append((scalars, records))
 
     def end_interval(self, step: int) -> None:
-        """Reports the interval before, and keeps the one that ends at `step` for the next call."""
+        """Reports the previous interval, and keeps the one that ends at `step` for the next call."""
         self._report()
         now = time.monotonic()
         self._ended = (step, self._current, self._seconds + now - self._since)
@@ -55,7 +56,7 @@ class Meter:
         """Waits for the device, reports and checks all steps so far, and stops the clock.
 
         Args:
-          step: the last one taken.
+          step: last step taken.
 
         Raises:
           TrainingDivergedError: if a loss or a gradient is not finite.
@@ -93,10 +94,10 @@ class Meter:
         self._recorder.progress(step, shown)
 
     def _check(self, last_step: int, fetched: list[tuple[dict[str, np.ndarray], np.ndarray]]) -> None:
-        """Looks at steps that it has not seen before.
+        """Checks the steps that have not been checked before.
 
         Raises:
-          TrainingDivergedError: at the first one that is not finite, or at the last of too many that were left out.
+          TrainingDivergedError: if a step is not finite and was not skipped, or if too many in a row were skipped.
         """
         for step, (scalars, records) in enumerate(fetched, last_step + 1 - len(fetched)):
             if step <= self._checked:
@@ -114,12 +115,12 @@ class Meter:
                 raise TrainingDivergedError(f"{what}; it was not saved")
             if self._skipped == _MOST_SKIPPED:
                 raise TrainingDivergedError(
-                    f"{what}, like the {_MOST_SKIPPED - 1} steps before: all were left out"
+                    f"{what}, like the {_MOST_SKIPPED - 1} steps before it; all were skipped"
                 )
-            logging.warning("%s: left out", what)
+            logging.warning("%s: skipped", what)
 
 
 def _device_memory() -> dict[str, float]:
-    """The most memory that the first device has held so far, in GiB; nothing where the platform does not tell."""
-    known = jax.local_devices()[0].memory_stats()  # None on CPUs
-    return {"device_gib": known["peak_bytes_in_use"] / 2**30} if known else {}
+    """Returns the peak memory of the first device so far, in GiB; an empty dict if the platform does not report it."""
+    statistics = jax.local_devices()[0].memory_stats()  # None on CPUs
+    return {"device_gib": statistics["peak_bytes_in_use"] / 2**30} if statistics else {}

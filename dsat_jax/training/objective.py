@@ -1,4 +1,4 @@
-"""What training minimises: the weighted sum of the losses that a configuration names."""
+"""The training objective: the weighted sum of the losses that a configuration names."""
 
 import jax
 import jax.numpy as jnp
@@ -14,22 +14,22 @@ from dsat_jax.schemes import Scheme
 def total_loss(
     prediction: Prediction, points: jax.Array, weights: jax.Array, config: ConfigDict, scheme: Scheme
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The loss of a batch and its parts.
+    """Returns the loss of a batch and its parts.
 
-    A part whose weight in `config.loss` is 0 is not computed; one that the model has no output for is an error.
+    A part is computed only if its weight in `config.loss` is positive.
 
     Args:
-      prediction: of the model in training mode.
-      points: [batch, points, 2] labels, input pixels.
-      weights: [batch, points], 0 where a label is unknown.
-      config: the run's configuration.
-      scheme: of the landmarks.
+      prediction: model's output in training mode.
+      points: float32 [batch, points, 2], labels in input pixels.
+      weights: float32 [batch, points], 0 where a label is unknown.
+      config: run's configuration.
+      scheme: scheme of the landmarks.
 
     Returns:
-      float32 scalar, and each part before its weight, by name.
+      The loss, float32 scalar, and each part without its weight, by name.
 
     Raises:
-      ValueError: if a weight asks for heatmaps, gates or earlier layers' points that the model does not have.
+      ValueError: if a weight is positive for a part for which the model has no output.
     """
     parts = {}
     if config.loss.heatmap > 0:
@@ -51,7 +51,7 @@ def total_loss(
 def _auxiliary_part(
     prediction: Prediction, points: jax.Array, weights: jax.Array, config: ConfigDict
 ) -> jax.Array:
-    """The coordinate penalty of the layers before the last, summed over them."""
+    """Returns the coordinate penalty, summed over the layers before the last."""
     if prediction.auxiliary_points is None or prediction.auxiliary_points.shape[1] == 0:
         raise UserError(
             "config.loss.auxiliary is positive, but no layer before the model's last predicts points"
@@ -74,16 +74,16 @@ def _heatmap_part(
 def heatmap_targets(
     heatmaps: jax.Array | jax.ShapeDtypeStruct, points: jax.Array, config: ConfigDict, scheme: Scheme
 ) -> tuple[jax.Array, ...]:
-    """What predicted heatmaps shall be.
+    """Returns the target heatmaps of a batch.
 
     Args:
-      heatmaps: [batch, size, size, channels]; only their shape counts.
-      points: [batch, points, 2] labels, input pixels.
-      config: the run's configuration.
-      scheme: of the landmarks.
+      heatmaps: predicted heatmaps [batch, size, size, channels]; only their shape is used.
+      points: float32 [batch, points, 2], labels in input pixels.
+      config: run's configuration.
+      scheme: scheme of the landmarks.
 
     Returns:
-      The maps of the landmarks, and those of the boundaries if boundaries are predicted; see `targets.render`.
+      The heatmaps of the landmarks, and those of the boundaries if boundaries are predicted; see `targets.render`.
     """
     return targets.render(
         points,
@@ -96,5 +96,5 @@ def heatmap_targets(
 
 
 def _boundaries(heatmaps: jax.Array | jax.ShapeDtypeStruct, scheme: Scheme) -> tuple[tuple[int, ...], ...]:
-    """Those that have channels, after the landmarks'."""
+    """Returns the boundaries that have channels, which follow those of the landmarks."""
     return scheme.boundaries if heatmaps.shape[-1] > scheme.num_points else ()

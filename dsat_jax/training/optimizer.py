@@ -13,7 +13,7 @@ def _cosine(config: ConfigDict, steps: int) -> optax.Schedule:
 
 
 def _step(config: ConfigDict, steps: int) -> optax.Schedule:
-    # The warm-up, where there is one, comes first and is part of the run.
+    # The warm-up comes first and is part of the run.
     changes = [max(round(share * steps) - config.warmup_steps, 0) for share in config.step_at]
     factors = {step: config.step_factor ** changes.count(step) for step in changes}
     return optax.piecewise_constant_schedule(config.learning_rate, factors)
@@ -36,12 +36,12 @@ def _adamw(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransf
 
 
 def _lamb(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
-    # Its trust ratio is an array's: where an array stacks hourglasses, heads or scales, it is that of all of them.
+    # LAMB's trust ratio is per array: an array that stacks hourglasses, heads or scales has one ratio for all of them.
     return optax.lamb(schedule, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=_decaying)
 
 
 def _decaying(params: optax.Params) -> optax.Params:
-    """Marks what decays: all but biases and the scales of normalisations, which may be stacked to matrices."""
+    """Marks the parameters with weight decay: all but biases and scales, recognised by name as they can be stacked."""
     return jax.tree.map_with_path(lambda path, _: path[-1].key not in ("bias", "scale"), params)
 
 
@@ -49,14 +49,11 @@ OPTIMIZERS = {"adam": _adam, "adamw": _adamw, "lamb": _lamb}
 
 
 def make_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
-    """The learning rate of each step: a linear warm-up from 0, then `config.schedule`.
+    """Returns the learning rate as a function of the step: a linear warm-up from 0, then `config.schedule`.
 
     Args:
       config: `config.optimizer`.
-      steps: of the whole run.
-
-    Returns:
-      A function of the step.
+      steps: number of steps of the whole run.
     """
     schedule = choose(SCHEDULES, config.schedule, "schedule")(config, steps)
     if config.warmup_steps == 0:
@@ -66,20 +63,20 @@ def make_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
 
 
 def make_optimizer(config: ConfigDict, steps: int) -> optax.GradientTransformation:
-    """The optimiser of a run.
+    """Returns the optimiser of a run.
 
-    It clips the global gradient where `config.clip_norm` is positive, and trains the backbone at its own learning
-    rate where `config.backbone_factor` is not 1.
+    It clips the global gradient norm if `config.clip_norm` is positive, and multiplies the backbone's learning rate by
+    `config.backbone_factor`.
 
     Args:
       config: `config.optimizer`.
-      steps: of the whole run.
+      steps: number of steps of the whole run.
     """
     parts = [choose(OPTIMIZERS, config.name, "optimizer")(config, make_schedule(config, steps))]
     if config.clip_norm > 0:
         parts.insert(0, optax.clip_by_global_norm(config.clip_norm))
     if config.backbone_factor != 1:
-        # Every optimiser's last act is to multiply by the learning rate, weight decay included.
+        # All optimisers multiply by the learning rate last, after weight decay.
         parts.append(optax.masked(optax.scale(config.backbone_factor), _backbone))
     return optax.chain(*parts)
 

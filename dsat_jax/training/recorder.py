@@ -1,4 +1,4 @@
-"""What a run leaves on disk and on the screen while it trains: metrics.jsonl, TensorBoard events, a progress bar."""
+"""Records of a run in training: metrics.jsonl, TensorBoard events and a progress bar."""
 
 import contextlib
 import json
@@ -20,13 +20,13 @@ METRICS_LOG = "metrics.jsonl"
 
 
 class Recorder:
-    """Writes scalars and pictures of a run, and shows its progress.
+    """Writer of a run's scalars and images, with a progress bar.
 
     Args:
-      workdir: the run's folder.
-      start_step: the step from which the run goes on; later lines of an interrupted run are dropped.
-      steps: of the whole run.
-      active: False on all processes but one, where every call does nothing.
+      workdir: run folder.
+      start_step: step from which the run continues; later lines of an interrupted run are dropped.
+      steps: number of steps of the whole run.
+      active: whether this process records; if False, every method does nothing. True in one process of a run.
     """
 
     def __init__(self, workdir: pathlib.Path, start_step: int, steps: int, active: bool):
@@ -41,11 +41,10 @@ class Recorder:
         )
         atomic_files.write_text(path, "".join(f"{line}\n" for line in kept))
         self._log = path.open("a")
-        # Without tensorboardX's own thread, whose end on a full disk would hold up whoever waits for its queue.
+        # Without tensorboardX's own thread: if it dies on a full disk, everything that waits for its queue hangs.
         self._events = EventsWriter(str(workdir / "events"))
-        start = SessionLog(
-            status=SessionLog.START
-        )  # hides what an interrupted run has written of later steps
+        # Makes TensorBoard hide the later steps of an interrupted run.
+        start = SessionLog(status=SessionLog.START)
         self._write(Event(step=start_step + 1, session_log=start))
         self._bar = tqdm.tqdm(total=steps, initial=start_step, unit="step", dynamic_ncols=True)
 
@@ -53,7 +52,7 @@ class Recorder:
         """Appends a line to metrics.jsonl and a point to every curve.
 
         Raises:
-          OSError: if they cannot be written: no space left, for example.
+          OSError: if they cannot be written, for example because the disk is full.
         """
         if not self._active:
             return
@@ -64,30 +63,28 @@ class Recorder:
         self._write(Event(step=step, wall_time=time.time(), summary=Summary(value=points)))
 
     def progress(self, step: int, shown: Mapping[str, Any]) -> None:
-        """Moves the bar to a step and shows values beside it."""
+        """Moves the progress bar to a step and shows values next to it."""
         if self._active:
             self._bar.set_postfix(shown, refresh=False)
             self._bar.update(step - self._bar.n)
 
     def message(self, line: str) -> None:
-        """Prints a line above the bar."""
+        """Prints a line above the progress bar."""
         if self._active:
             self._bar.write(line)
 
     def image(self, step: int, name: str, image: np.ndarray) -> None:
-        """Adds a picture, uint8 [height, width, 3], to the events."""
+        """Adds an image, uint8 [height, width, 3] RGB, to the events."""
         if self._active:
             shown = summary.image(name, image, dataformats="HWC")
             self._write(Event(step=step, wall_time=time.time(), summary=shown))
 
     def close(self) -> None:
-        """Ends the bar and the files."""
+        """Closes the progress bar and the files."""
         if self._active:
             self._bar.close()
             for file in (self._events, self._log):
-                with contextlib.suppress(
-                    OSError
-                ):  # of a line that could not be written, which was raised then
+                with contextlib.suppress(OSError):  # already raised when the line could not be written
                     file.close()
 
     def _write(self, event: Event) -> None:
@@ -98,7 +95,7 @@ class Recorder:
 
 @contextlib.contextmanager
 def _named(file: str) -> Iterator[None]:
-    """Says of which file an error is."""
+    """Adds the name of the file to an OSError."""
     try:
         yield
     except OSError as error:
@@ -106,7 +103,7 @@ def _named(file: str) -> Iterator[None]:
 
 
 def _step(line: str) -> int:
-    """The step of a line of metrics.jsonl; a line cut off by a crash counts as later than every step."""
+    """Returns the step of a line of metrics.jsonl; a line cut off by a crash counts as later than all steps."""
     try:
         return json.loads(line)["step"]
     except json.JSONDecodeError:

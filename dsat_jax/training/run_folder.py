@@ -1,4 +1,4 @@
-"""A run's folder while it trains: one run at a time, of one configuration, in a place that all its processes see."""
+"""The run folder in training: one run at a time, one configuration, visible to all processes."""
 
 import contextlib
 import fcntl
@@ -24,38 +24,40 @@ checkpoints/      one folder per step: the newest two, and the best on validatio
 metrics.jsonl     loss, pixel error, learning rate, images per second ... by step; the events.* files for TensorBoard
 samples.png       landmarks (green) and predictions (red) on the first faces of the latest evaluation
 report.html       the evaluation on the test splits, after the last step; metrics.json and faces.csv hold its figures,
-                  ced.png its curve; its pictures are the dataset's, and stand under the dataset's terms
+                  ced.png its curve; its images are the dataset's, under the dataset's terms of use
 
-The command that trained goes on from the newest checkpoint. The others:
+The command that trained this run continues it from the newest checkpoint. Other commands:
 
 python run.py --mode=evaluate --workdir={workdir}
-python run.py --mode=predict --workdir={workdir} --images=PICTURES
+python run.py --mode=predict --workdir={workdir} --images=IMAGES
 python run.py --mode=export --workdir={workdir} --out=FILE
 """
-_SEEN_WITHIN = 60.0  # seconds; a network's file system may show a new file late
+_SEEN_WITHIN = 60.0  # seconds; a network file system may show a new file late
 
 
 @contextlib.contextmanager
 def claimed(workdir: pathlib.Path, config: ConfigDict) -> Iterator[None]:
-    """Makes a folder that of a run with this configuration, and keeps other runs out. All processes must enter it.
+    """Creates the folder of a run, writes its configuration, and locks it against other runs.
+
+    All processes of the run must enter this context.
 
     Args:
-      workdir: the run's folder.
-      config: the run's configuration. Once the folder holds a checkpoint it must be the same but for
-        `config.CHANGEABLE_FIELDS`.
+      workdir: run folder.
+      config: run's configuration. Once the folder contains a checkpoint, only `config.CHANGEABLE_FIELDS` may differ
+        from the configuration in the folder.
 
     Raises:
-      ValueError: if the folder holds a run of another configuration, naming the fields, or if this process does not
-        see what process 0 has written there.
-      OSError: if another run trains there.
+      ValueError: if the folder contains a run of another configuration, or if this process does not see the files that
+        process 0 has written.
+      OSError: if another process trains in the folder.
     """
     with _locked(workdir) if jax.process_index() == 0 else contextlib.nullcontext():
         started = manager.any_in(workdir)
         differing = differences(load_config(workdir), config) if started else []
         if differing:
             raise UserError(
-                f"{workdir} holds a run of another configuration ({'; '.join(differing)}): give another --workdir, or "
-                "delete that folder"
+                f"{workdir} contains a run of another configuration ({'; '.join(differing)}): give another --workdir, "
+                "or delete that folder"
             )
         if jax.process_index() == 0:
             save_config(config, workdir)
@@ -67,24 +69,26 @@ def claimed(workdir: pathlib.Path, config: ConfigDict) -> Iterator[None]:
 
 
 def _describe(workdir: pathlib.Path, config: ConfigDict) -> None:
-    """Says in the folder what it holds."""
+    """Writes the folder's README, which describes its files."""
     facts = {"model": config.model.name, "dataset": config.data.dataset, "steps": config.train.steps}
     (workdir / README_FILE).write_text(_README.format(**facts, workdir=workdir))
 
 
 @contextlib.contextmanager
 def _locked(workdir: pathlib.Path) -> Iterator[None]:
-    """Makes a folder and holds a lock there, which the system frees however the process ends."""
+    """Creates a folder and locks it; the operating system releases the lock when the process ends."""
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / LOCK_FILE).open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OSError(
-                f"{workdir}: another process trains this run; wait for its end, or end it"
+                f"{workdir}: another process trains this run; wait until it ends, or stop it"
             ) from None
         except OSError as error:
-            logging.warning("%s cannot be locked (%s): start no other run there", workdir, error.strerror)
+            logging.warning(
+                "%s cannot be locked (%s): do not start another run in it", workdir, error.strerror
+            )
         yield
 
 
@@ -93,7 +97,7 @@ def _wait_for(path: pathlib.Path) -> None:
     while not path.is_file():
         if time.monotonic() > deadline:
             raise UserError(
-                f"process {jax.process_index()} does not see {path}, which process 0 has written: --workdir must lie "
-                "where all processes see it"
+                f"process {jax.process_index()} does not see {path}, which process 0 has written: --workdir must be a "
+                "folder that all processes see"
             )
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""The state of a training run, and the table of its parameters."""
+"""The training state, and the table of its parameters."""
 
 import functools
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from dsat_jax.runtime import sharding
 
 
 class TrainState(struct.PyTreeNode):
-    """Everything that a checkpoint keeps.
+    """The training state, all of which a checkpoint contains.
 
     Attributes:
       step: int32 scalar, number of steps taken.
       params: parameters of the model, float32.
-      batch_stats: running statistics of its BatchNorms.
-      opt_state: of the optimiser.
-      ema: averaged `params` and `batch_stats`, which are evaluated.
+      batch_stats: running statistics of the model's BatchNorms, float32.
+      opt_state: state of the optimiser.
+      ema: moving averages of `params` and `batch_stats`, used in evaluation.
     """
 
     step: jax.Array
@@ -35,12 +35,12 @@ class TrainState(struct.PyTreeNode):
 def create(
     model: nn.Module, optimizer: optax.GradientTransformation, input_size: int, key: jax.Array
 ) -> TrainState:
-    """The state at step 0.
+    """Returns the state at step 0.
 
     Args:
-      model: as made by `models.build`.
-      optimizer: as made by `make_optimizer`.
-      input_size: side of the network's input.
+      model: module from `models.build`.
+      optimizer: optimiser from `make_optimizer`.
+      input_size: side of the network's input, pixels.
       key: random key of the initialisation.
     """
     variables = models.initial_variables(model, input_size, key)
@@ -49,7 +49,7 @@ def create(
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         opt_state=optimizer.init(variables["params"]),
-        # Copies: two names for one buffer could not both be donated to the training step.
+        # Copied, because one buffer cannot be donated to the training step twice.
         ema=jax.tree.map(jnp.copy, variables),
     )
 
@@ -58,9 +58,9 @@ def create(
 def template(
     mesh: Mesh, model: nn.Module, optimizer: optax.GradientTransformation, input_size: int
 ) -> TrainState:
-    """The shapes, types and shardings of a state on a mesh, without its arrays; for the arguments see `create`.
+    """Returns the shapes, dtypes and shardings of a state on a mesh, without its arrays; for arguments see `create`.
 
-    It is kept: tracing an initialisation takes as long as tracing a step.
+    The result is cached, because tracing an initialisation takes as long as tracing a step.
     """
     abstract = jax.eval_shape(lambda: create(model, optimizer, input_size, jax.random.key(0)))
     return sharding.abstract_on(abstract, mesh)
@@ -69,27 +69,26 @@ def template(
 def create_on(
     mesh: Mesh, model: nn.Module, optimizer: optax.GradientTransformation, input_size: int, seed: int
 ) -> TrainState:
-    """The state at step 0 on a mesh; for the arguments see `create`."""
+    """Returns the state at step 0 on a mesh; for the arguments see `create`."""
     creation = jax.jit(
         lambda: create(model, optimizer, input_size, jax.random.key(seed)),
         out_shardings=sharding.shardings_of(template(mesh, model, optimizer, input_size)),
     )
-    # Some hundred random generators that run once: on a CPU, optimising them takes 19 s, not doing so 4 s.
+    # The program runs once. Without optimisation it compiles in 4 s on a CPU, with it in 19 s.
     on_cpu = jax.default_backend() == "cpu"
     return creation.lower().compile({"xla_backend_optimization_level": 0} if on_cpu else None)()
 
 
-def with_variables(created: TrainState, given: Mapping[str, Mapping[str, Any]]) -> TrainState:
-    """A state at step 0 with other weights in some parts of its model.
+def with_variables(created: TrainState, variables: Mapping[str, Mapping[str, Any]]) -> TrainState:
+    """Returns a state at step 0 with other weights in some parts of its model.
 
     Args:
-      created: from `create_on`.
-      given: 'params' and 'batch_stats' of the model's parts by their names, on the host or on the mesh's
-        devices.
+      created: state from `create_on`.
+      variables: 'params' and 'batch_stats' of the model's parts by their names, on the host or on the mesh's devices.
     """
     parts = {"params": created.params, "batch_stats": created.batch_stats}
-    old = {kind: {name: parts[kind][name] for name in tree} for kind, tree in given.items()}
-    placed = jax.device_put(given, sharding.shardings_of(old))
+    old = {kind: {name: parts[kind][name] for name in tree} for kind, tree in variables.items()}
+    placed = jax.device_put(variables, sharding.shardings_of(old))
     params = {**created.params, **placed["params"]}
     batch_stats = {**created.batch_stats, **placed["batch_stats"]}
     ema = jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats})
@@ -99,17 +98,17 @@ def with_variables(created: TrainState, given: Mapping[str, Mapping[str, Any]]) 
 def update_ema(
     ema: Mapping[str, Any], new: Mapping[str, Any], decay: float, step: jax.Array
 ) -> dict[str, Any]:
-    """Moves the average towards new values.
+    """Returns the moving average after new values.
 
-    The decay grows as (1 + step) / (10 + step) up to `decay`, so that the average forgets the initial values soon.
-    With decay 0 the average is the new values.
+    The decay grows as (1 + step) / (10 + step) up to `decay`, so that the average soon forgets the initial values.
+    A decay of 0 makes the average equal to the new values.
     """
     decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
     return jax.tree.map(lambda old, value: decay * old + (1 - decay) * value, dict(ema), dict(new))
 
 
 def parameter_table(params: Mapping[str, Any]) -> str:
-    """Number of parameters of each part of the model, and in all, as lines of text."""
+    """Returns the number of parameters of each part of the model, and their total, as lines of text."""
     counts = {name: sum(leaf.size for leaf in jax.tree.leaves(part)) for name, part in params.items()}
     width = max(len(name) for name in [*counts, "parameters"])
     lines = [f"{name:<{width}}  {count:>13,}" for name, count in counts.items()]

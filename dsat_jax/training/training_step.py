@@ -22,12 +22,12 @@ DEVICE_FIELDS = ("image", "points", "weights", "damaged")
 
 
 class Gradients(NamedTuple):
-    """What a batch says of the parameters.
+    """The gradients of a batch, with the values computed along with them.
 
     Attributes:
-      gradients: of the loss, like the parameters.
-      batch_stats: the running statistics after the batch.
-      scalars: float32, means over the batch.
+      gradients: gradients of the loss, a tree like the parameters.
+      batch_stats: running statistics after the batch.
+      scalars: float32 means over the batch, by name.
     """
 
     gradients: Any
@@ -35,25 +35,25 @@ class Gradients(NamedTuple):
     scalars: dict[str, jax.Array]
 
 
-# Of the parameters, the running statistics, a batch whose images are ready for the model, and a random key.
+# Arguments: parameters, running statistics, a batch with images ready for the model, and a random key.
 GradientFunction = Callable[[Any, Any, Batch, jax.Array], Gradients]
 
 
 def make_training_step(
     model: nn.Module, transform: optax.GradientTransformation, config: ConfigDict, mesh: Mesh
 ) -> TrainingStep:
-    """The jitted training step.
+    """Returns the jitted training step.
 
     Args:
-      model: as made by `models.build_for`.
-      transform: the optimiser.
-      config: the run's configuration.
-      mesh: from `meshes.make_mesh`.
+      model: module from `models.build_for`.
+      transform: optimiser from `make_optimizer`.
+      config: run's configuration.
+      mesh: mesh from `sharding.make_mesh`.
 
     Returns:
-      A function of a state, which it consumes, and a batch with `DEVICE_FIELDS`; it returns the next state and
+      A function of a state, whose arrays it donates, and a batch with `DEVICE_FIELDS`. It returns the next state and
       float32 scalars: loss and its parts, pixel_error (mean distance in input pixels), gradient_norm,
-      learning_rate, damaged (number of faces), skipped (1 where the step changed nothing) and gate_openness where the
+      learning_rate, damaged (number of faces), skipped (1 if the step changed nothing) and gate_openness if the
       model has a gate.
 
     Raises:
@@ -97,7 +97,7 @@ def make_training_step(
 def _keep_all(
     old: state.TrainState, new: state.TrainState, scalars: Mapping[str, jax.Array]
 ) -> tuple[state.TrainState, jax.Array]:
-    """Takes every step; the loop stops before one that is not finite is saved."""
+    """Accepts every step; the loop stops before it saves one that is not finite."""
     del old, scalars
     return new, jnp.zeros(())
 
@@ -105,18 +105,18 @@ def _keep_all(
 def _skip_not_finite(
     old: state.TrainState, new: state.TrainState, scalars: Mapping[str, jax.Array]
 ) -> tuple[state.TrainState, jax.Array]:
-    """Keeps the old state, but for the count of steps, where the loss or the gradient is not finite."""
+    """Keeps the old state, apart from the step number, if the loss or the gradient is not finite."""
     finite = jnp.isfinite(scalars["loss"]) & jnp.isfinite(scalars["gradient_norm"])
     chosen = jax.tree.map(lambda after, before: jnp.where(finite, after, before), new, old)
     return chosen.replace(step=new.step), 1.0 - finite.astype(jnp.float32)
 
 
-# What happens to a step whose loss or gradient is not finite: the state, and 1 where the step was left out.
+# Treatments of a step whose loss or gradient is not finite. They return the state, and 1 if the step was skipped.
 GUARDS = {"stop": _keep_all, "skip": _skip_not_finite}
 
 
 def _make_gradients(model: nn.Module, config: ConfigDict) -> GradientFunction:
-    """The function from a batch to the gradients of its loss."""
+    """Returns the function from a batch to the gradients of its loss."""
     scheme = schemes.find(config.data.scheme)
 
     def loss_of(params: Any, batch_stats: Any, batch: Batch, key: jax.Array) -> Any:
@@ -147,26 +147,26 @@ def _make_gradients(model: nn.Module, config: ConfigDict) -> GradientFunction:
 
 
 def _accumulated(gradients_of: GradientFunction, parts: int) -> GradientFunction:
-    """The mean gradients and scalars over parts of a batch, which are taken one after the other.
+    """Returns the function to the mean gradients and scalars over parts of a batch, processed one after the other.
 
-    BatchNorm sees one part at a time, and each part has coins of its own.
+    BatchNorm sees one part at a time, and each part has its own gate samples and dropout masks.
     """
     if parts == 1:
         return gradients_of
 
     def divide(rows: jax.Array) -> jax.Array:
-        """[batch, ...] -> [parts, batch / parts, ...]; every part has rows of every device, so that none moves."""
+        """[batch, ...] -> [parts, batch / parts, ...]; every part has rows of every device, so that no row moves."""
         return jnp.moveaxis(rows.reshape(-1, parts, *rows.shape[1:]), 1, 0)
 
     def mean_over_parts(params: Any, batch_stats: Any, batch: Batch, key: jax.Array) -> Gradients:
-        def take(carry: tuple[Any, Any], part: tuple[Batch, jax.Array]) -> Any:
+        def accumulate(carry: tuple[Any, Any], part: tuple[Batch, jax.Array]) -> Any:
             batch_stats, summed = carry
             gradients, batch_stats, scalars = gradients_of(params, batch_stats, *part)
             return (batch_stats, jax.tree.map(jnp.add, summed, gradients)), scalars
 
         start = batch_stats, jax.tree.map(jnp.zeros_like, params)
         divided = jax.tree.map(divide, dict(batch)), jax.random.split(key, parts)
-        (batch_stats, summed), scalars = jax.lax.scan(take, start, divided)
+        (batch_stats, summed), scalars = jax.lax.scan(accumulate, start, divided)
         gradients = jax.tree.map(lambda total: total / parts, summed)
         return Gradients(gradients, batch_stats, jax.tree.map(lambda values: values.mean(axis=0), scalars))
 
@@ -174,11 +174,11 @@ def _accumulated(gradients_of: GradientFunction, parts: int) -> GradientFunction
 
 
 def _norm(tree: Any) -> jax.Array:
-    """The Euclidean norm of all leaves. As products: their squares would be an array that Adam's could share."""
+    """Returns the Euclidean norm of all leaves; with squares XLA would store them, because Adam needs them too."""
     return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
 
 
 def _pixel_error(predicted: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Array:
-    """Mean distance over the known landmarks of a batch, input pixels."""
+    """Returns the mean distance over the known landmarks of a batch, input pixels."""
     distance = jnp.linalg.norm(jax.lax.stop_gradient(predicted) - labels, axis=-1)
     return (distance * weights).sum() / jnp.maximum(weights.sum(), 1.0)

@@ -169,7 +169,7 @@ RUN_CASES = put_all(RUN, {name: case for name, case in NO_JSON.items() if name !
         "a list": ([], "found [], expected the configuration of a run"),
         "null": (None, "found None, expected the configuration"),
         "an empty object": ({}, "names the model None, expected one of dsat, lotr"),
-        "a section twice": ('{"model": {}, "model": {}}', "the key 'model' stands twice"),
+        "a section twice": ('{"model": {}, "model": {}}', "the key 'model' appears twice"),
         "no model": (lacking("model"), "names the model None"),
         "a model that is text": (saved("model", "dsat"), "names the model None"),
         "a model in a list": (saved("model.name", ["dsat"]), "names the model ['dsat'], expected one of dsat, lotr"),
@@ -199,7 +199,7 @@ RUN_CASES = put_all(RUN, {name: case for name, case in NO_JSON.items() if name !
 RUN_CASES |= {
     name: Case(lambda root, value=value: write(root / RUN, saved("data.scheme", value)), parts)
     for name, value, parts in (
-        ("an unknown scheme", "w68", ["config.data.scheme: there is no scheme 'w68'"]),
+        ("an unknown scheme", "w68", ["config.data.scheme: unknown scheme 'w68'"]),
         ("a scheme that is no JSON", "{", ["config.data.scheme: not JSON"]),
         ("a scheme nested too deeply", '{"a":' * 50_000, ["config.data.scheme: not JSON that can be read"]),
         ("a scheme that is empty", "{}", ["config.data.scheme: unknown nothing, missing"]),

@@ -22,7 +22,7 @@ NO_JSON = {
     "UTF-16": ("{}".encode("utf-16"), "line 1: found the byte 0xff, expected text in UTF-8"),
     "Latin-1": ('\n{"é.jpg": 1}'.encode("latin-1"), "line 2: found the byte 0xe9, expected text in UTF-8"),
     "a zip archive": (b"PK\x03\x04\xff\xff", "expected text in UTF-8"),
-    "a key twice": ('{"a.jpg": [], "a.jpg": []}', "the key 'a.jpg' stands twice in an object"),
+    "a key twice": ('{"a.jpg": [], "a.jpg": []}', "the key 'a.jpg' appears twice in an object"),
 }
 
 
@@ -57,7 +57,7 @@ NO_FACE = {
 }  # fmt: skip
 # Faces in the right form that do not fit the image.
 NO_PLACE = {
-    "a landmark far away": (points([1e9, 2]), "a.jpg: landmarks within [", "far outside the picture"),
+    "a landmark far away": (points([1e9, 2]), "a.jpg: landmarks within [", "far outside the image"),
     "all positions unknown": ([None] * 5, "a.jpg: no landmark has a known position"),
     "a box without area": ({"landmarks": POINTS, "box": [9, 9, 9, 20]}, "a.jpg: the face box is [9.0, 9.0, 9.0, 20.0]"),
     "a box away from the face": ({"landmarks": POINTS, "box": [-50, -50, -20, -20]}, "none of them in the face box"),

@@ -115,7 +115,7 @@ CASES = put_all(
         "a size of another network": (settings(size=8), "takes images uint8[4, 4, 3]", "expected uint8[8, 8, 3]"),
         "a margin that is no number": (settings(enlarge=float("nan")), "enlarge is nan, expected a number"),
         "a boolean for a margin": (settings(enlarge=True), "enlarge is True, expected a number"),
-        "a scheme that does not exist": (settings(scheme="aflw_20"), "there is no scheme 'aflw_20'"),
+        "a scheme that does not exist": (settings(scheme="aflw_20"), "unknown scheme 'aflw_20'"),
         "a scheme of another network": (settings(scheme="w300_68"), "returns points float32[19, 2] per face",
                                         "expected float32[68, 2]"),
         "a scheme that is a number": (settings(scheme=19), "scheme is 19, expected some text"),

@@ -80,12 +80,12 @@ MAGIC = {
     }.items()
 }
 BOMBS = {
-    "PNG of 30000 x 30000": (png(30_000, 30_000), "a PNG picture of 30000 x 30000", TOO_LARGE),
+    "PNG of 30000 x 30000": (png(30_000, 30_000), "a PNG image of 30000 x 30000", TOO_LARGE),
     "PNG of one endless row": (png(2**31 - 1, 1), TOO_LARGE),
-    "JPEG of 65500 x 65400": (jpeg(65_500, 65_400), "a JPEG picture of 65500 x 65400", TOO_LARGE),
+    "JPEG of 65500 x 65400": (jpeg(65_500, 65_400), "a JPEG image of 65500 x 65400", TOO_LARGE),
     "BMP of 2147483647 x 2147483647": (bmp(2**31 - 1, 2**31 - 1), TOO_LARGE),
-    "BMP of negative width": (bmp(-5, 48), "a BMP picture of 4294967291 x 48", TOO_LARGE),
-    "TIFF of 4294967295 columns": (tiff(256, 2**32 - 1), "a TIFF picture of 4294967295 x 100", TOO_LARGE),
+    "BMP of negative width": (bmp(-5, 48), "a BMP image of 4294967291 x 48", TOO_LARGE),
+    "TIFF of 4294967295 columns": (tiff(256, 2**32 - 1), "a TIFF image of 4294967295 x 100", TOO_LARGE),
     "PNG chunk of 2 GiB": (patch(PNG, PNG.index(b"IDAT") - 4, struct.pack(">I", 2**31 - 1)), UNDECODABLE),
     "PNG of 200000 x 2": (png(200_000, 2), UNDECODABLE),
 }
@@ -119,11 +119,11 @@ HEADERS = {
     "TIFF of 32 bits": (encode(PICTURE.convert("I"), "TIFF"), UNDECODABLE),
     "animated PNG": (
         encode(PICTURE, "PNG", save_all=True, append_images=[PICTURE.rotate(90)]),
-        "a PNG file of 2 pictures, expected one",
+        "a PNG file of 2 images, expected one",
     ),
     "animated WebP": (
         encode(PICTURE, "WEBP", save_all=True, append_images=[PICTURE.rotate(90)]),
-        "a WebP file of 2 pictures, expected one",
+        "a WebP file of 2 images, expected one",
     ),
 }
 

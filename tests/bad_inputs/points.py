@@ -68,9 +68,9 @@ PTS_CASES |= put_faces(
         "a landmark far away": (
             row("900000 2"),
             "a.jpg: landmarks within [",
-            "far outside the picture of 100 x 100",
+            "far outside the image of 100 x 100",
         ),
-        "all to the left": (pts("-90 20", "-60 20", "-70 40", "-90 60", "-60 60"), "outside the picture"),
+        "all to the left": (pts("-90 20", "-60 20", "-70 40", "-90 60", "-60 60"), "outside the image"),
         "the largest float": (row("1.7e308 -1.7e308"), "a.jpg: landmarks within ["),
     },
 )

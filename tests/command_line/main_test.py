@@ -1,4 +1,4 @@
-"""The command line, as its user meets it: modes that work, and one clear line for what cannot."""
+"""The command line as a process: one-line errors, exit codes and the help text."""
 
 import os
 import pathlib
@@ -28,18 +28,18 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         (["--config=configs/synthetic.py", "--config.train.epochs=3"], "train.epochs"),
         (
             ["--config=configs/synthetic.py:huge"],
-            "unknown variant of configs/synthetic.py 'huge'; there are dsat",
+            "unknown variant of configs/synthetic.py 'huge', expected one of dsat",
         ),
         (["--config=configs/absent.py"], "configs/absent.py"),
         ([], "--mode=train needs --config"),
         (["--mode=evaluate", "--workdir=absent"], "absent holds no run"),
-        (["--mode=predict", "--workdir=absent", "--images=none*.jpg"], "none*.jpg matches no picture"),
+        (["--mode=predict", "--workdir=absent", "--images=none*.jpg"], "none*.jpg matches no image"),
         (["--mode=predict", "--workdir=absent", "--images=docs/synthetic_faces.jpg"], "absent holds no run"),
         (["--mode=evaluate", "--workdir=absent", "--device=tpu"], "--device=tpu: JAX cannot use one here"),
         (["--mode=evaluate"], "--mode=evaluate needs --workdir=RUN"),
     ],
 )
-def test_what_cannot_work_is_said_in_one_line(arguments, message):
+def test_an_error_is_reported_in_one_line(arguments, message):
     result = run(*arguments)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
@@ -47,7 +47,7 @@ def test_what_cannot_work_is_said_in_one_line(arguments, message):
     assert len([line for line in result.stderr.splitlines() if "error" in line.lower()]) == 1
 
 
-def test_a_dataset_that_was_not_built_is_said_with_the_command_that_builds_it(tmp_path):
+def test_a_dataset_that_was_not_built_is_reported_with_the_command_that_builds_it(tmp_path):
     result = run(
         "--config=configs/w300.py:small", f"--workdir={tmp_path}/run", f"--config.data.data_dir={tmp_path}"
     )
@@ -56,7 +56,7 @@ def test_a_dataset_that_was_not_built_is_said_with_the_command_that_builds_it(tm
     assert f"python -m tfds_builders.build w300 --manual_dir=DIR --data_dir={tmp_path}" in result.stderr
 
 
-def test_a_run_without_a_checkpoint_is_said(tmp_path):
+def test_a_run_without_a_checkpoint_is_reported(tmp_path):
     from configs import synthetic
     from dsat_jax.config import save_config
 
@@ -67,7 +67,7 @@ def test_a_run_without_a_checkpoint_is_said(tmp_path):
     assert "holds no checkpoint" in result.stderr
 
 
-def test_help_tells_the_modes():
+def test_help_lists_the_modes():
     result = run("--help")
     assert "--config=configs/synthetic.py" in result.stdout
     assert "train|evaluate|predict" in result.stdout

@@ -1,24 +1,53 @@
-"""What the command line says of fields that do not exist."""
+"""Names of configurations on the command line, and the messages about fields that do not exist."""
+
+import pathlib
 
 import pytest
 
 from dsat_jax.command_line import parsing
+
+CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
 
 
 @pytest.mark.parametrize(
     ("asked", "nearest"),
     [
         ("train.batchsize", "train.batch_size"),
-        ("batch_size", "train.batch_size"),  # the section forgotten
+        ("batch_size", "train.batch_size"),  # without its section
         ("train.learning_rate", "optimizer.learning_rate"),  # in another section
         ("optimiser.ema", "optimizer.ema"),
-        ("model.encoder_layer", "model.encoder_layers"),  # of LOTR alone
+        ("model.encoder_layer", "model.encoder_layers"),  # a field of LOTR alone
         ("traim.steps", "train.steps"),
     ],
 )
-def test_the_nearest_field_is_named(asked, nearest):
-    assert nearest in parsing._meant(asked)
+def test_similar_fields_are_suggested(asked, nearest):
+    assert nearest in parsing._similar_fields(asked)
 
 
-def test_a_name_like_no_other_has_no_nearest():
-    assert parsing._meant("zzz") == ""
+def test_a_name_unlike_all_fields_has_no_suggestion():
+    assert parsing._similar_fields("zzz") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run.py", "--config=w300:small"], ["run.py", "--config={configs}/w300.py:small"]),
+        (["run.py", "--config", "w300"], ["run.py", "--config", "{configs}/w300.py"]),
+        (["run.py", "-config", "w300"], ["run.py", "-config", "{configs}/w300.py"]),
+        (["run.py", "--config=configs/w300.py:small"], ["run.py", "--config=configs/w300.py:small"]),
+        (["run.py", "--config", "mine.py"], ["run.py", "--config", "mine.py"]),
+        (
+            ["run.py", "--config.train.steps=3", "--weights", "w300"],
+            ["run.py", "--config.train.steps=3", "--weights", "w300"],
+        ),
+    ],
+)
+def test_a_name_of_a_configuration_becomes_the_path_of_its_file(arguments, expected):
+    resolved = parsing.with_config_paths(arguments)
+    assert resolved == [argument.format(configs=CONFIGS) for argument in expected]
+
+
+@pytest.mark.parametrize("arguments", [["--config=w301"], ["--config", "w301:small"]])
+def test_an_unknown_name_of_a_configuration_is_refused_with_the_known_ones(arguments):
+    with pytest.raises(ValueError, match=r"no configuration is called w301, .* aflw, cofw, .*, wflw"):
+        parsing.with_config_paths(["run.py", *arguments])

@@ -1,4 +1,4 @@
-"""Which configurations are refused: other fields, other types, values out of range."""
+"""Refused configurations: unknown or missing fields, wrong types, values out of range."""
 
 import json
 import pathlib
@@ -9,7 +9,7 @@ from dsat_jax.config import CONFIG_FILE, MODEL_DEFAULTS, check, check_config, de
 
 
 def loaded(folder: pathlib.Path, **changes: object) -> None:
-    """Loads the default configuration from a run's folder, with some fields changed: `train__steps=3`."""
+    """Loads the default configuration from a run folder, with some fields changed: `train__steps=3`."""
     values = default().to_dict()
     for name, value in changes.items():
         section, _, field = name.partition("__")
@@ -34,10 +34,10 @@ def loaded(folder: pathlib.Path, **changes: object) -> None:
         ("augment__scale", [[1.2, 0.9], [0, 1], [1], [1, 2, 3]], "2 numbers from 0.01 to 100, the lower one first"),
         ("optimizer__step_at", [[0.5, 1.5], 0.5], "any number of numbers from 0 to 1"),
         ("model", [3, None, []], ""),
-        ("train", [3, None, []], "an object with fields of its own"),
+        ("train", [3, None, []], "an object with fields"),
     ],
 )  # fmt: skip
-def test_a_value_that_does_not_fit_its_field_is_named(tmp_path, field, values, form):
+def test_an_invalid_value_is_named(tmp_path, field, values, form):
     for value in values:
         with pytest.raises(ValueError, match=r"config\.json") as error:
             loaded(tmp_path, **{field: value})
@@ -54,11 +54,11 @@ def test_a_value_that_does_not_fit_its_field_is_named(tmp_path, field, values, f
         ("train__reader_threads", 0),
     ],
 )
-def test_values_that_fit_are_read(tmp_path, field, value):
+def test_valid_values_are_read(tmp_path, field, value):
     loaded(tmp_path, **{field: value})
 
 
-def test_every_misfit_is_named_at_once(tmp_path):
+def test_all_invalid_fields_are_named(tmp_path):
     with pytest.raises(
         ValueError, match=r"config\.json: seed is -1, expected .*; train\.steps is 0, expected"
     ):
@@ -70,8 +70,8 @@ def test_the_ranges_are_those_of_fields_that_exist():
     for name in MODEL_DEFAULTS:
         config = default()
         config.model = MODEL_DEFAULTS[name]()
-        fields |= {f"{section}.{field}" for section, there in config.to_dict().items() if isinstance(there, dict)
-                   for field in there} | set(config)  # fmt: skip
+        fields |= {f"{section}.{field}" for section, values in config.to_dict().items() if isinstance(values, dict)
+                   for field in values} | set(config)  # fmt: skip
     named = {
         *check.RANGES,
         *check.INTERVALS,
@@ -81,7 +81,7 @@ def test_the_ranges_are_those_of_fields_that_exist():
     assert named <= fields
 
 
-def test_a_configuration_that_is_none_is_refused():
+def test_other_types_than_a_config_dict_are_refused():
     for value in (None, 3, {"name": "x"}):
         with pytest.raises(ValueError, match=r"here: found .*, expected a ConfigDict from get_config"):
             check_config(value, "here")

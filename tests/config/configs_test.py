@@ -1,13 +1,12 @@
-"""Configurations: kept by a run's folder, compared, and refused where they do not fit."""
+"""The files in `configs/`: every variant is valid, and unknown variants are refused."""
 
 import importlib
-import json
 import pathlib
 
 import pytest
 
 from dsat_jax import decode, losses, metrics
-from dsat_jax.config import CONFIG_FILE, check_config, default, differences, load_config, save_config
+from dsat_jax.config import check_config
 from dsat_jax.schemes import SCHEMES
 from dsat_jax.training import optimizer
 
@@ -19,38 +18,8 @@ def all_variants() -> list[tuple[str, str]]:
     return [(name, variant) for name, module in modules.items() for variant in module.VARIANTS]
 
 
-def test_a_configuration_survives_its_folder(tmp_path):
-    config = default()
-    config.train.steps = 7
-    save_config(config, tmp_path / "run")
-    loaded = load_config(tmp_path / "run")
-    assert differences(loaded, config) == []
-    assert loaded.train.steps == 7
-
-
-def test_differences_name_the_fields():
-    one, other = default(), default()
-    other.train.batch_size = 48
-    assert differences(one, other) == ["train.batch_size: 32 there, 48 here"]
-
-
-def test_folders_without_a_run_or_with_a_foreign_one_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no run"):
-        load_config(tmp_path)
-    path = tmp_path / CONFIG_FILE
-    path.write_text("{")
-    with pytest.raises(ValueError, match=r"config\.json: not JSON"):
-        load_config(tmp_path)
-    values = default().to_dict()
-    values["train"]["epochs"] = 3
-    del values["seed"]
-    path.write_text(json.dumps(values))
-    with pytest.raises(ValueError, match=r"fields in one but not the other: seed, train\.epochs"):
-        load_config(tmp_path)
-
-
 @pytest.mark.parametrize(("name", "variant"), all_variants())
-def test_every_variant_names_things_that_exist(name, variant):
+def test_every_variant_is_valid_and_its_names_exist(name, variant):
     config = importlib.import_module(f"configs.{name}").get_config(variant)
     check_config(config, name)
     assert config.data.scheme in {*SCHEMES, ""}
@@ -65,6 +34,18 @@ def test_every_variant_names_things_that_exist(name, variant):
 def test_an_unknown_variant_is_refused_with_the_known_ones(name):
     module = importlib.import_module(f"configs.{name}")
     with pytest.raises(
-        ValueError, match=rf"variant of configs/{name}\.py 'x'; there are {next(iter(module.VARIANTS))}"
+        ValueError, match=rf"variant of configs/{name}\.py 'x', expected one of {next(iter(module.VARIANTS))}"
     ):
         module.get_config("x")
+
+
+@pytest.mark.parametrize("variant", ["dsat", "small", "lotr-m", "lotr-small"])
+def test_a_variant_name_is_one_network_in_every_configuration(variant):
+    modules = {name: importlib.import_module(f"configs.{name}") for name in FILES}
+    configs = [
+        module.get_config(variant).to_dict() for module in modules.values() if variant in module.VARIANTS
+    ]
+    assert len(configs) > 1
+    for config in configs[1:]:
+        assert config["model"] == configs[0]["model"]
+        assert config["input"]["size"] == configs[0]["input"]["size"]

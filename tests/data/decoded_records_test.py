@@ -1,4 +1,4 @@
-"""Records that stay in memory: the same batches as without, read once, refused where they do not fit."""
+"""Decoded records, kept in memory or not: equal batches, number of readings, and memory."""
 
 import itertools
 
@@ -9,7 +9,7 @@ import pytest
 from dsat_jax.config import default
 from dsat_jax.data import datasets, decoded_records
 from dsat_jax.data.batches import training_batches
-from dsat_jax.data.decoded_records import DecodedRecords, KeptRecords
+from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.records import DamagedRecord
 
 TWO_EPOCHS = 16  # batches
@@ -29,7 +29,7 @@ def source(config):
 
 
 class CountedRecords(list):
-    """Records that remember how often each was read."""
+    """Records that count how often each was read."""
 
     def __init__(self, records):
         super().__init__(records)
@@ -50,11 +50,11 @@ def two_epochs(config, source):
 @pytest.mark.parametrize("threads", [0, 4])
 def test_two_epochs_are_the_same_with_records_kept_or_not(config, source, threads):
     config.train.reader_threads = threads
-    decoded_anew = two_epochs(config, source)
+    not_kept = two_epochs(config, source)
     config.train.keep_decoded = True
-    for kept, anew in zip(two_epochs(config, source), decoded_anew, strict=True):
-        assert set(kept) == set(anew)
-        for name, array in anew.items():
+    for kept, expected in zip(two_epochs(config, source), not_kept, strict=True):
+        assert set(kept) == set(expected)
+        for name, array in expected.items():
             assert kept[name].dtype == array.dtype
             np.testing.assert_array_equal(kept[name], array)
 
@@ -67,20 +67,21 @@ def test_kept_records_are_read_in_the_first_epoch_only(config, source, keep, rea
     assert counted.readings == [readings] * 64
 
 
-def test_a_damaged_record_stays_damaged(source):
-    records = KeptRecords(DecodedRecords([dict(source[0]) | {"image": source[0]["image"][:200]}]))
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_damaged_record_is_an_error_at_every_reading(source, keep):
+    records = DecodedRecords([dict(source[0]) | {"image": source[0]["image"][:200]}], keep=keep)
     for _ in range(2):
         with pytest.raises(DamagedRecord, match=r"record 0 \(train/\d+\)"):
             records[0]
 
 
-def test_a_kept_picture_cannot_be_changed(source):
-    picture = KeptRecords(DecodedRecords(source))[3]["image"]
+def test_a_kept_image_is_read_only(source):
+    image = DecodedRecords(source, keep=True)[3]["image"]
     with pytest.raises(ValueError, match="read-only"):
-        picture[0, 0] = 0
+        image[0, 0] = 0
 
 
-def test_the_memory_is_told_before_anything_is_decoded(source):
+def test_the_memory_is_known_before_an_image_is_decoded(source):
     records = [dict(source[0]) | {"image": encode(size)} for size in ((40, 50), (20, 30))]
     records.append(records[0] | {"image": b"damaged"})
     kilobytes = (40 * 50 * 3 + 20 * 30 * 3) / 3 / 1000
@@ -91,8 +92,8 @@ def encode(size):
     return cv2.imencode(".png", np.zeros((*size, 3), np.uint8))[1].tobytes()
 
 
-def test_a_kept_split_takes_what_was_told(config, source):
-    kept = KeptRecords(DecodedRecords(source))
+def test_a_kept_split_takes_the_planned_memory(config, source):
+    kept = DecodedRecords(source, keep=True)
     needed = sum(record["image"].nbytes for record in kept)
     assert f"64 records x {needed / 64 / 1000:.0f} kB = {needed / 2**30:.2f} GiB of " in (
         decoded_records.planned_memory(source)

@@ -59,7 +59,7 @@ def test_a_second_export_is_the_same_file_without_paths_of_this_machine(exported
 
 def test_an_export_from_a_machine_with_a_gpu_runs_on_one_without(monkeypatch):
     """On a GPU, attention in bfloat16 uses cuDNN, which other platforms do not have."""
-    config = tiny_config("lotr-m")
+    config = tiny_config("lotr-tiny")
     config.model.dtype = "bfloat16"
     model, scheme = models.build_for(config), schemes.find(config.data.scheme)
     crops = np.random.default_rng(2).integers(0, 256, (2, SIZE, SIZE, 3)).astype(np.uint8)

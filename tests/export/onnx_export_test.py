@@ -27,7 +27,7 @@ needs_onnx = pytest.mark.skipif(
 
 @needs_onnx
 @pytest.mark.filterwarnings("ignore")  # warnings of the converter and the runtime
-@pytest.mark.parametrize("name", ["learned", "released", "lotr-m"])
+@pytest.mark.parametrize("name", ["learned", "released", "lotr-tiny"])
 def test_an_onnx_runtime_finds_the_same_landmarks(name):
     """Points and confidence to 1e-4, for batches of any size."""
     import onnxruntime

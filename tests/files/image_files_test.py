@@ -1,4 +1,4 @@
-"""Pictures of every depth and colour are read as Pillow reads them; what cannot be read whole is refused."""
+"""Images of every depth and colour are decoded as by Pillow; damaged and oversized files are refused."""
 
 import io
 import os
@@ -27,7 +27,7 @@ def encode(picture: Image.Image, form: str, **options: object) -> bytes:
 
 
 def png(width: int, height: int, pixels: bytes = b"") -> bytes:
-    """A PNG file of 8-bit grey that claims a size, whatever its compressed pixels are."""
+    """A PNG file of 8-bit grey that claims a size, independent of its compressed pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -52,7 +52,7 @@ def test_every_colour_becomes_the_same_rgb_as_in_pillow(form: str, modes: list[s
         data = encode(source, form)
         expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.int32)
         difference = np.abs(image_files.decode(data, upright=True) - expected)
-        assert difference.mean() <= 1, mode  # CMYK is converted with another rounding
+        assert difference.mean() <= 1, mode  # Pillow and OpenCV round CMYK differently
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
@@ -63,9 +63,9 @@ def test_sixteen_bits_become_eight(form: str):
     np.testing.assert_array_equal(decoded, np.repeat(RGB[..., :1], 3, axis=-1))
 
 
-def test_only_viewers_turn_a_picture_by_its_exif_orientation():
+def test_the_exif_orientation_is_applied_only_if_upright():
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter
+    exif[0x0112] = 6  # rotate by 90 degrees
     data = encode(PICTURE, "PNG", exif=exif)
     np.testing.assert_array_equal(image_files.decode(data, upright=False), RGB)
     np.testing.assert_array_equal(image_files.decode(data, upright=True), np.rot90(RGB, -1))
@@ -73,7 +73,7 @@ def test_only_viewers_turn_a_picture_by_its_exif_orientation():
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP"])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.6, 0.9, 0.98])
-def test_a_picture_that_stops_short_is_refused(form: str, share: float):
+def test_an_incomplete_image_is_refused(form: str, share: float):
     data = encode(PICTURE, form)
     with pytest.raises(ValueError, match="bytes that do not decode as an image"):
         image_files.decode(data[: int(share * len(data))], upright=True)
@@ -82,11 +82,11 @@ def test_a_picture_that_stops_short_is_refused(form: str, share: float):
 @pytest.mark.parametrize("form", ["PNG", "WEBP"])
 def test_an_animation_is_refused(form: str):
     data = encode(PICTURE, form, save_all=True, append_images=[PICTURE.rotate(90), PICTURE.rotate(180)])
-    with pytest.raises(ValueError, match=r"a \w+ file of 3 pictures, expected one"):
+    with pytest.raises(ValueError, match=r"a \w+ file of 3 images, expected one"):
         image_files.decode(data, upright=True)
 
 
-def test_of_a_tiff_file_the_first_page_is_read():
+def test_the_first_page_of_a_tiff_file_is_decoded():
     data = encode(PICTURE, "TIFF", save_all=True, append_images=[PICTURE.rotate(90)])
     np.testing.assert_array_equal(image_files.decode(data, upright=True), RGB)
 
@@ -98,7 +98,7 @@ def test_other_formats_are_refused(form: str):
 
 
 def bombs() -> dict[str, tuple[bytes, str]]:
-    """Pictures of a few kilobytes, and the size that they claim."""
+    """Files of a few kilobytes by format, and the size that they claim."""
     jpeg, bmp, tiff = encode(PICTURE, "JPEG"), encode(PICTURE, "BMP"), encode(PICTURE, "TIFF")
     frame = jpeg.index(b"\xff\xc0") + 5
     width = tiff.index(struct.pack("<HHII", 256, 4, 1, 64)) + 8
@@ -117,16 +117,16 @@ def test_a_decompression_bomb_is_refused_by_its_header(form: str, tmp_path: path
     data, size = bombs()[form]
     path = tmp_path / f"bomb.{form}"
     path.write_bytes(data)
-    message = rf"picture of {size} px, expected at most 178956970 pixels"
+    message = rf"image of {size} px, expected at most 178956970 pixels"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(ValueError, match=rf"bomb\.{form} is not a picture that can be read: a \w+ {message}"):
-        predictor.read_picture(path)
+    with pytest.raises(ValueError, match=rf"bomb\.{form} is not an image that can be read: a \w+ {message}"):
+        predictor.read_image(path)
     with pytest.raises(DamagedRecord, match=rf"^here: a \w+ {message}"):
         decode_picture(data, "here")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
-def test_a_png_chunk_longer_than_its_file_is_refused_before_it_is_filled():
+def test_a_png_chunk_longer_than_its_file_is_refused_before_memory_is_allocated():
     data = bytearray(encode(PICTURE, "PNG"))
     length = data.index(b"IDAT") - 4
     data[length : length + 4] = struct.pack(">I", 2**31 - 1)
@@ -136,14 +136,14 @@ def test_a_png_chunk_longer_than_its_file_is_refused_before_it_is_filled():
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
-def test_the_largest_picture_is_still_read(monkeypatch: pytest.MonkeyPatch):
+def test_an_image_of_the_largest_size_is_decoded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(image_files, "MOST_PIXELS", 48 * 64)
     assert image_files.decode(encode(PICTURE, "PNG"), upright=True).shape == (48, 64, 3)
-    with pytest.raises(ValueError, match="a PNG picture of 64 x 49 px, expected at most 3072 pixels"):
+    with pytest.raises(ValueError, match="a PNG image of 64 x 49 px, expected at most 3072 pixels"):
         image_files.decode(encode(PICTURE.resize((64, 49)), "PNG"), upright=True)
 
 
-def test_what_is_no_file_is_not_opened(tmp_path: pathlib.Path):
+def test_pipes_folders_and_devices_are_not_opened(tmp_path: pathlib.Path):
     os.mkfifo(tmp_path / "pipe.jpg")
     for path in (tmp_path / "pipe.jpg", tmp_path, pathlib.Path("/dev/zero")):
         with pytest.raises(ValueError, match="found a folder, a pipe or a device, expected a file"):

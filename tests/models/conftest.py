@@ -1,4 +1,6 @@
-"""The reduced network of the golden tensors, its weights and its recorded runs."""
+"""The network of each recording of the original: its model, its weights and its recorded runs."""
+
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -31,16 +33,23 @@ class Golden:
 
 
 @pytest.fixture(scope="session")
-def golden(recorded) -> Golden:
-    return Golden(recorded("tensors.npz"))
+def golden(recorded, recording: pathlib.Path) -> Golden:
+    arrays = recorded("tensors.npz", recording)
+    with np.load(recording / "weights.npz") as weights:
+        parameters = [name for name in weights.files if "running_" not in name]
+    for run in ("train_soft", "train_hard"):
+        # The small recording has the gradient norms of all parameters in one array.
+        norms = arrays.pop(f"{run}/grad_norms", ())
+        arrays |= {f"{run}/grad_norm/{name}": norm for name, norm in zip(parameters, norms, strict=False)}
+    return Golden(arrays)
 
 
 @pytest.fixture(scope="session")
-def golden_model() -> DSAT:
+def golden_model(golden: Golden) -> DSAT:
     return made_dsat(
-        num_points=13,
+        num_points=golden["eval/heatmaps"].shape[-1],
         num_boundaries=0,
-        width=32,
+        width=golden["eval/gate"].shape[-1],
         stacks=2,
         gate="released",
         embedding_dropout=0.0,
@@ -49,6 +58,6 @@ def golden_model() -> DSAT:
 
 
 @pytest.fixture(scope="session")
-def golden_variables(golden: Golden, golden_model: DSAT, golden_file) -> dict:
+def golden_variables(golden: Golden, golden_model: DSAT, recording: pathlib.Path) -> dict:
     template = jax.eval_shape(lambda: golden_model.init(jax.random.key(0), golden["x"], train=False))
-    return load_torch_dsat(golden_file("weights.npz"), template)
+    return load_torch_dsat(recording / "weights.npz", template)

@@ -17,6 +17,10 @@ from dsat_jax.weights.torch_import import torch_entries
 TINY = made_dsat(
     num_points=3, num_boundaries=2, width=8, stacks=1, transformer_layers=1, heads=2, gate="learned"
 )
+# Compiles long: the larger recording runs with the slow tests only.
+REDUCED_IS_SLOW = pytest.mark.parametrize(
+    "recording", ["small", pytest.param("reduced", marks=pytest.mark.slow)], indirect=True
+)
 # Each function here runs once or twice, so that it is the compilation that takes the time.
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
@@ -61,6 +65,7 @@ def train_forward(golden, golden_model):
     return jit(functools.partial(training_loss, golden=golden, model=golden_model))
 
 
+@REDUCED_IS_SLOW
 @pytest.mark.parametrize("branch", ["soft", "hard"])
 def test_training_forward_matches_the_released_network(golden, golden_variables, train_forward, branch):
     loss, (prediction, batch_stats) = train_forward(
@@ -70,10 +75,16 @@ def test_training_forward_matches_the_released_network(golden, golden_variables,
     np.testing.assert_allclose(loss, golden[run + "loss"], rtol=0, atol=1e-5)
     np.testing.assert_allclose(prediction.gates, golden[run + "gate"], rtol=0, atol=1e-5)
     np.testing.assert_allclose(prediction.heatmaps, golden[run + "heatmaps"], rtol=0, atol=1e-4)
-    # PyTorch's running variance is the unbiased one; over these 8192 values and more that is within 1e-5.
-    statistics = entries({"batch_stats": batch_stats})
+    before, after = (
+        entries({"batch_stats": stats}) for stats in (golden_variables["batch_stats"], batch_stats)
+    )
     for name, expected in golden.under(run + "bn_after/").items():
-        np.testing.assert_allclose(statistics[name], expected, rtol=0, atol=1e-5, err_msg=name)
+        if name.endswith("running_var"):
+            # PyTorch moves its running variance a tenth of the way to the unbiased variance, Flax to the biased one.
+            batch, side, _, _ = golden["x"].shape
+            values = batch * side**2 if name.startswith("conv2.") else batch * (side // 2) ** 2
+            expected = expected - (expected - 0.9 * before[name]) / values
+        np.testing.assert_allclose(after[name], expected, rtol=0, atol=1e-5, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +106,7 @@ def train_gradients(golden, golden_model, golden_variables):
         return jax.tree.map(np.asarray, grads)
 
 
+@REDUCED_IS_SLOW
 @pytest.mark.parametrize("branch", ["soft", "hard"])
 def test_gradients_match_the_released_network(golden, train_gradients, branch):
     of_params, of_images = train_gradients[branch]
@@ -213,6 +225,7 @@ def test_randomness_follows_the_keys(train_step):
     assert jnp.any(first.heatmaps != other.heatmaps)
 
 
+@REDUCED_IS_SLOW
 def test_bfloat16_is_close_to_float32(golden, golden_model, golden_variables):
     model = golden_model.clone(dtype=jnp.bfloat16)
     prediction = jit(functools.partial(model.apply, train=False))(golden_variables, golden["x"])
@@ -241,7 +254,7 @@ def test_images_of_another_size_are_refused(shape):
     [
         ({"width": 33}, "width must be a positive multiple of 8, got 33"),
         ({"width": 0}, "width must be a positive multiple of 8, got 0"),
-        ({"gate": "open"}, "unknown gate 'open'; there are none, released, learned"),
+        ({"gate": "open"}, "unknown gate 'open', expected one of none, released, learned"),
     ],
 )
 def test_attributes_that_do_not_fit_are_refused(change, message):
@@ -283,11 +296,11 @@ def test_default_config_names_every_attribute():
 def test_build_refuses_what_it_does_not_know():
     config = default_dsat()
     config.name = "dast"
-    with pytest.raises(ValueError, match="unknown model 'dast'; there are dsat"):
+    with pytest.raises(ValueError, match="unknown model 'dast', expected one of dsat"):
         models.build(config, num_points=68, num_boundaries=13)
     config = default_dsat()
     config.dtype = "float16"
-    with pytest.raises(ValueError, match="unknown dtype 'float16'; there are float32, bfloat16"):
+    with pytest.raises(ValueError, match="unknown dtype 'float16', expected one of float32, bfloat16"):
         models.build(config, num_points=68, num_boundaries=13)
 
 

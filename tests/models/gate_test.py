@@ -47,6 +47,13 @@ def test_hard_gates_borrow_their_gradient(function, expected):
     np.testing.assert_allclose(gradient, expected * 3 / 16, rtol=1e-5)
 
 
+def test_released_gate_matches_the_released_network(golden):
+    """The recorded hourglass follows the gate, so that its input is the gated map."""
+    gated, gates = gate.ReleasedGate().apply({}, golden["eval/stem/out0"], train=False)
+    np.testing.assert_array_equal(gates, golden["eval/gate"])
+    np.testing.assert_allclose(gated, golden["eval/hourglass_1/in0"], rtol=0, atol=1e-6)
+
+
 def test_released_gate_has_no_parameters_and_doubles_channels():
     x = jnp.stack([jnp.full((2, 2), 3.0), jnp.full((2, 2), -3.0)], axis=-1)[None]
     assert not gate.ReleasedGate().init(jax.random.key(0), x, train=False)

@@ -108,8 +108,8 @@ def test_frozen_normalisation_reaches_the_backbone_only(images):
     ("change", "message"),
     [
         ({"dim": 30}, "dim must be a positive multiple of 4 and of its heads, got 30 and 2"),
-        ({"backbone": "vgg"}, "unknown backbone 'vgg'; there are mobilenet_v2"),
-        ({"position": "none"}, "unknown position 'none'; there are learned, sine"),
+        ({"backbone": "vgg"}, "unknown backbone 'vgg', expected one of mobilenet_v2"),
+        ({"position": "none"}, "unknown position 'none', expected one of learned, sine"),
         ({"decoder_layers": 0}, "decoder_layers of at least 1, got 0"),
     ],
 )

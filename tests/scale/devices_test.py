@@ -1,4 +1,4 @@
-"""The same run on other numbers of devices and processes: the same batches, losses and figures."""
+"""Runs on different numbers of devices and processes: equal batches, losses and figures."""
 
 import json
 import os
@@ -12,14 +12,14 @@ from scale.joining import joining_flags
 
 ROOT = pathlib.Path(__file__).parents[2]
 LOSS_TOLERANCE = 1e-4  # relative, at every step
-# Of the gradient's norm at the first step: one that is summed where it should be averaged would be off by a factor.
+# Relative, of the gradient norm at the first step. A gradient that is summed instead of averaged is off by a factor.
 NORM_TOLERANCE = 1e-2
-# Relative, of the same parameters. LOTR's points, off by 1.7 faces, leave room for the rounding of its MobileNet.
+# Relative, of the same parameters. LOTR's errors are 1.7 faces, so that the rounding of its MobileNet shows more.
 EVALUATION_TOLERANCES = {"dsat": 1e-6, "lotr": 1e-5}
 
 
 def launch(workdir: pathlib.Path, data_dir: str, devices: int, processes: int, *arguments: str) -> dict:
-    """Runs `tiny_run.py` in processes of some fake devices each; returns what process 0 has printed."""
+    """Runs `tiny_run.py` in processes with some fake devices each; returns the JSON that process 0 printed."""
     flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(workdir.parent / "compiled"),
@@ -40,7 +40,7 @@ def launch(workdir: pathlib.Path, data_dir: str, devices: int, processes: int, *
 
 
 def differences(one: dict, other: dict, name: str) -> np.ndarray:
-    """Of a scalar at every step, relative to that of the first run."""
+    """Returns the differences of a scalar at every step, relative to the first run."""
     return np.abs(np.array(other["series"][name]) / np.array(one["series"][name]) - 1)
 
 
@@ -56,7 +56,7 @@ def check_evaluation(one: dict, other: dict, tolerance: float) -> None:
 
 
 def evaluation_difference(one: dict, other: dict) -> float:
-    """The largest of all figures of all subsets, relative to those of the first run where they are not 0."""
+    """Returns the largest difference of all figures of all subsets, relative to the first run's unless that is 0."""
     pairs = [
         (figure, other["summaries"][subset][name])
         for subset, row in one["summaries"].items()
@@ -66,7 +66,7 @@ def evaluation_difference(one: dict, other: dict) -> float:
 
 
 def test_two_processes_of_two_devices_train_as_one_device(tmp_path, tiny_dataset):
-    """Large arrays of the state are split, too."""
+    """The large arrays of the state are split as well."""
     arguments = ("--model=dsat-without-hourglass", "--steps=4")
     one = launch(tmp_path / "one", tiny_dataset, 1, 1, *arguments)
     four = launch(tmp_path / "four", tiny_dataset, 2, 2, *arguments, "--mesh_model=2")
@@ -81,8 +81,8 @@ def test_any_number_of_devices_and_processes_trains_as_one(tmp_path, tiny_datase
     arguments = (f"--model={model}", "--steps=20")
     one = launch(tmp_path / "one", tiny_dataset, 1, 1, *arguments)
     for devices, processes, split in ((2, 1, 1), (4, 1, 1), (8, 1, 1), (2, 2, 1), (2, 2, 2)):
-        where = tmp_path / f"{processes}x{devices}-{split}"
-        other = launch(where, tiny_dataset, devices, processes, *arguments, f"--mesh_model={split}")
+        workdir = tmp_path / f"{processes}x{devices}-{split}"
+        other = launch(workdir, tiny_dataset, devices, processes, *arguments, f"--mesh_model={split}")
         check_equal(one, other)
         split_over = f"--mesh_model={split}"
         again = launch(tmp_path / "one", tiny_dataset, devices, processes, *arguments, split_over)

@@ -1,10 +1,10 @@
-"""How processes on this machine become one run, for tests."""
+"""Flags that join processes on this machine to one run, for tests."""
 
 import socket
 
 
 def joining_flags(processes: int) -> list[list[str]]:
-    """The flags of each process, with a port that is free; none for a single one."""
+    """Returns the flags of each process, with a free port; a single process has no flags."""
     if processes == 1:
         return [[]]
     with socket.socket() as free:

@@ -41,14 +41,14 @@ FIELDS = {
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory) -> pathlib.Path:
-    """A folder where programs are compiled once for all starts."""
+    """A compilation cache that all processes share."""
     return tmp_path_factory.mktemp("compiled")
 
 
 def start(
     workdir: pathlib.Path, data_dir: str, compiled: pathlib.Path, steps: int, *arguments: str
 ) -> subprocess.Popen[str]:
-    """Starts one process of a run on one device, by the same command every time."""
+    """Starts one process of a run on one device, always with the same command."""
     fields = FIELDS | {"data.data_dir": data_dir, "train.steps": steps}
     overrides = [f"--config.{name}={value}" for name, value in fields.items()]
     command = [sys.executable, "run.py", "--config=configs/synthetic.py", f"--workdir={workdir}", *overrides]
@@ -69,7 +69,7 @@ def start_several(
 
 
 def logged(workdir: pathlib.Path) -> list[dict[str, float]]:
-    """The lines of the run's log; the last one may just be being written."""
+    """Returns the lines of the run's log; an incomplete last line is left out."""
     path = workdir / METRICS_LOG
     lines = []
     for line in path.read_text().splitlines() if path.exists() else []:
@@ -81,7 +81,7 @@ def logged(workdir: pathlib.Path) -> list[dict[str, float]]:
 
 
 def last_step(workdir: pathlib.Path) -> int:
-    """The newest step in the log; 0 without one."""
+    """Returns the newest step in the log; 0 if there is none."""
     return max((line["step"] for line in logged(workdir)), default=0)
 
 
@@ -100,15 +100,15 @@ def final_state(workdir: pathlib.Path) -> state.TrainState:
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     template = state.template(sharding.make_mesh(), models.build_for(config), transform, config.input.size)
     saved = manager.Checkpoints(workdir)
-    found = saved.restore(saved.newest_step(), template)
+    newest = saved.restore(saved.newest_step(), template)
     saved.close()
-    return found
+    return newest
 
 
 def kill_at_random(
     number: signal.Signals, workdir: pathlib.Path, process: subprocess.Popen[str], chance: random.Random
 ) -> None:
-    """Sends a signal some steps after the start, or at any time, while it still starts or not."""
+    """Sends a signal some steps after the start, or after a random time, possibly while the process still starts."""
     if chance.random() < 0.3:
         time.sleep(chance.uniform(0, 20))
     else:
@@ -139,7 +139,7 @@ def test_a_run_that_is_killed_twenty_times_ends_bit_for_bit_as_an_undisturbed_on
         damaged += errors.count("is damaged")
         survived += code != 0
         lost = reached - newest_saved(disturbed)
-        assert lost <= 2 * FIELDS["train.save_every"]  # one save may still have been on its way
+        assert lost <= 2 * FIELDS["train.save_every"]  # one save may have been in progress
         repeated[reached] = lost
         print(f"{number.name}: exit code {code}, step {reached}, {lost} to repeat", flush=True)
     print(
@@ -152,7 +152,7 @@ def test_a_run_that_is_killed_twenty_times_ends_bit_for_bit_as_an_undisturbed_on
 
 
 @pytest.mark.slow
-def test_when_one_of_two_processes_dies_the_other_ends_and_any_number_goes_on(
+def test_when_one_of_two_processes_dies_the_other_ends_and_any_number_continues(
     tmp_path, tiny_dataset, compiled
 ):
     steps = 100
@@ -170,7 +170,7 @@ def test_when_one_of_two_processes_dies_the_other_ends_and_any_number_goes_on(
         print(f"    {errors.splitlines()[-1]}", flush=True)
         assert seconds < 60
         assert other.returncode in (1, -signal.SIGABRT)
-        # Ours, or that of JAX's service where it has noticed first.
+        # The project's own message, or that of JAX's service if it noticed the loss first.
         assert "has lost the others" in errors or "another task died" in errors
         pair[victim].communicate()
 

@@ -1,7 +1,7 @@
 """A tiny run as one of several processes, for tests: `python tests/scale/tiny_run.py --model=dsat --workdir=DIR ...`.
 
-The last line of standard output is the run as JSON: loss and gradient norm at every step, the records of every global
-batch, and the final summaries. A folder that holds a finished run is evaluated only.
+The last line of standard output is JSON: loss and gradient norm at every step, the records of every global batch, and
+the final summaries. A finished run in the folder is only evaluated.
 """
 
 import argparse
@@ -22,21 +22,19 @@ from dsat_jax.training.recorder import METRICS_LOG
 
 SHRUNK = {
     "dsat": {"width": 8, "stacks": 1, "transformer_layers": 1, "heads": 2},
-    "dsat-without-hourglass": {
-        "width": 8,
-        "stacks": 0,
-    },  # stem, gate and head: compiles in a quarter of the time
+    # Stem, gate and head only, which compile in a quarter of the time.
+    "dsat-without-hourglass": {"width": 8, "stacks": 0},
     "lotr": {"dim": 16, "heads": 2, "feed_forward": 32, "head_width": 16, "dropout": 0.1},
 }
-# What the devices differ in shall be seen, and not what becomes of it: Adam and a hard gate make much of rounding.
-# LOTR's MobileNet does so more than others: at 1e-4, parameters scaled by 1 + 1.2e-7 change the loss of the 20th step
-# by 2 % on a single device.
+# Small, because Adam and a hard gate amplify rounding, which would hide the differences between numbers of devices.
+# LOTR's MobileNet amplifies it most: at 1e-4, parameters scaled by 1 + 1.2e-7 change the loss of the 20th step by 2 %
+# on a single device.
 LEARNING_RATES = {"dsat": 1e-4, "dsat-without-hourglass": 1e-4, "lotr": 1e-7}
 
 
 def tiny_config(model: str, data_dir: str, steps: int) -> ConfigDict:
-    """The configuration of a model, shrunk: 64 faces, 64 pixels; dropout, gate coins and augmentation all at work."""
-    config = synthetic.get_config("lotr-m" if model == "lotr" else "dsat")
+    """Returns the shrunk configuration of a model: 64 faces, 64 pixels, with dropout, gate samples and augmentation."""
+    config = synthetic.get_config("lotr-tiny" if model == "lotr" else "tiny")
     config.data.update(dataset="synthetic_faces/tiny", data_dir=data_dir)
     config.data.update(train="train[:48]", validation="train[48:]")
     config.input.size = 64
@@ -49,7 +47,7 @@ def tiny_config(model: str, data_dir: str, steps: int) -> ConfigDict:
 
 
 def main() -> None:
-    """Runs, and prints what it was."""
+    """Trains and evaluates the run, and prints it as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", choices=SHRUNK, required=True)
     parser.add_argument("--workdir", type=pathlib.Path, required=True)

@@ -1,4 +1,4 @@
-"""Descriptions of schemes, whole and senseless."""
+"""Descriptions of schemes, valid and invalid."""
 
 import dataclasses
 import json
@@ -24,15 +24,15 @@ def test_reads_a_description():
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_describes_schemes_of_ours(name: str):
-    again = parse_description(json.loads(json.dumps(describe(SCHEMES[name]))), "here")
-    np.testing.assert_array_equal(again.channel_mirror_permutation, SCHEMES[name].channel_mirror_permutation)
-    assert dataclasses.replace(again, pupils=SCHEMES[name].pupils) == SCHEMES[name]
+def test_describes_built_in_schemes(name: str):
+    parsed = parse_description(json.loads(json.dumps(describe(SCHEMES[name]))), "here")
+    np.testing.assert_array_equal(parsed.channel_mirror_permutation, SCHEMES[name].channel_mirror_permutation)
+    assert dataclasses.replace(parsed, pupils=SCHEMES[name].pupils) == SCHEMES[name]
 
 
-def test_a_scheme_is_found_again_by_its_text():
-    mine = parse_description(FIVE, "here")
-    assert schemes.find(schemes.as_text(mine)) == mine
+def test_the_text_of_a_scheme_gives_the_scheme():
+    custom = parse_description(FIVE, "here")
+    assert schemes.find(schemes.as_text(custom)) == custom
     assert schemes.as_text(schemes.JD_106) == "jd_106"
     assert schemes.find("jd_106") is schemes.JD_106
 
@@ -40,13 +40,13 @@ def test_a_scheme_is_found_again_by_its_text():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("jd_107", "there is no scheme 'jd_107'; there are wflw_98"),
+        ("jd_107", "unknown scheme 'jd_107', expected one of wflw_98"),
         ("{five", "config.data.scheme: not JSON"),
         ('{"name": "five"}', "missing mirror_pairs, normaliser_points, num_points"),
-        (json.dumps(FIVE | {"name": "w300_68"}), "name is 'w300_68', which is a scheme of ours"),
+        (json.dumps(FIVE | {"name": "w300_68"}), "name is 'w300_68', the name of a built-in scheme"),
     ],
 )
-def test_a_text_that_means_no_scheme_is_refused(text: str, message: str):
+def test_invalid_texts_are_refused(text: str, message: str):
     with pytest.raises(ValueError, match=message):
         schemes.find(text)
 
@@ -74,7 +74,7 @@ def test_lines_and_boundaries_may_be_left_out():
         ({"lines": [[0, 5]]}, "here: lines: found the point 5, expected 0 to 4"),
     ],
 )
-def test_a_scheme_that_makes_no_sense_is_refused(change: dict[str, object], message: str):
+def test_invalid_descriptions_are_refused(change: dict[str, object], message: str):
     with pytest.raises(ValueError, match="here") as error:
         parse_description(FIVE | change, "here")
     assert str(error.value).startswith(message)

@@ -1,4 +1,4 @@
-"""The tables of landmark schemes: mirrors, boundaries, and the way from one scheme to another."""
+"""The tables of landmark schemes: mirrors, boundaries, and conversions between schemes."""
 
 import dataclasses
 import itertools
@@ -16,10 +16,14 @@ from tfds_builders.synthetic_faces.pose import Pose, landmarks
 from tfds_builders.synthetic_faces.template import Shape
 
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
-SIZE = 257  # of a picture whose middle column is 128
-ALONE = {"cofw_29": {28}, "aflw_19": {18}, "jd_106": {74, 83}}  # chins and centres of eyes, on no line
+SIZE = 257  # side of an image whose middle column is 128
+ALONE = {
+    "cofw_29": {28},
+    "aflw_19": {18},
+    "jd_106": {74, 83},
+}  # chins and centres of eyes, which are on no line
 
-# The released code numbers the landmarks of COFW and AFLW in an order of its own; its numbers, official ones by place.
+# The released code uses another order of the landmarks of COFW and AFLW. These are the official numbers in that order.
 RELEASED_ORDER = {
     "cofw_29": "28 0 4 2 5 3 6 1 7 20 18 21 19 8 12 10 13 11 14 9 15 22 24 23 27 25 26 16 17",
     "aflw_19": "18 0 1 2 3 4 5 13 12 14 6 7 8 9 10 11 15 16 17",
@@ -73,8 +77,8 @@ def test_a_mirror_swaps_the_sides_of_every_named_part(scheme):
 
 
 @ALL
-def test_a_mirror_lays_boundaries_on_boundaries_and_lines_on_lines(scheme):
-    """As polylines, whichever end is first: the same landmarks in another order would be another shape."""
+def test_a_mirror_maps_boundaries_to_boundaries_and_lines_to_lines(scheme):
+    """Polylines are compared in either direction; the same landmarks in another order are another shape."""
     point = scheme.mirror_permutation
     for boundary, partner in zip(scheme.boundaries, scheme.boundary_mirror_permutation, strict=True):
         mirrored = tuple(point[list(boundary)].tolist())
@@ -90,11 +94,11 @@ def test_a_symmetric_face_is_its_own_mirror_image(scheme, face):
     mirrored = geometry.mirror_points(points, SIZE, scheme.mirror_permutation)
     np.testing.assert_allclose(mirrored, points, atol=1e-9)
     apart = np.linalg.norm(points[:, None] - points[None], axis=-1) + 9 * np.eye(scheme.num_points)
-    assert apart.min() > 0.5  # so no other permutation would do
+    assert apart.min() > 0.5  # so that any other permutation would fail
 
 
 @ALL
-def test_parts_lie_where_their_names_say(scheme, face):
+def test_positions_of_parts_match_their_names(scheme, face):
     points = landmarks_in(face, scheme)
     names = zip(BOUNDARY_NAMES, scheme.boundaries, strict=True)
     centre = {name: points[list(boundary)].mean(axis=0) for name, boundary in names}
@@ -169,12 +173,12 @@ def test_mirror_pairs_are_the_released_ones_in_official_numbers(scheme, recorded
 )
 def test_conversion_to_68_by_hand(source, expected):
     points = np.stack([np.arange(source.num_points), -np.arange(source.num_points)], axis=-1)[None]
-    found = schemes.convert(points, source, W300_68)
-    assert found.shape == (1, 68, 2)
+    converted = schemes.convert(points, source, W300_68)
+    assert converted.shape == (1, 68, 2)
     for pair in expected.split():
         target, index = (int(number) for number in pair.split("-"))
-        np.testing.assert_array_equal(found[0, target], [index, -index])
-    np.testing.assert_array_equal(schemes.convert(jnp.asarray(points), source, W300_68), found)
+        np.testing.assert_array_equal(converted[0, target], [index, -index])
+    np.testing.assert_array_equal(schemes.convert(jnp.asarray(points), source, W300_68), converted)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +190,7 @@ def test_conversion_keeps_mirrors_parts_and_normalisers(source, target):
     assert len(set(indices.tolist())) == target.num_points
     np.testing.assert_array_equal(
         source.mirror_permutation[indices], indices[target.mirror_permutation]
-    )  # to mirror and convert is to convert and mirror
+    )  # mirroring and converting commute
     for ours, theirs in zip(target.boundaries, source.boundaries, strict=True):
         assert set(indices[list(ours)].tolist()) <= set(theirs)
         assert (indices[ours[0]], indices[ours[-1]]) == (theirs[0], theirs[-1])
@@ -197,6 +201,6 @@ def test_conversion_to_the_same_scheme_changes_nothing_and_to_an_unrelated_one_i
     points = np.random.default_rng(0).normal(size=(2, 29, 2))
     np.testing.assert_array_equal(schemes.convert(points, COFW_29, COFW_29), points)
     with pytest.raises(
-        ValueError, match="landmarks of cofw_29 cannot be converted to w300_68; there are wflw_98"
+        ValueError, match="landmarks of cofw_29 cannot be converted to w300_68; known conversions: wflw_98"
     ):
         schemes.convert(points, COFW_29, W300_68)

@@ -1,4 +1,4 @@
-"""What the device does to training images."""
+"""The augmentation of training images on the device."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ def faces(count: int = 64, size: int = 16) -> jax.Array:
 
 
 def changed(before: jax.Array, after: jax.Array) -> np.ndarray:
-    """bool [batch]: which images differ."""
+    """Returns whether each image differs, bool [batch]."""
     return np.asarray(jnp.abs(before - after).max(axis=(1, 2, 3)) > 1e-6)
 
 
@@ -37,7 +37,7 @@ def test_gain_is_one_factor_per_channel_and_image():
     assert augment.colour_gain(KEY, faces(), 1.2, 1.3).max() <= 1.0
 
 
-def test_grey_takes_the_colour_of_the_chosen_share():
+def test_grey_removes_the_colour_of_the_chosen_share():
     images = faces()
     after = augment.grey(KEY, images, 0.5)
     chosen = changed(images, after)

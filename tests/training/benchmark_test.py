@@ -1,4 +1,4 @@
-"""The benchmark: what it prints is what it has measured, and nothing of it stays behind."""
+"""The benchmark: its figures, its table, and the restored compilation cache."""
 
 import json
 import time
@@ -25,17 +25,17 @@ def test_a_configuration_is_measured(tiny_dataset, tmp_path, capsys, monkeypatch
     config.train.keep_decoded = True
     cache = jax.config.jax_compilation_cache_dir
     benchmark.benchmark(config, tmp_path / "new" / "benchmark.json")
-    found = json.loads((tmp_path / "new" / "benchmark.json").read_text())
-    figures = {figure["name"]: figure for figure in found["figures"]}
+    results = json.loads((tmp_path / "new" / "benchmark.json").read_text())
+    figures = {figure["name"]: figure for figure in results["figures"]}
     assert figures["forward of 4"]["flops"] == 4 * figures["forward of 1"]["flops"]
     step = figures["training step of 4"]
     assert step["flops"] == 3 * figures["forward of 4"]["flops"]  # forward, and twice that backward
     assert figures["targets of 4"]["images"] == 4
-    rate = 1e9 * found["matrix_products_gflops"]["float32"]
+    rate = 1e9 * results["matrix_products_gflops"]["float32"]
     assert step["share"] == pytest.approx(step["flops"] / step["seconds"] / rate)
     sent = 32 * 32 * 3 + 98 * (8 + 4) + 1
     assert f"reader, {sent / 1000:.1f} kB per image to the device" in figures
     printed = capsys.readouterr().out
     assert "training step of 4" in printed
-    assert "decoded pictures are kept in memory: 61 records x " in printed  # 95 % of 64
+    assert "decoded images are kept in memory: 61 records x " in printed  # 95 % of 64
     assert jax.config.jax_compilation_cache_dir == cache

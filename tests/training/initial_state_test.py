@@ -1,4 +1,4 @@
-"""Runs that begin with the weights of a trained network."""
+"""Runs that start from the weights of a trained network."""
 
 import jax
 import numpy as np
@@ -21,17 +21,17 @@ def tiny_config(scheme: str = "wflw_98", width: int = 8) -> ConfigDict:
     return config
 
 
-def begun(config: ConfigDict) -> state.TrainState:
+def initial(config: ConfigDict) -> state.TrainState:
     transform = optimizer.make_optimizer(config.optimizer, 10)
     return initial_state.begin(config, models.build_for(config), transform, sharding.make_mesh())
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """A file of weights on 98 landmarks, and what is in it."""
+    """A weights file of 98 landmarks, and its arrays by name."""
     config = tiny_config()
     config.seed = 5
-    variables = jax.device_get(begun(config).ema)
+    variables = jax.device_get(initial(config).ema)
     path = tmp_path_factory.mktemp("networks") / "five.safetensors"
     network_file.write(path, config, variables)
     return path, by_name(variables)
@@ -41,12 +41,12 @@ def test_all_arrays_of_the_same_network_are_taken(network):
     path, expected = network
     config = tiny_config()
     config.train.start_from = str(path)
-    current = begun(config)
+    current = initial(config)
     trained = by_name({"params": current.params, "batch_stats": current.batch_stats})
-    for found in (trained, by_name(current.ema)):
-        assert found.keys() == expected.keys()
+    for arrays in (trained, by_name(current.ema)):
+        assert arrays.keys() == expected.keys()
         for name, array in expected.items():
-            np.testing.assert_allclose(found[name], array, rtol=2**-11, atol=2**-25)
+            np.testing.assert_allclose(arrays[name], array, rtol=2**-11, atol=2**-25)
     assert int(current.step) == 0
     assert initial_state.described(config) == f"the network {path}"
 
@@ -54,29 +54,31 @@ def test_all_arrays_of_the_same_network_are_taken(network):
 def test_for_other_landmarks_the_last_layer_starts_from_scratch(network, caplog):
     path, expected = network
     config = tiny_config("cofw_29")
-    scratch = by_name(begun(config).params)
+    scratch = by_name(initial(config).params)
     config.train.start_from = str(path)
-    found = by_name(begun(config).params)
-    assert "does not fit, and starts from scratch: params/head_conv/kernel" in caplog.text
-    np.testing.assert_array_equal(found["head_conv/kernel"], scratch["head_conv/kernel"])
-    np.testing.assert_allclose(found["stem_conv/kernel"], expected["params/stem_conv/kernel"], rtol=2**-11)
+    params = by_name(initial(config).params)
+    assert "does not fit these arrays, which start from scratch: params/head_conv/kernel" in caplog.text
+    np.testing.assert_array_equal(params["head_conv/kernel"], scratch["head_conv/kernel"])
+    np.testing.assert_allclose(params["stem_conv/kernel"], expected["params/stem_conv/kernel"], rtol=2**-11)
 
 
 def test_another_network_is_refused(network):
     config = tiny_config(width=16)
     config.train.start_from = str(network[0])
-    with pytest.raises(ValueError, match=r"only \d+% of the arrays of config.model have the shapes of that"):
-        begun(config)
+    with pytest.raises(
+        ValueError, match=r"only \d+% of the parameters of config.model have the shapes of that"
+    ):
+        initial(config)
     config.train.start_from = "dsat-nowhere"
     with pytest.raises(
         FileNotFoundError, match="dsat-nowhere is neither a file or folder, nor a network that is ship"
     ):
-        begun(config)
+        initial(config)
 
 
 def test_a_network_and_a_backbone_exclude_each_other(network):
-    config = synthetic.get_config("lotr-m")
+    config = synthetic.get_config("lotr-tiny")
     config.model.backbone_weights = "mobilenet_v2.pth"
     config.train.start_from = str(network[0])
     with pytest.raises(ValueError, match=r"backbone_weights and config.train.start_from exclude each other"):
-        begun(config)
+        initial(config)

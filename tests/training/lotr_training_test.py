@@ -1,4 +1,4 @@
-"""A tiny LOTR goes the whole way that DSAT goes: from a pretrained backbone to landmarks of a picture."""
+"""A tiny LOTR run, from a pretrained backbone to the landmarks of an image."""
 
 import functools
 import json
@@ -34,7 +34,7 @@ def backbone() -> dict:
 
 @pytest.fixture(scope="module")
 def weights_file(backbone, tmp_path_factory) -> pathlib.Path:
-    """The same under torchvision's names, in its layouts."""
+    """A file with the same variables under torchvision's names and in its layouts."""
     tensors = {}
     for path, leaf in backbone.items():
         ((name, _),) = torch_entries(path, leaf.shape, torch_names.BACKBONES["mobilenet_v2"])
@@ -52,7 +52,7 @@ def weights_file(backbone, tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def config(tiny_dataset, weights_file):
-    config = synthetic.get_config("lotr-m")
+    config = synthetic.get_config("lotr-tiny")
     config.data.update(
         dataset="synthetic_faces/tiny", data_dir=tiny_dataset, train="train[:48]", validation="train[48:]"
     )
@@ -60,7 +60,7 @@ def config(tiny_dataset, weights_file):
     config.model.update(dim=16, heads=2, feed_forward=32, head_width=16, freeze_norm=True)
     config.model.backbone_weights = str(weights_file)
     config.loss.auxiliary = 0.5
-    # So small a learning rate that the pretrained weights can be told from any others after two steps.
+    # The learning rate is so small that the weights are still close to the pretrained ones after two steps.
     config.optimizer.update(name="lamb", learning_rate=1e-6, backbone_factor=0.1, warmup_steps=0, ema=0.0)
     config.train.update(batch_size=8, steps=2, log_every=1, evaluate_every=2)
     config.evaluate.update(batch_size=16)
@@ -91,14 +91,14 @@ def test_the_backbone_starts_from_the_file(run, backbone):
     variables = traverse_util.flatten_dict(trained_network.load(workdir).variables)
     moved = 0
     for path, leaf in backbone.items():
-        found = variables[path[0], "backbone", *path[1:]]
-        np.testing.assert_allclose(found, leaf, atol=1e-5, err_msg="/".join(path))
-        moved += not np.array_equal(found, leaf)
+        trained = variables[path[0], "backbone", *path[1:]]
+        np.testing.assert_allclose(trained, leaf, atol=1e-5, err_msg="/".join(path))
+        moved += not np.array_equal(trained, leaf)
     # The 52 kernels have been trained; the frozen normalisations have not.
     assert moved == sum(path[-1] == "kernel" for path in backbone) == 52
 
 
-def test_the_log_says_where_the_weights_come_from(config, weights_file, tmp_path, capsys):
+def test_the_log_names_the_origin_of_the_weights(config, weights_file, tmp_path, capsys):
     loop.train(config, tmp_path / "run", should_stop=lambda step: True)
     assert (
         f"starting from the mobilenet_v2 of {weights_file}, the rest from scratch" in capsys.readouterr().out
@@ -124,7 +124,7 @@ def test_weights_that_do_not_fit_are_refused_before_training(config, tmp_path, n
         loop.train(other, tmp_path / "run")
 
 
-def test_prediction_knows_no_confidence(run, tmp_path):
+def test_prediction_has_no_confidence(run, tmp_path):
     workdir, _ = run
     drawn = draw_face(seed=0, split=1, index=0)
     drawing.write_image(tmp_path / "one.png", drawn.image)

@@ -1,4 +1,4 @@
-"""The watch over the loss, and the clock of the training loop."""
+"""Means, counts and speed between log lines, and the check that the loss is finite."""
 
 import json
 import time
@@ -24,7 +24,7 @@ def scalars(loss: float = 1.0, gradient_norm: float = 1.0, damaged: float = 0.0)
 @pytest.mark.parametrize(
     ("bad", "name"), [({"loss": np.nan}, "loss"), ({"gradient_norm": np.inf}, "gradient norm")]
 )
-def test_what_is_not_finite_stops_the_run_with_its_step(tmp_path, bad, name):
+def test_a_step_that_is_not_finite_stops_the_run(tmp_path, bad, name):
     meter = Meter(Recorder(tmp_path, 0, 10, active=False), batch_size=8)
     for values in (scalars(), scalars(**bad), scalars()):
         meter.add(values, np.array([3, 77]))
@@ -38,7 +38,7 @@ def skipped(**bad: float) -> dict[str, np.ndarray]:
     return scalars(**bad) | {"skipped": np.float32(1.0)}
 
 
-def test_a_skipped_step_is_named_and_takes_no_part_in_the_means(tmp_path, caplog):
+def test_a_skipped_step_is_logged_and_left_out_of_the_means(tmp_path, caplog):
     recorder = Recorder(tmp_path, 0, 4, active=True)
     meter = Meter(recorder, batch_size=8)
     meter.add(scalars(loss=2.0), np.array([1, 2]))
@@ -46,7 +46,7 @@ def test_a_skipped_step_is_named_and_takes_no_part_in_the_means(tmp_path, caplog
     meter.end_interval(2)
     meter.pause(2)
     recorder.close()
-    assert "the loss of step 2 is nan (learning rate 0.1, records 3, 77): left out" in caplog.text
+    assert "the loss of step 2 is nan (learning rate 0.1, records 3, 77): skipped" in caplog.text
     (line,) = [json.loads(line) for line in (tmp_path / METRICS_LOG).read_text().splitlines()]
     assert (line["loss"], line["skipped_steps"]) == (2.0, 1.0)
 
@@ -58,11 +58,11 @@ def test_too_many_skipped_steps_in_a_row_stop_the_run(tmp_path, caplog):
         meter.add(skipped(gradient_norm=np.inf) if step != 20 else scalars(), np.array([5]))
         meter.end_interval(step)
         meter.pause(step)
-    assert len(caplog.records) == 19  # each step is named once, in whichever interval it lies
+    assert len(caplog.records) == 19  # each step is logged once, in whichever interval it is
     for _ in range(20):
         meter.add(skipped(gradient_norm=np.inf), np.array([5]))
     with pytest.raises(
-        TrainingDivergedError, match=r"of step 40 is inf .* like the 19 steps before: all were left out"
+        TrainingDivergedError, match=r"of step 40 is inf .* like the 19 steps before it; all were skipped"
     ):
         meter.pause(step=40)
     recorder.close()
@@ -89,9 +89,3 @@ def test_means_counts_and_speed_of_each_interval(tmp_path):
     assert [(line["step"], line["loss"], line["damaged"]) for line in lines] == [(2, 1.5, 2.0), (4, 3.5, 2.0)]
     for line in lines:
         assert 80 < line["images_per_second"] <= 160  # 16 images in a little over 0.1 s
-
-
-def test_a_resumed_log_forgets_later_lines_and_one_cut_off(tmp_path):
-    (tmp_path / METRICS_LOG).write_text('{"step": 1}\n{"step": 5}\n{"st')
-    Recorder(tmp_path, 3, 10, active=True).close()
-    assert (tmp_path / METRICS_LOG).read_text() == '{"step": 1}\n'

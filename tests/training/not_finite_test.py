@@ -1,4 +1,4 @@
-"""A whole run into whose images a NaN is put at a known step."""
+"""A whole run with a NaN in the images of a known step."""
 
 import json
 import pathlib
@@ -22,7 +22,7 @@ BAD_STEP, BAD_ROW = 4, 1
 
 @pytest.fixture
 def config(tiny_dataset):
-    """Stem, gate and head on 32 pixels: seconds to compile."""
+    """A DSAT of stem, gate and head on 32 pixels, which compiles in seconds."""
     config = synthetic.get_config()
     config.data.update(
         dataset="synthetic_faces/tiny", data_dir=tiny_dataset, train="train[:48]", validation="train[48:]"
@@ -36,7 +36,7 @@ def config(tiny_dataset):
 
 @pytest.fixture
 def bad_records(monkeypatch) -> list[int]:
-    """Puts the NaN into the images of the bad step; gets the records of its batch."""
+    """Puts a NaN into the images of the bad step; the list receives the records of its batch."""
     healthy, records = training_batches, []
 
     def poisoned(*arguments: object) -> Iterator[Sample]:
@@ -60,11 +60,11 @@ def saved_state(config, workdir: pathlib.Path) -> state.TrainState:
     return newest
 
 
-def check_finite(found: state.TrainState) -> None:
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
+def check_finite(current: state.TrainState) -> None:
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(current))
 
 
-def test_it_stops_the_run_and_is_in_no_checkpoint(config, bad_records, tmp_path):
+def test_the_step_stops_the_run_and_is_in_no_checkpoint(config, bad_records, tmp_path):
     with pytest.raises(TrainingDivergedError) as caught:
         loop.train(config, tmp_path)
     assert str(caught.value).startswith(f"the loss of step {BAD_STEP} is nan (learning rate ")
@@ -74,11 +74,11 @@ def test_it_stops_the_run_and_is_in_no_checkpoint(config, bad_records, tmp_path)
     check_finite(newest)
 
 
-def test_it_is_left_out_where_that_is_wanted(config, bad_records, tmp_path, caplog):
+def test_the_step_is_skipped_if_the_configuration_asks_for_it(config, bad_records, tmp_path, caplog):
     config.train.not_finite = "skip"
     check_finite(loop.train(config, tmp_path))
     check_finite(saved_state(config, tmp_path))
     assert f"the loss of step {BAD_STEP} is nan" in caplog.text
-    assert f"records {', '.join(map(str, bad_records))}): left out" in caplog.text
+    assert f"records {', '.join(map(str, bad_records))}): skipped" in caplog.text
     lines = [json.loads(line) for line in (tmp_path / METRICS_LOG).read_text().splitlines()]
     assert [line["skipped_steps"] for line in lines if "loss" in line] == [0, 1, 0]

@@ -1,4 +1,4 @@
-"""The weighted sum that training minimises, on predictions small enough to work out by hand."""
+"""The training objective on predictions small enough for a calculation by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +21,11 @@ def configured(**weights):
 
 
 def shifted(*distances: float) -> jnp.ndarray:
-    """Points that are all so far to the right of their labels, one set for each decoder layer: [1, layers, 68, 2]."""
+    """Returns points at these distances to the right of their labels, one per decoder layer: [1, layers, 68, 2]."""
     return jnp.stack([LABELS[0].at[:, 0].set(distance) for distance in distances])[None]
 
 
-def test_the_points_of_earlier_layers_count_with_a_weight_of_their_own():
+def test_the_points_of_earlier_layers_have_a_separate_weight():
     prediction = Prediction(points=shifted(1.0)[:, 0], auxiliary_points=shifted(2.0, 3.0))
     config = configured(auxiliary=0.5)
     config.loss.coordinates = 10.0
@@ -36,7 +36,7 @@ def test_the_points_of_earlier_layers_count_with_a_weight_of_their_own():
 
 
 def test_heatmaps_learn_from_coordinates_alone():
-    """Smooth-Wing on the points that a DSAT's heatmaps decode to reaches the heatmaps of landmarks, and only those."""
+    """Smooth-Wing on the decoded points has gradients for the heatmaps of landmarks, and only for those."""
     model = made_dsat(num_points=68, num_boundaries=13, width=8, stacks=0, gate="none", upsample=False)
     images = jax.random.normal(jax.random.key(0), (1, 32, 32, 3))
     variables = model.init(jax.random.key(1), images, train=False)
@@ -47,11 +47,10 @@ def test_heatmaps_learn_from_coordinates_alone():
         prediction = model.apply(variables | {"params": params}, images, train=False)
         return objective.total_loss(prediction, LABELS, KNOWN, config, SCHEME)[0]
 
-    kernel = jax.grad(loss)(variables["params"])["head_conv"][
-        "kernel"
-    ]  # [3, 3, channels, landmarks + boundaries]
-    assert (jnp.abs(kernel).max(axis=(0, 1, 2))[:68] > 0).all()
-    assert (kernel[..., 68:] == 0).all()
+    d_params = jax.grad(loss)(variables["params"])
+    d_kernel = d_params["head_conv"]["kernel"]  # [3, 3, channels, landmarks + boundaries]
+    assert (jnp.abs(d_kernel).max(axis=(0, 1, 2))[:68] > 0).all()
+    assert (d_kernel[..., 68:] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -79,6 +78,6 @@ def test_an_unknown_penalty_is_refused_with_the_known_ones():
     config = configured()
     config.loss.update(coordinates=1.0, penalty="L1")
     with pytest.raises(
-        ValueError, match="unknown penalty 'L1'; there are l1, l2, smooth_l1, wing, smooth_wing"
+        ValueError, match="unknown penalty 'L1', expected one of l1, l2, smooth_l1, wing, smooth_wing"
     ):
         objective.total_loss(Prediction(points=LABELS), LABELS, KNOWN, config, SCHEME)

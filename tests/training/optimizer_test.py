@@ -1,4 +1,4 @@
-"""Schedules and optimisers against numbers worked out by hand."""
+"""Schedules and optimisers, compared with calculations by hand."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -32,8 +32,8 @@ def test_the_warm_up_is_part_of_the_run():
     config = configured(schedule="step", step_at=(0.5, 0.75), step_factor=0.1)
     config.warmup_steps = 100
     schedule = optimizer.make_schedule(config, 1000)
-    found = [float(schedule(step)) for step in (50, 100, 499, 500, 750)]
-    np.testing.assert_allclose(found, [0.05, 0.1, 0.1, 0.01, 0.001], rtol=1e-5)
+    rates = [float(schedule(step)) for step in (50, 100, 499, 500, 750)]
+    np.testing.assert_allclose(rates, [0.05, 0.1, 0.1, 0.01, 0.001], rtol=1e-5)
 
 
 def test_drops_that_fall_on_one_step_all_count():
@@ -43,7 +43,7 @@ def test_drops_that_fall_on_one_step_all_count():
 
 @pytest.mark.parametrize("field", ["name", "schedule"])
 def test_an_unknown_name_is_refused_with_the_known_ones(field):
-    with pytest.raises(ValueError, match=r"unknown \w+ 'sgd'; there are"):
+    with pytest.raises(ValueError, match=r"unknown \w+ 'sgd', expected one of"):
         optimizer.make_optimizer(configured(**{field: "sgd"}), 10)
 
 
@@ -51,8 +51,8 @@ def test_cosine_ends_at_zero_after_its_warm_up():
     config = configured(schedule="cosine")
     config.warmup_steps = 10
     schedule = optimizer.make_schedule(config, 110)
-    found = [float(schedule(step)) for step in (0, 5, 10, 60, 110)]
-    np.testing.assert_allclose(found, [0.0, 0.05, 0.1, 0.05, 0.0], atol=1e-7)
+    rates = [float(schedule(step)) for step in (0, 5, 10, 60, 110)]
+    np.testing.assert_allclose(rates, [0.0, 0.05, 0.1, 0.05, 0.0], atol=1e-7)
 
 
 def test_constant_schedule():
@@ -76,7 +76,7 @@ def test_first_adam_step_is_the_learning_rate_whatever_the_gradient():
 
 
 def test_first_lamb_step_is_the_learning_rate_times_the_size_of_each_array():
-    """LAMB scales Adam's step, +-1 for each number at first, so that |step| = learning rate |array|."""
+    """LAMB scales Adam's first step, +-1 for each number, so that |step| = learning rate * |array|."""
     config = configured(name="lamb", schedule="constant", weight_decay=0.0)
     transform = optimizer.make_optimizer(config, 10)
     params = {"large": jnp.array([30.0, 40.0]), "small": jnp.array([0.3, 0.4])}
@@ -88,7 +88,7 @@ def test_first_lamb_step_is_the_learning_rate_times_the_size_of_each_array():
 
 
 @pytest.mark.parametrize("name", sorted(optimizer.OPTIMIZERS))
-def test_the_backbone_has_a_learning_rate_of_its_own(name):
+def test_the_backbone_has_a_separate_learning_rate(name):
     params = {"backbone": {"kernel": jnp.ones((2, 2))}, "head": {"kernel": jnp.ones((2, 2))}}
     gradients = {"backbone": {"kernel": jnp.full((2, 2), 3.0)}, "head": {"kernel": jnp.full((2, 2), 3.0)}}
     transform = optimizer.make_optimizer(

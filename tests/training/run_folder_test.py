@@ -1,4 +1,4 @@
-"""A run's folder while it trains."""
+"""The run folder in training: its lock, its configuration and its README."""
 
 import pathlib
 
@@ -16,23 +16,23 @@ def checkpoint_in(workdir: pathlib.Path) -> None:
 def test_a_folder_is_claimed_by_the_configuration_of_its_first_checkpoint(tmp_path):
     config, other = default(), default()
     other.train.batch_size = 48
-    for claiming in (config, other):  # nothing was trained yet: the last one counts
+    for claiming in (config, other):  # without a checkpoint the last configuration counts
         with run_folder.claimed(tmp_path, claiming):
             pass
     checkpoint_in(tmp_path)
     with (
-        pytest.raises(ValueError, match=r"another configuration \(train\.batch_size: 48 there, 32 here\)"),
+        pytest.raises(ValueError, match=r"another configuration \(train\.batch_size: 48 saved, 32 given\)"),
         run_folder.claimed(tmp_path, config),
     ):
         pass
     other.data.data_dir = "elsewhere"
     other.train.not_finite = "skip"
     with run_folder.claimed(tmp_path, other):
-        found = load_config(tmp_path)
-        assert (found.data.data_dir, found.train.not_finite) == ("elsewhere", "skip")
+        saved = load_config(tmp_path)
+        assert (saved.data.data_dir, saved.train.not_finite) == ("elsewhere", "skip")
 
 
-def test_a_folder_says_what_it_holds_and_keeps_what_was_noted_there(tmp_path):
+def test_a_folder_describes_itself_and_keeps_the_notes_of_a_user(tmp_path):
     config = default()
     with run_folder.claimed(tmp_path, config):
         readme = tmp_path / run_folder.README_FILE
@@ -44,7 +44,7 @@ def test_a_folder_says_what_it_holds_and_keeps_what_was_noted_there(tmp_path):
         assert readme.read_text() == "the one with the long warm-up"
 
 
-def test_damaged_checkpoints_hold_a_folder_too(tmp_path):
+def test_damaged_checkpoints_claim_a_folder_too(tmp_path):
     config, other = default(), default()
     other.seed = 1
     with run_folder.claimed(tmp_path, config):

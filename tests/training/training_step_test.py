@@ -1,4 +1,4 @@
-"""The training step: parts of a batch one after the other, and steps that are not finite."""
+"""The training step: accumulation over parts of a batch, and steps that are not finite."""
 
 import jax
 import jax.numpy as jnp
@@ -13,21 +13,23 @@ from dsat_jax.training.training_step import Gradients, _accumulated, make_traini
 
 
 def recorded_gradients(params, batch_stats, batch, key) -> Gradients:
-    """Depends on parameters, rows, the parts before and the key, in a way that can be worked out by hand."""
-    coin = jax.random.uniform(key)
+    """Returns values that depend on parameters, rows, earlier parts and key in a way that can be calculated by hand."""
+    sample = jax.random.uniform(key)
     gradient = {"a": params["a"] * batch["points"].mean() + batch_stats}
-    return Gradients(gradient, batch_stats + 1.0, {"loss": batch["points"].mean() + coin})
+    return Gradients(gradient, batch_stats + 1.0, {"loss": batch["points"].mean() + sample})
 
 
 def test_parts_of_a_batch_add_up():
     rows = jnp.arange(8.0).reshape(8, 1, 1)
     key = jax.random.key(3)
-    found = _accumulated(recorded_gradients, 4)({"a": jnp.array(2.0)}, jnp.zeros(()), {"points": rows}, key)
+    accumulated = _accumulated(recorded_gradients, 4)(
+        {"a": jnp.array(2.0)}, jnp.zeros(()), {"points": rows}, key
+    )
     # Part i has the rows i and 4 + i, whose mean is 2 + i; before it the statistics have grown to i.
-    np.testing.assert_allclose(found.gradients["a"], np.mean([2.0 * (2 + i) + i for i in range(4)]))
-    assert found.batch_stats == 4.0
-    coins = [jax.random.uniform(part) for part in jax.random.split(key, 4)]
-    np.testing.assert_allclose(found.scalars["loss"], 3.5 + np.mean(coins), rtol=1e-6)
+    np.testing.assert_allclose(accumulated.gradients["a"], np.mean([2.0 * (2 + i) + i for i in range(4)]))
+    assert accumulated.batch_stats == 4.0
+    samples = [jax.random.uniform(part) for part in jax.random.split(key, 4)]
+    np.testing.assert_allclose(accumulated.scalars["loss"], 3.5 + np.mean(samples), rtol=1e-6)
 
 
 def test_one_part_is_the_function_itself():
@@ -55,7 +57,7 @@ def batch(seed: int) -> dict[str, np.ndarray]:
 
 
 def test_a_step_that_is_not_finite_changes_nothing(config):
-    config.train.accumulate = 2  # the poison is in one part only
+    config.train.accumulate = 2  # the NaN is in one part only
     model, mesh = models.build_for(config), sharding.make_mesh()
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     step = make_training_step(model, transform, config, mesh)
@@ -82,8 +84,10 @@ def test_a_step_that_is_not_finite_changes_nothing(config):
     assert max(moved) > 0
 
 
-def test_an_unknown_way_with_such_steps_is_refused(config):
+def test_an_unknown_treatment_of_such_steps_is_refused(config):
     other = config.copy_and_resolve_references()
     other.train.not_finite = "ignore"
-    with pytest.raises(ValueError, match=r"unknown config\.train\.not_finite 'ignore'; there are stop, skip"):
+    with pytest.raises(
+        ValueError, match=r"unknown config\.train\.not_finite 'ignore', expected one of stop, skip"
+    ):
         make_training_step(None, None, other, None)

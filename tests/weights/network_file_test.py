@@ -82,7 +82,7 @@ def test_the_same_network_gives_the_same_bytes_and_no_path_of_this_machine(file,
 
 
 def test_the_origin_of_a_backbone_is_not_written_and_the_suffix_may_be_upper_case(tmp_path):
-    config = synthetic.get_config("lotr-m")
+    config = synthetic.get_config("lotr-tiny")
     config.input.size = 32
     config.model.update(
         dim=8, heads=2, feed_forward=8, head_width=8, backbone_weights="/home/me/mobilenet_v2.pth"

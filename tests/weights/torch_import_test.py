@@ -80,7 +80,7 @@ def test_pth_holds_the_same_as_npz(torch, tmp_path, state, template, form, recor
         tensors["module.conv2.bn1.num_batches_tracked"] = torch.tensor(7)
         path = tmp_path / "checkpoint.pth.tar"
         torch.save({"epoch": 3, "state_dict": tensors}, path)
-    elif not path.exists():  # Only the larger recording has a file that the original's script saved.
+    elif not path.exists():  # Only the larger recording has a .pth file.
         path = tmp_path / "weights.pth"
         torch.save(tensors, path)
     expected = load_torch_dsat(recording / "weights.npz", template)

@@ -210,7 +210,7 @@ def test_damage_is_named(root: pathlib.Path, file: str, content: object, reason:
         ),
         (
             {"landmarks.json": {"scheme": "w68"}},
-            "landmarks.json: scheme: there is no scheme 'w68'; there are wflw_98, ",
+            "landmarks.json: scheme: unknown scheme 'w68', expected one of wflw_98, ",
         ),
         (
             {"landmarks.json": {"scheme": FIVE | {"num_points": 4}}},

@@ -1,4 +1,4 @@
-"""Image classification networks without their classifiers, which make one feature map at a 32nd of the size."""
+"""Backbones: image classification networks without classifier, whose feature map has 1/32 of the input's side."""
 
 import functools
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from dsat_jax.models.backbones.hrnet import HRNet
 from dsat_jax.models.backbones.mobilenet import MobileNetV2
 from dsat_jax.models.backbones.resnet import ResNet50
 
-# Called as BACKBONES[name](frozen=..., dtype=..., name=...); the network maps images [batch, S, S, 3] and whether
-# it trains to features [batch, S / 32, S / 32, channels].
+# Module classes, called as BACKBONES[name](frozen=..., dtype=..., name=...). The module is called with images
+# [batch, S, S, 3] and `train`, and returns features [batch, S / 32, S / 32, channels].
 BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "mobilenet_v2": MobileNetV2,
     "resnet50": ResNet50,

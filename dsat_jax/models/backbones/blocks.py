@@ -1,7 +1,7 @@
-"""What every backbone is made of: a convolution, its normalisation, and the activation.
+"""The common block of all backbones: convolution, normalisation and activation.
 
-Images are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is
-what the products are computed in.
+Feature maps are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is the
+compute dtype of the products.
 """
 
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from dsat_jax.models.layers import FrozenBatchNorm, batch_norm
 
 Activation = Callable[[jax.Array], jax.Array]
 
-STRIDE = 32  # of every backbone's map
+STRIDE = 32  # input side / side of the feature map of every backbone
 HE_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 def normalisation(train: bool, frozen: bool, name: str, dtype: jnp.dtype) -> nn.Module:
-    """BatchNorm with PyTorch's constants, or one that keeps what it has.
+    """Returns BatchNorm with the constants of PyTorch, or the frozen one.
 
     Args:
       train: whether to normalise with the statistics of the batch, unless frozen.
-      frozen: whether statistics, scale and bias stay as they are, in training too.
+      frozen: whether statistics, scale and bias are constant, also in training.
       name: name of the module.
-      dtype: of the output.
+      dtype: dtype of the output.
     """
     if frozen:
         return FrozenBatchNorm(dtype, name=name)
@@ -35,17 +35,16 @@ def normalisation(train: bool, frozen: bool, name: str, dtype: jnp.dtype) -> nn.
 class ConvNorm(nn.Module):
     """Convolution, BatchNorm, activation.
 
-    Padded by half the kernel on every side, so that a stride of 2 takes the pixels that PyTorch takes. A 1x1
-    convolution is a matrix product over the channels, which XLA runs 2.5 times faster on a CPU.
+    The padding is half the kernel on every side, as in PyTorch, so that a stride of 2 selects the same pixels. A 1x1
+    convolution is computed as a matrix product over the channels, which is 2.5 times faster on a CPU.
 
     Attributes:
       features: channels of the output.
-      size: of the square kernel; odd.
-      stride: of the convolution.
-      use_bias: whether the convolution has a bias, not for depthwise ones. BatchNorm takes it away again, but
-        some published networks have it.
-      activation: applied last; None for none.
-      frozen: whether the normalisation keeps its statistics, scale and bias.
+      size: side of the square kernel, odd.
+      stride: stride of the convolution.
+      use_bias: whether the convolution has a bias, which some published networks have although BatchNorm cancels it.
+      activation: activation function; None for a linear output.
+      frozen: whether statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 

@@ -1,7 +1,8 @@
 """Depthwise 3x3 convolution, fast on every platform.
 
-On a CPU, XLA runs a grouped convolution 20 to 100 times slower than the nine products of shifted images that it
-is, and the gradient of its kernel as slowly; both are written out here. GPUs and TPUs get the convolution itself.
+On a CPU, a grouped convolution of XLA is 20 to 100 times slower than the equivalent sum of nine products of shifted
+images, and so is the gradient of its kernel. On a CPU both are therefore computed as such sums; GPUs and TPUs use the
+convolution of XLA.
 """
 
 import functools
@@ -15,10 +16,10 @@ from jax import lax
 
 
 class DepthwiseConv(nn.Module):
-    """A 3x3 kernel for every channel, padded by 1 on every side, without bias.
+    """Depthwise 3x3 convolution with a padding of 1, without bias.
 
     Attributes:
-      stride: of the convolution.
+      stride: stride of the convolution.
       dtype: compute dtype.
     """
 
@@ -28,22 +29,22 @@ class DepthwiseConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, height, width, channels] -> [batch, height / stride, width / stride, channels], rounded up."""
-        # He's initialisation: each output feeds the 9 products of its own channel.
+        # He initialisation with fan-out 9: the convolution is depthwise.
         kernel = self.param("kernel", nn.initializers.normal((2 / 9) ** 0.5), (3, 3, x.shape[-1]))
         x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         return depthwise_conv(x, kernel, self.stride)
 
 
 def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """Convolves every channel with its own 3x3 kernel, padded by 1 on every side.
+    """Returns the convolution of each channel with its 3x3 kernel, with a padding of 1.
 
     Args:
-      x: [batch, height, width, channels].
-      kernel: [3, 3, channels].
-      stride: on both axes.
+      x: feature maps [batch, height, width, channels].
+      kernel: kernels [3, 3, channels].
+      stride: stride on both axes.
 
     Returns:
-      [batch, height / stride, width / stride, channels], rounded up.
+      Feature maps [batch, height / stride, width / stride, channels], rounded up.
     """
     return lax.platform_dependent(
         x,
@@ -54,7 +55,7 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
 
 
 def _in_float32(x: jax.Array) -> jax.Array:
-    """Sums of products are float32, as inside a convolution."""
+    """Returns x as float32, because a convolution also accumulates in float32."""
     return x.astype(jnp.float32)
 
 
@@ -82,11 +83,11 @@ def _by_taps_forward(
 
 
 def _by_taps_backward(
-    stride: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
+    stride: int, residuals: tuple[jax.Array, jax.Array], d_out: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    x, kernel = saved
+    x, kernel = residuals
     _, height, width, _ = x.shape
-    return _input_gradient(gradient, kernel, stride, height, width), _kernel_gradient(x, gradient, stride)
+    return _input_gradient(d_out, kernel, stride, height, width), _kernel_gradient(x, d_out, stride)
 
 
 _by_taps.defvjp(_by_taps_forward, _by_taps_backward)
@@ -97,7 +98,7 @@ def _pad(x: jax.Array, before: int, after: int) -> jax.Array:
 
 
 def _taps(x: jax.Array, stride: int, height: int, width: int) -> Iterator[jax.Array]:
-    """The nine shifted images [batch, height, width, channels] of a padded one, in the kernel's order."""
+    """Yields the nine shifted images [batch, height, width, channels] of a padded image, in the order of the kernel."""
     for i in range(3):
         for j in range(3):
             yield x[:, i : i + stride * (height - 1) + 1 : stride, j : j + stride * (width - 1) + 1 : stride]
@@ -108,28 +109,26 @@ def _sum_of_taps(x: jax.Array, kernel: jax.Array, stride: int, height: int, widt
     return sum(tap * weight for tap, weight in zip(_taps(x, stride, height, width), weights, strict=True))
 
 
-def _input_gradient(
-    gradient: jax.Array, kernel: jax.Array, stride: int, height: int, width: int
-) -> jax.Array:
-    """The same sum over the gradient, spread to the input's pixels, with the kernel turned round."""
+def _input_gradient(d_out: jax.Array, kernel: jax.Array, stride: int, height: int, width: int) -> jax.Array:
+    """Returns the sum of taps of the output gradient, dilated to the input pixels, with the rotated kernel."""
     rows, columns = (
         (1, 1 + side - (stride * (count - 1) + 1), stride - 1)
-        for side, count in zip((height, width), gradient.shape[1:3], strict=True)
+        for side, count in zip((height, width), d_out.shape[1:3], strict=True)
     )
-    spread = lax.pad(gradient, 0.0, ((0, 0, 0), rows, columns, (0, 0, 0)))
-    return _sum_of_taps(spread, kernel[::-1, ::-1], 1, height, width)
+    dilated = lax.pad(d_out, 0.0, ((0, 0, 0), rows, columns, (0, 0, 0)))
+    return _sum_of_taps(dilated, kernel[::-1, ::-1], 1, height, width)
 
 
-def _kernel_gradient(x: jax.Array, gradient: jax.Array, stride: int) -> jax.Array:
-    """Sums products row by row: XLA's own sum over all pixels of a channel jumps through memory."""
-    batch, height, width, channels = gradient.shape
+def _kernel_gradient(x: jax.Array, d_out: jax.Array, stride: int) -> jax.Array:
+    """Returns the kernel gradient, summed row by row, because a sum over all pixels of a channel is not contiguous."""
+    batch, height, width, channels = d_out.shape
     padded = _pad(x, 1, 1)
 
     def add_row(row: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         rows = lax.dynamic_slice_in_dim(padded, stride * row, 3, axis=1)
-        factor = lax.dynamic_slice_in_dim(gradient, row, 1, axis=1)
+        d_row = lax.dynamic_slice_in_dim(d_out, row, 1, axis=1)
         taps = _taps(rows, stride, 1, width)
-        return tuple(total + tap * factor for total, tap in zip(sums, taps, strict=True))
+        return tuple(total + tap * d_row for total, tap in zip(sums, taps, strict=True))
 
     zeros = jnp.zeros((batch, 1, width, channels))
     sums = lax.fori_loop(0, height, add_row, (zeros,) * 9)

@@ -1,7 +1,7 @@
-"""HRNet (Wang et al., TPAMI 2020, arXiv 1908.07919) as its authors classify with it, without the classifier.
+"""HRNet (Wang et al., TPAMI 2020, arXiv 1908.07919), the classification network without its classifier.
 
-Branches of stride 4, 8, 16 and 32 run side by side and exchange what they have found. Branches, stages, modules
-and blocks are counted from 1, as in the paper; branch 1 is the finest.
+Parallel branches of stride 4, 8, 16 and 32 exchange their features. Branches, stages, modules and blocks are numbered
+from 1, as in the paper; branch 1 is the finest.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,15 @@ from dsat_jax.models.backbones.blocks import STRIDE, ConvNorm
 from dsat_jax.models.backbones.resnet import Bottleneck
 
 STEM_CHANNELS = 64
-BOTTLENECKS = 4  # of the first stage
-MODULES = (1, 4, 3)  # of the stages 2, 3 and 4, which have as many branches as their number
-BLOCKS = 4  # of each branch of a module
-HEAD_INNER_CHANNELS = (32, 64, 128, 256)  # of the bottleneck that widens each branch to four times as many
+BOTTLENECKS = 4  # blocks of the first stage
+MODULES = (1, 4, 3)  # modules of the stages 2, 3 and 4; stage i has i branches
+BLOCKS = 4  # blocks of each branch of a module
+HEAD_INNER_CHANNELS = (
+    32,
+    64,
+    128,
+    256,
+)  # inner channels of the bottleneck of each branch; its output has four times as many
 LAST_CHANNELS = 2048
 
 
@@ -26,7 +31,7 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions plus the input; ReLU after the sum.
 
     Attributes:
-      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      frozen: whether statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -43,10 +48,10 @@ class BasicBlock(nn.Module):
 
 
 class HighResolutionModule(nn.Module):
-    """Blocks on every branch; then every branch becomes the sum of all of them, brought to its size.
+    """Blocks on every branch, then for every branch the sum of all branches resized to its size.
 
     Attributes:
-      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      frozen: whether statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -72,7 +77,7 @@ class HighResolutionModule(nn.Module):
     def _resize(
         self, x: jax.Array, source: int, target: int, branches: Sequence[jax.Array], train: bool
     ) -> jax.Array:
-        """What the branch `target` adds of the branch `source`, in the target's size and channels."""
+        """Returns the features of the branch `source` with the size and channels of the branch `target`."""
         features = branches[target - 1].shape[-1]
         common, name = {"frozen": self.frozen, "dtype": self.dtype}, f"fuse_{source}_to_{target}"
         if source > target:
@@ -88,21 +93,21 @@ class HighResolutionModule(nn.Module):
 
 
 def _enlarge(x: jax.Array, factor: int) -> jax.Array:
-    """Repeats every pixel (nearest neighbour): [B, H, W, C] -> [B, factor H, factor W, C]."""
+    """Returns maps with every pixel repeated (nearest neighbour): [B, H, W, C] -> [B, factor H, factor W, C]."""
     return x.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
 class HRNet(nn.Module):
     """The features of HRNet: 19,250,004 parameters at width 18, 39,183,680 at width 32.
 
-    The branches are fused as the published classification networks do it: starting from the stride-4 output,
-    on the way down to stride 32, every coarser branch is added to what comes from the finer ones. So all ImageNet
-    weights but the classifier's are used, and the map is small enough for a Transformer; what the fine branches
-    know of places must pass through its 2048 channels.
+    The branches are fused as in the published classification networks: from stride 4 down to stride 32, each coarser
+    branch is added to the downsampled sum of the finer ones. All ImageNet weights except those of the classifier are
+    therefore used, and the map is small enough for a Transformer. The details of the fine branches must pass through
+    its 2048 channels.
 
     Attributes:
       width: channels of the stride-4 branch; each coarser branch has twice as many as the one before.
-      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      frozen: whether statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -115,7 +120,7 @@ class HRNet(nn.Module):
         """[batch, S, S, 3] -> [batch, S / 32, S / 32, 2048].
 
         Raises:
-          ValueError: if a side of the images is not a multiple of 32, since the branches then do not fit.
+          ValueError: if a side of the images is not a multiple of 32.
         """
         if any(side % STRIDE for side in images.shape[1:3]):
             raise UserError(f"HRNet needs sides that are multiples of {STRIDE}, not {images.shape[1:3]}")
@@ -134,17 +139,17 @@ class HRNet(nn.Module):
 
     @nn.nowrap
     def _transition(self, branches: list[jax.Array], number: int, train: bool) -> list[jax.Array]:
-        """Adds a branch of half the coarsest one's size; the first transition also narrows its only branch."""
+        """Adds a branch of half the size of the coarsest; the first transition also reduces the channels of its branch."""
         common, name = {"frozen": self.frozen, "dtype": self.dtype}, f"transition_{number}_branch"
         added = ConvNorm(self.width * 2**number, 3, 2, **common, name=f"{name}_{number + 1}")
-        new = added(branches[-1], train)
+        coarsest = added(branches[-1], train)
         if number == 1:
             branches = [ConvNorm(self.width, 3, **common, name=f"{name}_1")(branches[0], train)]
-        return [*branches, new]
+        return [*branches, coarsest]
 
     @nn.nowrap
     def _head(self, branches: list[jax.Array], train: bool) -> jax.Array:
-        """Widens the branches to 128, 256, 512 and 1024 channels, sums them downwards, and widens to 2048."""
+        """Expands the branches to 128, 256, 512 and 1024 channels, sums them from fine to coarse, and expands to 2048."""
         common, x = {"frozen": self.frozen, "dtype": self.dtype}, None
         for i, (branch, inner) in enumerate(zip(branches, HEAD_INNER_CHANNELS, strict=True), start=1):
             wide = Bottleneck(inner, **common, name=f"head_widen_{i}")(branch, train)

@@ -7,7 +7,7 @@ from flax import linen as nn
 from dsat_jax.models.backbones.blocks import ConvNorm, normalisation
 from dsat_jax.models.backbones.depthwise import DepthwiseConv
 
-# Table 2 of the paper: expansion, channels, number of blocks, stride of the first of them.
+# Table 2 of the paper: expansion, channels, number of blocks, stride of the first block.
 GROUPS = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -22,11 +22,11 @@ LAST_CHANNELS = 1280
 
 
 class DepthwiseNorm(nn.Module):
-    """A 3x3 convolution of every channel alone, BatchNorm, ReLU6.
+    """Depthwise 3x3 convolution, BatchNorm, ReLU6.
 
     Attributes:
-      stride: of the convolution.
-      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      stride: stride of the convolution.
+      frozen: whether statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -42,13 +42,13 @@ class DepthwiseNorm(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expand by 1x1, filter every channel by 3x3, project by 1x1 without activation; plus the input where it fits.
+    """Expansion by 1x1, depthwise 3x3, linear projection by 1x1; plus the input if the shapes are equal.
 
     Attributes:
       features: channels of the output.
-      expansion: inner channels as a multiple of the input's; 1 leaves the expanding convolution out.
-      stride: of the 3x3 filters.
-      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      expansion: inner channels as a multiple of those of the input; 1 for a block without the expanding convolution.
+      stride: stride of the 3x3 convolution.
+      frozen: whether statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -74,7 +74,7 @@ class MobileNetV2(nn.Module):
     """The features of MobileNetV2 at width 1: 2,223,872 parameters.
 
     Attributes:
-      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      frozen: whether statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 

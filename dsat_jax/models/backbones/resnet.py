@@ -9,19 +9,19 @@ from dsat_jax.models.backbones.blocks import ConvNorm
 # Table 1 of the paper: inner channels and number of blocks of each layer.
 LAYERS = ((64, 3), (128, 4), (256, 6), (512, 3))
 STEM_CHANNELS = 64
-EXPANSION = 4  # channels of a bottleneck's output as a multiple of its inner ones
+EXPANSION = 4  # output channels of a bottleneck as a multiple of its inner channels
 
 
 class Bottleneck(nn.Module):
-    """Reduce by 1x1, convolve by 3x3, expand by 1x1, plus a shortcut; ReLU after the sum.
+    """Reduction by 1x1, convolution by 3x3, expansion by 1x1, plus a shortcut; ReLU after the sum.
 
-    The shortcut is a 1x1 convolution where size or channels change, the input itself elsewhere.
+    The shortcut is the input or, if size or channels change, a 1x1 convolution.
 
     Attributes:
       inner: channels of the 3x3 convolution; the output has four times as many.
-      stride: of the 3x3 convolution. The paper strides in the first 1x1; the published weights in use
-        ("version 1.5") come from networks that stride here.
-      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      stride: stride of the 3x3 convolution; the paper has it in the first 1x1 convolution, the published weights
+        ("version 1.5") in the 3x3.
+      frozen: whether statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -49,7 +49,7 @@ class ResNet50(nn.Module):
     """The features of ResNet-50, version 1.5: 23,508,032 parameters.
 
     Attributes:
-      frozen: whether BatchNorm keeps its statistics, scale and bias.
+      frozen: whether statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
