@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot state: `configs/`, a folder of the clone, is the package `dsat_jax.configs` in the wheel."""
+"""Packages of the wheel: `configs/`, a folder of the clone, becomes `dsat_jax.configs`."""
 
 from setuptools import find_packages, setup
 

@@ -75,7 +75,7 @@ def normaliser_name(normaliser: str, scheme: Scheme) -> str:
       scheme: scheme of the landmarks.
 
     Raises:
-      UserError: if there is no such normaliser.
+      UserError: if the normaliser is unknown.
     """
     choose(NORMALISERS, normaliser, "normaliser")
     return _between_landmarks(normaliser, scheme) or normaliser.replace("_", "-")

@@ -1,14 +1,14 @@
-"""Attention between channels: softmax over instance-normalised scores, without storing the maps of scores.
+"""Attention between channels: softmax over instance-normalised scores, without stored score maps.
 
-A score is the product of two channels summed over T tokens (T = 16 in the released network). A map has scales x
-channels x (scales x channels) scores, a million per head and face, but rank T. Its instance normalisation follows from
-the two factors of the map:
+A score is the product of two channels, summed over T tokens (T = 16 in the released network). The score maps of a head
+have scales x channels x (scales x channels) elements, a million for each face in the released network, but each map has
+rank T at most. Its instance normalisation is computed from its two factors, queries and keys:
 
-- the variance of the map, from the T x T covariances of the factors;
-- the mean of the map is a constant of the map, and the key's mean contributes a constant to each row. The softmax over
-  a row is invariant to both, so that they are not subtracted.
+- The variance of the map follows from the T x T covariances of the factors.
+- The mean of the map is not subtracted, because the softmax over a row is invariant to a constant of the row. For the
+  same reason, the keys can be centred: their mean adds a constant to each row.
 
-The remaining computation is a softmax attention over channels, whose backward pass computes the map again.
+The remaining computation is a softmax attention over channels. Its backward pass recomputes the score maps.
 """
 
 import functools
@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 
 INSTANCE_NORM_EPSILON = 1e-5
-# On a CPU, maps of a face with more scores than this are processed one by one, so that they stay in the cache. The
-# limit does not depend on the batch, because the batch size of an exported network is not known.
+# If a face has more scores than this, a CPU processes its maps one after another, so that a map fits the cache. The
+# limit is independent of the batch size, which is unknown when a network is exported.
 _CACHED_SCORES = 2**18
 
 
@@ -31,24 +31,25 @@ def attend(
     dropout: float = 0.0,
     dropout_key: jax.Array | None = None,
 ) -> jax.Array:
-    """Returns softmax(instance_norm(query key / sqrt(wide))) value, averaged over the heads.
+    """Returns softmax(instance_norm(query key / sqrt(all_channels))) value, averaged over the heads.
 
-    The instance normalisation is that of PyTorch over the map of a head and a scale: epsilon 1e-5, no parameters.
+    The instance normalisation is that of PyTorch, with epsilon 1e-5 and without parameters, over the score map of each
+    head and scale. `all_channels` is the number of channels of all scales together.
 
     Args:
       query: queries [batch, heads, scales, tokens, channels].
-      key: keys [batch, heads, tokens, wide].
-      value: values [batch, heads, tokens, wide].
-      dropout: share of the attention map that is set to zero, in steps of 1/256; the other elements are scaled up.
-      dropout_key: random key; None without dropout.
+      key: keys [batch, heads, tokens, all_channels].
+      value: values [batch, heads, tokens, all_channels].
+      dropout: share of the attention map that is set to zero, in steps of 1/256. The other elements are scaled up.
+      dropout_key: random key of the dropout; None without dropout.
 
     Returns:
-      Attended values [batch, scales, tokens, channels], of the dtype of `value`.
+      Attended values [batch, scales, tokens, channels] in the dtype of `value`.
     """
     heads, scales = query.shape[1:3]
     query, key = _normalised(query, key)
     query = query.transpose(1, 2, 0, 4, 3)  # [heads, scales, batch, channels, tokens]
-    key, value = key.swapaxes(0, 1), value.swapaxes(0, 1)  # [heads, batch, tokens, wide]
+    key, value = key.swapaxes(0, 1), value.swapaxes(0, 1)  # [heads, batch, tokens, all_channels]
     seeds = None if dropout == 0 else jax.random.split(dropout_key, (heads, scales))
     context = _attend(round(256 * dropout) / 256, query, key, value, seeds)
     return context.mean(axis=0).transpose(1, 0, 3, 2).astype(value.dtype)
@@ -57,24 +58,25 @@ def attend(
 def _normalised(query: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns queries and keys whose products differ from the normalised scores by a constant in each row.
 
-    With q = q0 + q' and k = k0 + k' split into mean and rest over the channels, the variance of q.k over a map is
-    k0.Q.k0 + q0.K.q0 + tr(Q K), where Q and K are the covariances of q' and k': the three parts are orthogonal.
+    Let q = q0 + q' and k = k0 + k', where q0 and k0 are the means over the channels. The variance of q.k over a map is
+    k0.Q.k0 + q0.K.q0 + tr(Q K), where Q and K are the covariances of q' and k'. There are no cross terms, because q'
+    and k' have zero mean.
     """
-    dtype, channels, wide = key.dtype, query.shape[-1], key.shape[-1]
+    dtype, channels, all_channels = key.dtype, query.shape[-1], key.shape[-1]
     query, key = query.astype(_precise(dtype)), key.astype(_precise(dtype))
     query_mean, key_mean = query.mean(axis=-1), key.mean(axis=-1)  # [B, H, S, T], [B, H, T]
     centred = query - query_mean[..., None]
     key = key - key_mean[..., None]
     einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
     query_covariance = einsum("bhstc,bhsuc->bhstu", centred, centred) / channels
-    key_covariance = einsum("bhtd,bhud->bhtu", key, key) / wide
+    key_covariance = einsum("bhtd,bhud->bhtu", key, key) / all_channels
     variance = (
         einsum("bht,bhstu,bhu->bhs", key_mean, query_covariance, key_mean)
         + einsum("bhst,bhtu,bhsu->bhs", query_mean, key_covariance, query_mean)
         + einsum("bhstu,bhtu->bhs", query_covariance, key_covariance)
     )
-    # The division of the scores by sqrt(wide) cancels in the normalisation, except relative to epsilon.
-    scale = jax.lax.rsqrt(variance / wide + INSTANCE_NORM_EPSILON) / jnp.sqrt(wide)
+    # The division of the scores by sqrt(all_channels) cancels in the normalisation, except for the size of epsilon.
+    scale = jax.lax.rsqrt(variance / all_channels + INSTANCE_NORM_EPSILON) / jnp.sqrt(all_channels)
     return (query * scale[..., None, None]).astype(dtype), key.astype(dtype)
 
 
@@ -85,14 +87,14 @@ def _attend(
     """Returns softmax(query key) value for each head and scale.
 
     Args:
-      dropout: share of the map that is set to zero.
+      dropout: share of the attention map that is set to zero, in steps of 1/256.
       query: queries [heads, scales, batch, rows, tokens].
-      key: keys [heads, batch, tokens, wide].
-      value: values [heads, batch, tokens, wide].
-      seeds: random keys [heads, scales]; None without dropout.
+      key: keys [heads, batch, tokens, all_channels].
+      value: values [heads, batch, tokens, all_channels].
+      seeds: random keys of the dropout [heads, scales]; None without dropout.
 
     Returns:
-      Context, float32 [heads, scales, batch, rows, tokens].
+      Attended values, float32 [heads, scales, batch, rows, tokens].
     """
     return _attend_forward(dropout, query, key, value, seeds)[0]
 
@@ -100,6 +102,8 @@ def _attend(
 def _attend_forward(
     dropout: float, query: jax.Array, key: jax.Array, value: jax.Array, seeds: jax.Array | None
 ) -> tuple[jax.Array, tuple[Any, ...]]:
+    """Returns the result of `_attend` and the residuals for its backward pass."""
+
     def attend_head(query: jax.Array, key: jax.Array, value: jax.Array, seeds: jax.Array | None) -> Any:
         attend_map = functools.partial(_map_forward, dropout, key, value)
         return over_axis(attend_map, (query, seeds))
@@ -112,6 +116,8 @@ def _attend_forward(
 def _attend_backward(
     dropout: float, residuals: tuple[Any, ...], d_context: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
+    """Returns the gradients of query, key and value; random keys have none."""
+
     def differentiate_head(query: jax.Array, key: jax.Array, value: jax.Array, *by_scale: Any) -> Any:
         differentiate_map = functools.partial(_map_backward, dropout, key, value)
         d_query, d_key, d_value = over_axis(differentiate_map, (query, *by_scale))
@@ -127,7 +133,7 @@ _attend.defvjp(_attend_forward, _attend_backward)
 
 
 def _loop(query: jax.Array, key: jax.Array) -> Callable[[Callable[..., Any], tuple[Any, ...]], Any]:
-    """Returns a map over the leading axis of arguments: sequential on a CPU if the maps are large, otherwise vmap."""
+    """Returns a function that maps over leading axes: one by one on a CPU if the score maps are large, else by vmap."""
     heads, scales, _, channels, _ = query.shape
     large = heads * scales * channels * key.shape[-1] > _CACHED_SCORES
 
@@ -145,7 +151,7 @@ def _loop(query: jax.Array, key: jax.Array) -> Callable[[Callable[..., Any], tup
 def _map_forward(
     dropout: float, key: jax.Array, value: jax.Array, query: jax.Array, seed: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns the context [batch, rows, tokens] and the log-sum-exp of each row of scores [batch, rows, 1]."""
+    """Returns the attended values [batch, rows, tokens] and the log-sum-exp of each row of scores [batch, rows, 1]."""
     scores = _product("brt,btd->brd", query, key)
     highest = scores.max(axis=-1, keepdims=True)
     weights = jnp.exp(scores - highest)
@@ -166,15 +172,15 @@ def _map_backward(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns the gradients of query, key and value, float32.
 
-    The gradient of the softmax needs the sum over a row of attention x d_attention, which equals the sum of
-    context x d_context over the tokens.
+    The gradient of the softmax requires the sum of attention x d_attention over each row. It equals the sum of
+    context x d_context over the tokens, so that no further map is needed.
     """
     dtype = value.dtype
     attention = jnp.exp(_product("brt,btd->brd", query, key) - log_total)
     d_dropped = _product("brt,btd->brd", d_context.astype(dtype), value)
     dropped = _dropped(attention, dropout, seed).astype(dtype)
-    inner = (d_context * context).sum(axis=-1, keepdims=True)
-    d_scores = (attention * (_dropped(d_dropped, dropout, seed) - inner)).astype(dtype)
+    row_sum = (d_context * context).sum(axis=-1, keepdims=True)
+    d_scores = (attention * (_dropped(d_dropped, dropout, seed) - row_sum)).astype(dtype)
     d_value = _product("brt,brd->btd", d_context.astype(dtype), dropped)
     d_key = _product("brt,brd->btd", query, d_scores)
     d_query = _product("brd,btd->brt", d_scores, key)
@@ -187,11 +193,16 @@ def _precise(dtype: jnp.dtype) -> jnp.dtype:
 
 
 def _product(subscripts: str, left: jax.Array, right: jax.Array) -> jax.Array:
+    """Returns the einsum of two arrays, accumulated in at least float32."""
     return jnp.einsum(subscripts, left, right, preferred_element_type=_precise(left.dtype))
 
 
 def _dropped(x: jax.Array, dropout: float, seed: jax.Array | None) -> jax.Array:
-    """Returns x with dropout: zero where a random byte is below 256 dropout. A random number gives four bytes."""
+    """Returns x after dropout: an element is set to zero if its random byte is below 256 dropout.
+
+    Each random number of 32 bits supplies four bytes. The same seed and shape give the same mask, so that the backward
+    pass does not need a stored one.
+    """
     if dropout == 0:
         return x
     words = jax.random.bits(seed, (*x.shape[:-1], -(-x.shape[-1] // 4)), jnp.uint32)

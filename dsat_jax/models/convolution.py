@@ -1,9 +1,9 @@
-"""3x3 convolutions with gradients that are fast on a CPU.
+"""3x3 convolution with gradients that are fast on a CPU.
 
-XLA computes the gradient of a kernel as a convolution with the gradient of the output as the kernel. On a CPU this is
-up to 7 times slower than matrix products of strips that stay in the cache. Inside a loop, such as that over the
-hourglasses, XLA uses code that is 20 times slower, also for the gradient of the input unless it is written as a
-convolution.
+XLA computes the gradient of a kernel as a convolution whose kernel is the gradient of the output. On a CPU this is up
+to 7 times slower than matrix products of strips that fit in the cache. Inside a loop, such as the one over the
+hourglasses, XLA uses code that is 20 times slower. This also affects the gradient of the input, unless it is written
+as a convolution.
 """
 
 import math
@@ -11,16 +11,16 @@ import math
 import jax
 import jax.numpy as jnp
 
-_CACHED_VALUES = 2**18  # largest number of values of a strip of the input
+_CACHED_VALUES = 2**18  # largest number of values in a strip of the input
 
 
 @jax.custom_vjp
 def convolve_3x3(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Returns a 3x3 convolution with a padding of 1, which keeps the size.
+    """Returns the 3x3 convolution of feature maps with a padding of 1, which preserves height and width.
 
     Args:
       x: feature maps [batch, height, width, inputs].
-      kernel: kernel [3, 3, inputs, outputs] of the same dtype.
+      kernel: weights [3, 3, inputs, outputs] with the dtype of `x`.
 
     Returns:
       Feature maps [batch, height, width, outputs].
@@ -58,12 +58,13 @@ def _cpu_gradients(x: jax.Array, kernel: jax.Array, d_out: jax.Array) -> Pair:
 
 
 def _kernel_gradient(x: jax.Array, d_out: jax.Array) -> jax.Array:
-    """Returns [3, 3, inputs, outputs], a sum over strips of the product of 3x3 windows and output gradients."""
+    """Returns the kernel gradient [3, 3, inputs, outputs]: products of 3x3 windows and d_out, summed over strips."""
     _, rows, columns, inputs = x.shape
     outputs = d_out.shape[-1]
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    fitting = max(_CACHED_VALUES * rows // x.size, 1)
-    strip_rows = math.gcd(rows, 1 << (fitting.bit_length() - 1))  # a power of two that divides the rows
+    max_strip_rows = max(_CACHED_VALUES * rows // x.size, 1)
+    power_of_two = 1 << (max_strip_rows.bit_length() - 1)
+    strip_rows = math.gcd(rows, power_of_two)
 
     def add_strip(total: jax.Array, first_row: jax.Array) -> tuple[jax.Array, None]:
         strip = jax.lax.dynamic_slice_in_dim(padded, first_row, strip_rows + 2, axis=1)

@@ -1,8 +1,8 @@
 """Dynamic semantic specialisation (DSS): attention between the channels of feature maps of different scales.
 
-This is the channel-wise cross-fusion transformer of UCTransNet (Wang et al., AAAI 2022) with the sizes of the released
-DSAT. All scales have the same number of tokens, so that they are stacked in one array [batch, scales, tokens,
-channels]. The parameters of all scales or heads are one array with a leading scale or head axis.
+The module implements the channel-wise cross-fusion transformer of UCTransNet (Wang et al., AAAI 2022) with the sizes of
+the released DSAT. All scales have the same number of tokens and are stacked in one array [batch, scales, tokens,
+channels]. The parameters of all scales or heads form one array with a leading scale or head axis.
 """
 
 import jax
@@ -15,10 +15,10 @@ from dsat_jax.models.layers import batch_norm, kernel_init
 
 
 class ScaleLinear(nn.Module):
-    """A linear layer with its own weights for each scale.
+    """Linear layer with separate weights for each scale.
 
     Attributes:
-      features: channels of the output.
+      features: number of output channels.
       use_bias: whether to add a bias.
       dtype: compute dtype.
     """
@@ -29,7 +29,7 @@ class ScaleLinear(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, scales, tokens, any] -> [batch, scales, tokens, features]."""
+        """Returns the projected tokens: [batch, scales, tokens, channels] -> [batch, scales, tokens, features]."""
         _, scales, _, channels = x.shape
         kernel = self.param("kernel", kernel_init(batch_axis=[0]), (scales, channels, self.features))
         x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
@@ -41,7 +41,7 @@ class ScaleLinear(nn.Module):
 
 
 class ScaleLayerNorm(nn.Module):
-    """LayerNorm over the channels with its own scale and bias for each feature scale; epsilon 1e-6.
+    """LayerNorm over the channels with separate parameters `scale` and `bias` for each feature scale; epsilon 1e-6.
 
     Attributes:
       dtype: dtype of the output; statistics are float32.
@@ -51,7 +51,7 @@ class ScaleLayerNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, scales, tokens, channels] -> the same shape."""
+        """Returns the normalised tokens, [batch, scales, tokens, channels] like the input."""
         _, scales, _, channels = x.shape
         scale = self.param("scale", nn.initializers.ones, (scales, channels))
         bias = self.param("bias", nn.initializers.zeros, (scales, channels))
@@ -60,10 +60,10 @@ class ScaleLayerNorm(nn.Module):
 
 
 class PatchTokens(nn.Module):
-    """Tokens of one scale: a convolution whose kernel equals its stride.
+    """Tokens of one scale: a convolution over patches that do not overlap (kernel size equal to the stride).
 
     Attributes:
-      patch: side of a patch in pixels of the map.
+      patch: side of a patch in pixels of the feature map.
       dtype: compute dtype.
     """
 
@@ -72,7 +72,7 @@ class PatchTokens(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, grid * patch, grid * patch, channels] -> [batch, grid * grid, channels]."""
+        """Returns tokens: [batch, grid * patch, grid * patch, channels] -> [batch, grid * grid, channels]."""
         batch, side, _, channels = x.shape
         grid = side // self.patch
         kernel = self.param("kernel", kernel_init(), (self.patch, self.patch, channels, channels))
@@ -86,13 +86,13 @@ class PatchTokens(nn.Module):
 class ChannelAttention(nn.Module):
     """Multi-head attention from the channels of each scale to the channels of all scales.
 
-    The attention map of a head is [channels, scales * channels], a linear map between channels that depends on the
-    input. It is instance-normalised over the whole map before the softmax; the heads are averaged
-    (`channel_attention.attend`).
+    The attention map of a head and a scale, [channels, scales * channels], is a linear map between channels that
+    depends on the input. The scores are instance-normalised over the whole map before the softmax, and the results of
+    the heads are averaged (`channel_attention.attend`).
 
     Attributes:
-      heads: number of heads; each head uses all channels.
-      dropout: rate on the attention maps, in steps of 1/256, and on the output.
+      heads: number of attention heads; each head uses all channels.
+      dropout: dropout rate on the attention maps, in steps of 1/256, and on the output.
       dtype: compute dtype; scores and softmax are float32.
     """
 
@@ -107,42 +107,46 @@ class ChannelAttention(nn.Module):
         Args:
           scales: source of the queries, [batch, scales, tokens, channels].
           concatenated: source of the keys and values, [batch, tokens, scales * channels].
-          train: whether to apply dropout.
+          train: whether to apply dropout (stream 'dropout').
 
         Returns:
-          Tokens [batch, scales, tokens, channels].
+          Attended tokens [batch, scales, tokens, channels].
         """
         batch, num_scales, _, channels = scales.shape
-        wide = concatenated.shape[-1]
+        all_channels = concatenated.shape[-1]
         query = self.param(
             "query", kernel_init(batch_axis=[0, 1]), (num_scales, self.heads, channels, channels)
         )
-        key = self.param("key", kernel_init(batch_axis=[0]), (self.heads, wide, wide))
-        value = self.param("value", kernel_init(batch_axis=[0]), (self.heads, wide, wide))
+        key = self.param("key", kernel_init(batch_axis=[0]), (self.heads, all_channels, all_channels))
+        value = self.param("value", kernel_init(batch_axis=[0]), (self.heads, all_channels, all_channels))
         scales, concatenated, query, key, value = promote_dtype(
             scales, concatenated, query, key, value, dtype=self.dtype
         )
         query = jnp.einsum("bstc,shcd->bhstd", scales, query)
-        # The explicit head axis makes the projections a batch of products. Without it XLA merges them into one wide
-        # product, for which it transposes the weights (16 MB in the released network) in every pass.
+        # The explicit head axis makes the projections a batched product. Without it, XLA merges the heads into one
+        # product, for which it copies the weights (16 MB in the released network) in every pass.
         concatenated = jnp.broadcast_to(concatenated[:, None], (batch, self.heads, *concatenated.shape[1:]))
         key = jnp.einsum("bhtc,hcd->bhtd", concatenated, key)
         value = jnp.einsum("bhtc,hcd->bhtd", concatenated, value)
-        drops = train and self.dropout > 0
+        use_dropout = train and self.dropout > 0
         context = attend(
-            query, key, value, self.dropout if drops else 0.0, self.make_rng("dropout") if drops else None
+            query,
+            key,
+            value,
+            self.dropout if use_dropout else 0.0,
+            self.make_rng("dropout") if use_dropout else None,
         )
         out = ScaleLinear(channels, use_bias=False, dtype=self.dtype, name="out")(context)
         return nn.Dropout(self.dropout, deterministic=not train)(out)
 
 
 class TransformerBlock(nn.Module):
-    """Pre-norm block: channel attention, then a two-layer perceptron on each scale, both residual.
+    """Pre-norm block: channel attention, then a two-layer perceptron on each scale, each with a residual connection.
 
     Attributes:
       heads: number of attention heads.
-      expand: width of the hidden layer of the perceptron as a multiple of its input.
-      dropout: attention dropout rate.
+      expand: width of the hidden layer of the perceptrons as a multiple of their input width.
+      dropout: dropout rate of the attention.
       dtype: compute dtype.
     """
 
@@ -153,7 +157,7 @@ class TransformerBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, scales, tokens, channels] -> the same shape."""
+        """Returns the tokens after the block, [batch, scales, tokens, channels] like the input."""
         batch, scales, tokens, channels = x.shape
         concatenated = x.transpose(0, 2, 1, 3).reshape(batch, tokens, scales * channels)
         concatenated = nn.LayerNorm(epsilon=1e-6, dtype=self.dtype, name="concatenated_norm")(concatenated)
@@ -167,13 +171,13 @@ class TransformerBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A stack of transformer blocks and a last LayerNorm.
+    """Sequence of transformer blocks with a LayerNorm after the last one.
 
     Attributes:
       layers: number of blocks.
       heads: number of attention heads.
-      expand: expansion ratio of the perceptrons.
-      dropout: attention dropout rate.
+      expand: width of the hidden layer of the perceptrons as a multiple of their input width.
+      dropout: dropout rate of the attention.
       dtype: compute dtype.
     """
 
@@ -185,7 +189,7 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, scales, tokens, channels] -> the same shape."""
+        """Returns the encoded tokens, [batch, scales, tokens, channels] like the input."""
         for i in range(self.layers):
             block = TransformerBlock(self.heads, self.expand, self.dropout, self.dtype, name=f"block_{i + 1}")
             x = block(x, train)
@@ -193,14 +197,14 @@ class Encoder(nn.Module):
 
 
 class ChannelTransformer(nn.Module):
-    """Exchange between scales: tokens of every scale, an encoder, and maps that are added to the input.
+    """Exchange between scales: tokens of each scale, an encoder, and feature maps that are added to the input.
 
     Attributes:
       layers: number of transformer blocks.
       heads: number of attention heads.
-      expand: expansion ratio of the perceptrons.
-      embedding_dropout: rate on the tokens.
-      attention_dropout: rate on the attention maps and outputs.
+      expand: width of the hidden layer of the perceptrons as a multiple of their input width.
+      embedding_dropout: dropout rate on the tokens.
+      attention_dropout: dropout rate on the attention maps and outputs.
       dtype: compute dtype.
     """
 
@@ -213,14 +217,15 @@ class ChannelTransformer(nn.Module):
 
     @nn.compact
     def __call__(self, maps: list[jax.Array], train: bool) -> list[jax.Array]:
-        """Returns the maps after the exchange between scales.
+        """Returns the feature maps after the exchange between scales.
 
         Args:
-          maps: square maps [batch, side_i, side_i, channels], finest first; the last has the size of the token grid.
-          train: whether to apply dropout and to use batch statistics.
+          maps: square feature maps [batch, side_i, side_i, channels], finest first; the last one has the size of the
+            token grid.
+          train: whether to apply dropout (stream 'dropout') and to use batch statistics.
 
         Returns:
-          Maps of the same shapes.
+          Feature maps of the same shapes.
         """
         grid, channels = maps[-1].shape[1], maps[-1].shape[-1]
         patches = [x.shape[1] // grid for x in maps]
@@ -233,8 +238,8 @@ class ChannelTransformer(nn.Module):
             self.layers, self.heads, self.expand, self.attention_dropout, self.dtype, name="encoder"
         )
         x = encoder(x, train)
-        # The original upsamples first. A 1x1 convolution and the mean and variance of a batch commute with repeating
-        # pixels, so that convolution, normalisation and ReLU are computed on the smaller token grid.
+        # The released network upsamples first. A 1x1 convolution commutes with the repetition of pixels, which does not
+        # change the mean and variance of a batch either. All three operations therefore run on the smaller token grid.
         x = ScaleLinear(channels, dtype=self.dtype, name="reconstruct_conv")(x)
         x = nn.relu(batch_norm(train, "reconstruct_norm", self.dtype, axis=(1, 3))(x))
         x = x.reshape(-1, len(maps), grid, grid, channels)
@@ -242,7 +247,7 @@ class ChannelTransformer(nn.Module):
 
 
 def upsample_nearest(x: jax.Array, factor: int) -> jax.Array:
-    """Returns maps with each pixel repeated: [B, H, W, C] -> [B, factor H, factor W, C]."""
+    """Returns maps with each pixel repeated: [batch, H, W, channels] -> [batch, factor * H, factor * W, channels]."""
     batch, height, width, channels = x.shape
     shape = (batch, height, factor, width, factor, channels)
     x = jnp.broadcast_to(x[:, :, None, :, None], shape)

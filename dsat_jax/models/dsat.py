@@ -1,7 +1,7 @@
 """DSAT, the dynamic semantic aggregation transformer: stem, channel gate, stacked hourglasses and heatmap head.
 
 Wan, Liu, Wu, Lai, Min, Liu, "Precise Facial Landmark Detection by Dynamic Semantic Aggregation Transformer",
-Pattern Recognition 156 (2024) 110827, arXiv 2412.00740; the formulas are those of the released code.
+Pattern Recognition 156 (2024) 110827, arXiv 2412.00740. The formulas follow the released code.
 """
 
 import functools
@@ -20,25 +20,25 @@ from dsat_jax.models.hourglass import Hourglass
 from dsat_jax.models.layers import Conv3x3, ConvBlock, TransposedConv, max_pool, rematerialised
 from dsat_jax.models.prediction import Prediction
 
-INPUT_MULTIPLE = 32  # the stem halves the input once, an hourglass four times
-WIDTH_MULTIPLE = 8  # a bottleneck of the learned gate has an eighth of the width
+INPUT_MULTIPLE = 32  # the stem halves the resolution once, an hourglass four times
+WIDTH_MULTIPLE = 8  # the narrowest layer of the learned gate has an eighth of the width
 
 
 class DSAT(nn.Module):
-    """Network that predicts landmark and boundary heatmaps by gated hourglasses with channel attention between scales.
+    """Heatmap network of gated hourglasses with channel attention between scales, for landmarks and boundaries.
 
     Attributes:
       num_points: number of landmark channels.
       num_boundaries: number of boundary channels, which follow those of the landmarks.
-      width: number of channels of the hourglasses; the layers of the stem have a quarter, a half and all of it.
+      width: number of channels of the hourglasses; the three layers of the stem have width / 4, width / 2 and width.
       stacks: number of hourglasses in sequence; only the output of the last one is supervised.
-      transformer_layers: number of blocks of each channel transformer; 0 for hourglasses without it.
+      transformer_layers: number of blocks of each channel transformer; 0 for hourglasses without a transformer.
       heads: number of attention heads of the channel transformers.
-      gate: key of `GATES`, or 'none'.
+      gate: type of the channel gate, a key of `GATES`, or 'none'.
       embedding_dropout: dropout rate on the tokens of the channel transformers.
-      attention_dropout: dropout rate on their attention maps and outputs.
-      upsample: whether heatmaps have the input's resolution, as in the original, instead of half of it, which saves a
-        transposed convolution and three quarters of the heatmaps.
+      attention_dropout: dropout rate on the attention maps and outputs of the channel transformers.
+      upsample: whether heatmaps have the resolution of the input, as in the released network. Half the resolution saves
+        a transposed convolution and three quarters of the heatmap pixels.
       rematerialise: whether to recompute the hourglasses' activations in the backward pass instead of storing them.
       dtype: compute dtype; parameters, statistics, softmax and heatmaps are float32.
     """
@@ -69,7 +69,7 @@ class DSAT(nn.Module):
           [batch, width], or None without a gate.
 
         Raises:
-          ValueError: if the size of the images or an attribute is not valid.
+          UserError: if the size of the images or an attribute is not valid.
         """
         self._check(images)
         x = self._stem(images.astype(self.dtype), train)
@@ -78,14 +78,14 @@ class DSAT(nn.Module):
             x, gates = GATES[self.gate](self.dtype, name="gate")(x, train)
         hourglass = rematerialised(Hourglass) if self.rematerialise else Hourglass
         if self.stacks:
-            # The scan traces and compiles one hourglass for any number of them. The parameters have a leading stack
-            # axis.
+            # The scan traces and compiles a single hourglass, whatever the number of stacks. Its parameters have a
+            # leading stack axis.
             x, _ = nn.scan(
                 lambda module, x: (module(x, train), None),
                 variable_axes={"params": 0, "batch_stats": 0},
                 split_rngs={"params": True, "dropout": True},
                 length=self.stacks,
-                check_constancy_invariants=False,  # the check would trace the hourglass again
+                check_constancy_invariants=False,  # the check would trace the hourglass a second time
             )(hourglass(self._transformer(), self.dtype, name="hourglasses"), x)
         heatmaps = self._head(x, train).astype(jnp.float32)
         stride = images.shape[1] // heatmaps.shape[1]
@@ -94,6 +94,7 @@ class DSAT(nn.Module):
 
     @nn.nowrap
     def _check(self, images: jax.Array) -> None:
+        """Raises a UserError if the size of the images or an attribute is not valid."""
         _, height, width, _ = images.shape
         if height != width or height % INPUT_MULTIPLE:
             raise UserError(
@@ -109,6 +110,7 @@ class DSAT(nn.Module):
 
     @nn.nowrap
     def _transformer(self) -> Callable[..., ChannelTransformer] | None:
+        """Returns a constructor of the channel transformer, or None if it has no layers."""
         if self.transformer_layers == 0:
             return None
         return functools.partial(
@@ -121,7 +123,7 @@ class DSAT(nn.Module):
 
     @nn.nowrap
     def _stem(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, S, S, 3] -> [batch, S / 2, S / 2, width]."""
+        """Returns the feature maps of the stem: [batch, S, S, 3] -> [batch, S / 2, S / 2, width]."""
         x = Conv3x3(self.width // 4, use_bias=True, dtype=self.dtype, name="stem_conv")(x)
         x = ConvBlock(self.width // 2, self.dtype, name="stem_block_1")(x, train)
         x = max_pool(x, 2)
@@ -129,7 +131,7 @@ class DSAT(nn.Module):
 
     @nn.nowrap
     def _head(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, S / 2, S / 2, width] -> [batch, S or S / 2, the same, points + boundaries]."""
+        """Returns heatmaps [batch, side, side, points + boundaries], where side is S with `upsample`, else S / 2."""
         x = ConvBlock(self.width // 2, self.dtype, name="head_block")(x, train)
         if self.upsample:
             x = TransposedConv(self.width // 2, dtype=self.dtype, name="head_upsample")(x)

@@ -1,8 +1,9 @@
 """Dynamic semantic awareness (DSA): gates that open or close feature channels for each face.
 
 The gates use improved semantic hashing (Kaiser and Bengio, 2018; GaterNet, Chen et al., CVPR 2019). Each channel has a
-logit. In training, Gaussian noise is added, and a random gate sample chooses between the saturating sigmoid (soft gate)
-and a threshold (hard gate). In evaluation there is no noise, and a channel is open where its logit is positive.
+logit. In training, Gaussian noise is added to the logits, and a random gate sample chooses between the saturating
+sigmoid (soft gate) and a threshold (hard gate). Evaluation uses hard gates without noise: a channel is open if its
+logit is positive.
 """
 
 import jax
@@ -19,27 +20,27 @@ def saturating_sigmoid(x: jax.Array) -> jax.Array:
 
 
 def hard_gates(logits: jax.Array) -> jax.Array:
-    """Returns 1 where a logit is positive, else 0; float32, without gradient."""
+    """Returns 1 for positive logits and 0 for others, in float32 and without gradient."""
     return lax.stop_gradient((logits > 0).astype(jnp.float32))
 
 
 def straight_through(logits: jax.Array) -> jax.Array:
     """Returns hard gates with the gradient of the saturating sigmoid."""
     soft = saturating_sigmoid(logits)
-    return hard_gates(logits) + (soft - lax.stop_gradient(soft))  # the added value is exactly 0
+    return hard_gates(logits) + (soft - lax.stop_gradient(soft))  # adds exactly 0 to the value
 
 
 def doubled_straight_through(logits: jax.Array) -> jax.Array:
-    """Returns hard gates with the gradient of the released code, the sum of those of both sigmoids."""
+    """Returns hard gates with the gradient of the released code: the sum of those of both sigmoids."""
     sigmoid = nn.sigmoid(logits)
     return straight_through(logits) + (sigmoid - lax.stop_gradient(sigmoid))
 
 
 class ReleasedGate(nn.Module):
-    """Gate of the released code, which has no parameters and doubles open channels instead of closing others.
+    """Gate of the released code, which has no parameters.
 
-    The logit of a channel is its mean over the map. One gate sample chooses soft or hard gates for the whole batch. The
-    result is x * gate + x.
+    The logit of a channel is its mean over the map. The result is x * gate + x: open channels are doubled, and closed
+    channels are unchanged. One gate sample chooses soft or hard gates for the whole batch.
 
     Attributes:
       dtype: compute dtype of the product; logits and gates are float32.
@@ -51,7 +52,7 @@ class ReleasedGate(nn.Module):
         """Draws the noise and the gate sample of a training step from the stream 'gate'.
 
         Returns:
-          Noise, float32 [batch, channels], and gate sample, bool [1, 1]; true selects the soft gates.
+          Noise, float32 [batch, channels], and gate sample, bool [1, 1]; True selects soft gates.
         """
         noise_key, sample_key = jax.random.split(self.make_rng("gate"))
         noise = jax.random.normal(noise_key, (batch, channels))
@@ -63,27 +64,27 @@ class ReleasedGate(nn.Module):
 
         Args:
           x: feature maps [batch, height, width, channels].
-          train: whether to add noise and to draw a gate sample.
+          train: whether to add noise and to draw a gate sample (stream 'gate').
 
         Returns:
           Gated feature maps, and gates, float32 [batch, channels].
         """
         logits = x.mean(axis=(1, 2), dtype=jnp.float32)
         if train:
-            noise, soft = self.draw(*logits.shape)
+            noise, is_soft = self.draw(*logits.shape)
             logits = logits + noise
-            gates = jnp.where(soft, saturating_sigmoid(logits), doubled_straight_through(logits))
+            gates = jnp.where(is_soft, saturating_sigmoid(logits), doubled_straight_through(logits))
         else:
             gates = hard_gates(logits)
         return x * gates[:, None, None].astype(self.dtype) + x, gates
 
 
 class LearnedGate(nn.Module):
-    """Gate of a small network whose closed channels are zero.
+    """Gate whose logits are the output of a small network, and which sets closed channels to zero.
 
-    The layers are commented out in the released code. Differences to the released gate, which closing channels
-    requires: the result is x * gate, each face has its own gate sample, and the gradient is that of the saturating
-    sigmoid.
+    The layers of the network are commented out in the released code. To close channels, this gate differs from the
+    released one in three points: the result is x * gate, each face has a separate gate sample, and the gradient is that
+    of the saturating sigmoid.
 
     Attributes:
       dtype: compute dtype; the last layer, logits and gates are float32.
@@ -95,7 +96,7 @@ class LearnedGate(nn.Module):
         """Draws the noise and the gate samples of a training step from the stream 'gate'.
 
         Returns:
-          Noise, float32 [batch, channels], and gate samples, bool [batch, 1]; true selects the soft gates.
+          Noise, float32 [batch, channels], and gate samples, bool [batch, 1]; True selects soft gates.
         """
         noise_key, sample_key = jax.random.split(self.make_rng("gate"))
         noise = jax.random.normal(noise_key, (batch, channels))
@@ -107,32 +108,32 @@ class LearnedGate(nn.Module):
 
         Args:
           x: feature maps [batch, height, width, channels]; height and width are multiples of 4, channels of 8.
-          train: whether to add noise and to draw gate samples.
+          train: whether to add noise, to draw gate samples (stream 'gate') and to use batch statistics.
 
         Returns:
           Gated feature maps, and gates, float32 [batch, channels].
         """
         logits = self.logits(x, train)
         if train:
-            noise, soft = self.draw(*logits.shape)
+            noise, is_soft = self.draw(*logits.shape)
             logits = logits + noise
-            gates = jnp.where(soft, saturating_sigmoid(logits), straight_through(logits))
+            gates = jnp.where(is_soft, saturating_sigmoid(logits), straight_through(logits))
         else:
             gates = hard_gates(logits)
         return x * gates[:, None, None].astype(self.dtype), gates
 
     @nn.nowrap
     def logits(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, height, width, channels] -> float32 [batch, channels]."""
+        """Returns the logits of the gates: [batch, height, width, channels] -> float32 [batch, channels]."""
         batch, _, _, channels = x.shape
         x = ConvBlock(channels, self.dtype, name="extract_1")(x, train)
         x = ConvBlock(channels // 4, self.dtype, name="extract_2")(x, train)
-        x = avg_pool(x, 4)  # 16x16 for the 64x64 maps of the original
+        x = avg_pool(x, 4)  # 64x64 -> 16x16 in the released network
         x = x.reshape(batch, -1)  # [batch, height / 4 * width / 4 * channels / 4]
         x = nn.Dense(channels, dtype=self.dtype, kernel_init=kernel_init(), name="hidden")(x)
         x = nn.relu(batch_norm(train, "hidden_norm", jnp.float32)(x))
-        # Logits start near 2, where noise closes about 3 % of the channels. The network starts with nearly all channels
-        # open, and most logits are below log(11) = 2.4, beyond which the saturating sigmoid has no gradient.
+        # The bias starts the logits near 2. There the noise closes about 3 % of the channels, and most logits are below
+        # log(11) = 2.4, above which the saturating sigmoid has no gradient.
         return nn.Dense(
             channels, kernel_init=kernel_init(), bias_init=nn.initializers.constant(2.0), name="logit"
         )(x)

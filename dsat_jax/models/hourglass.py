@@ -1,4 +1,4 @@
-"""The hourglass: four levels down, a channel transformer between the scales, four levels up."""
+"""Hourglass with four encoder levels, a channel transformer between the scales and four decoder levels."""
 
 from collections.abc import Callable
 
@@ -9,19 +9,19 @@ from flax import linen as nn
 from dsat_jax.models.cross_scale import ChannelTransformer
 from dsat_jax.models.layers import ConvBlock, TransposedConv, avg_pool
 
-DEPTH = 4  # levels
+DEPTH = 4  # number of levels
 
 
 class Hourglass(nn.Module):
     """Hourglass of depth 4 with cross-scale attention between its encoder and its decoder.
 
-    Levels are numbered from the outside: `skip_1` and `up_1` are at the finest level. All four levels of the decoder
-    share one transposed convolution, `upsample`. The finest skip has no attention term. The design is that of Newell et
-    al., ECCV 2016, and the released DSAT.
+    Levels are numbered from fine to coarse: `skip_1` and `up_1` belong to the finest level. All four decoder levels
+    share one transposed convolution, `upsample`. The finest skip connection has no attention term. The design follows
+    Newell et al., ECCV 2016, and the released DSAT.
 
     Attributes:
-      transformer: function of `dtype` and `name` that returns the ChannelTransformer; None for an hourglass without it,
-        whose decoder uses the maps of the encoder.
+      transformer: constructor of the channel transformer, called with `dtype` and `name`. With None, the decoder uses
+        the feature maps of the encoder unchanged.
       dtype: compute dtype.
     """
 
@@ -30,7 +30,7 @@ class Hourglass(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, side, side, channels] -> the same shape; `side` is a multiple of 16."""
+        """Returns feature maps [batch, side, side, channels] like the input; `side` is a multiple of 16."""
         channels = x.shape[-1]
 
         def block(name: str) -> ConvBlock:

@@ -1,4 +1,4 @@
-"""Layers of several networks: normalisation, convolutions, pooling and the pre-activation bottleneck.
+"""Layers shared by the networks: normalisation, convolutions, pooling and the pre-activation bottleneck.
 
 Feature maps are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is the
 compute dtype of the products.
@@ -16,17 +16,17 @@ from flax.linen.dtypes import promote_dtype
 from dsat_jax.models.convolution import convolve_3x3
 
 BATCH_NORM_EPSILON = 1e-5  # as in PyTorch
-BATCH_NORM_MOMENTUM = 0.9  # a momentum of 0.1 in PyTorch's definition
+BATCH_NORM_MOMENTUM = 0.9  # equivalent to a momentum of 0.1 in PyTorch
 
 
 def kernel_init(batch_axis: Sequence[int] = ()) -> nn.initializers.Initializer:
-    """Returns the uniform initialiser in +-1/sqrt(fan_in), PyTorch's default for convolutions and linear layers.
+    """Returns the uniform initialiser on +-1/sqrt(fan_in), PyTorch's default for convolutions and linear layers.
 
-    It is that of the released network. Its gain of 1/sqrt(3) makes the residual branches small, so that deep stacks
-    start near the identity. Biases start at zero.
+    The released network uses it. Its gain of 1/sqrt(3) keeps the residual branches small, so that deep stacks start
+    near the identity. Biases start at zero.
 
     Args:
-      batch_axis: leading axes of an array of several independent kernels.
+      batch_axis: axes that index independent kernels in one array.
 
     Returns:
       Initialiser of kernels [..., inputs, outputs].
@@ -37,14 +37,14 @@ def kernel_init(batch_axis: Sequence[int] = ()) -> nn.initializers.Initializer:
 def batch_norm(train: bool, name: str, dtype: jnp.dtype, axis: int | Sequence[int] = -1) -> nn.BatchNorm:
     """Returns BatchNorm with the constants of PyTorch.
 
-    The running variance is the biased one, while PyTorch stores the unbiased one. The relative difference is 1 /
-    (values per channel), at most 1/256 for a batch of 16 and an input of 128 pixels.
+    The running variance is biased, while that of PyTorch is unbiased. The relative difference is 1 / (values per
+    channel), at most 1/256 for a batch of 16 and an input of 128 pixels.
 
     Args:
       train: whether to normalise with the statistics of the batch and to update the running statistics.
       name: name of the module.
       dtype: dtype of the output; statistics are float32.
-      axis: axis or axes along which the statistics differ.
+      axis: axis or axes with separate statistics and parameters for each index.
     """
     return nn.BatchNorm(
         use_running_average=not train,
@@ -57,15 +57,15 @@ def batch_norm(train: bool, name: str, dtype: jnp.dtype, axis: int | Sequence[in
 
 
 def rematerialised(module: type[nn.Module]) -> type[nn.Module]:
-    """Returns a module that recomputes its activations in the backward pass; `train` is a positional argument."""
-    position = list(inspect.signature(module.__call__).parameters).index("train")  # `self` is 0
+    """Returns the module class with activations recomputed in the backward pass; pass `train` by position."""
+    position = list(inspect.signature(module.__call__).parameters).index("train")  # `self` has position 0
     return nn.remat(module, static_argnums=(position,))
 
 
 class FrozenBatchNorm(nn.Module):
     """BatchNorm with constant statistics and parameters, also in training.
 
-    The parameters and statistics have the names of Flax's BatchNorm, so that the two are interchangeable.
+    Parameters and statistics have the same names as in Flax's BatchNorm, so that the two modules are interchangeable.
 
     Attributes:
       dtype: dtype of the output.
@@ -75,7 +75,7 @@ class FrozenBatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[..., channels] -> the same shape."""
+        """Returns the normalised features: [..., channels] -> the same shape."""
         shape = x.shape[-1:]
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape).value
         var = self.variable("batch_stats", "var", jnp.ones, shape).value
@@ -86,7 +86,7 @@ class FrozenBatchNorm(nn.Module):
 
 
 def conv1x1(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) -> nn.Dense:
-    """Returns a 1x1 convolution as a matrix product over the channels, which is 2.5 times faster on a CPU."""
+    """Returns a 1x1 convolution, computed as a matrix product over the channels: 2.5 times faster on a CPU."""
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init(), name=name)
 
 
@@ -101,15 +101,16 @@ def max_pool(x: jax.Array, size: int) -> jax.Array:
 
 
 def _windows(x: jax.Array, size: int) -> jax.Array:
-    """[B, H, W, C] -> [B, H / size, size, W / size, size, C]; its gradient is faster than that of reduce_window."""
+    """Returns non-overlapping windows: [B, H, W, C] -> [B, H / size, size, W / size, size, C]."""
+    # The gradient of this reshape is faster than that of `reduce_window`.
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // size, size, width // size, size, channels)
 
 
 class NormRelu(nn.Module):
-    """Fused BatchNorm and ReLU with the parameters and statistics of `batch_norm`, under the same names.
+    """Fused BatchNorm and ReLU; parameters and statistics have the same names as those of `batch_norm`.
 
-    The backward pass needs only the input: neither the normalised values nor the mask of the ReLU are stored.
+    The backward pass recomputes the normalised values and the mask of the ReLU from the input instead of storing them.
 
     Attributes:
       dtype: dtype of the output; statistics are float32.
@@ -119,7 +120,7 @@ class NormRelu(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[..., channels] -> the same shape."""
+        """Returns the normalised and rectified features: [..., channels] -> the same shape."""
         shape = x.shape[-1:]
         scale = self.param("scale", nn.initializers.ones, shape)
         bias = self.param("bias", nn.initializers.zeros, shape)
@@ -143,12 +144,12 @@ def batch_norm_relu(
 
     Args:
       x: feature maps [..., channels].
-      scale: scale, float32 [channels].
-      bias: bias, float32 [channels].
+      scale: factors of the normalised values, float32 [channels].
+      bias: offsets added after the scaling, float32 [channels].
 
     Returns:
-      Array of the shape of `x`, at least float32, and mean and biased variance [channels]. The gradients of mean and
-      variance are not propagated.
+      Output with the shape of `x`, mean [channels] and biased variance [channels], all at least float32. Gradients do
+      not flow through the returned mean and variance.
     """
     return _batch_norm_relu_forward(x, scale, bias)[0]
 
@@ -163,12 +164,12 @@ def _batch_norm_relu_forward(x: jax.Array, scale: jax.Array, bias: jax.Array) ->
     return (out, mean, var), (x, scale, bias, mean, inverse)
 
 
-def _batch_norm_relu_backward(residuals: Any, gradients: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Returns the gradients of Ioffe and Szegedy 2015, section 3, in terms of the normalised values."""
+def _batch_norm_relu_backward(residuals: Any, d_outputs: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Returns the gradients of x, scale and bias (Ioffe and Szegedy 2015, section 3)."""
     x, scale, bias, mean, inverse = residuals
     axes, count = range(x.ndim - 1), x.size // x.shape[-1]
     normalised = (x.astype(mean.dtype) - mean) * inverse
-    d_linear = jnp.where(normalised * scale + bias > 0, gradients[0], 0.0)
+    d_linear = jnp.where(normalised * scale + bias > 0, d_outputs[0], 0.0)
     d_bias = d_linear.sum(axis=axes)
     d_scale = (d_linear * normalised).sum(axis=axes)
     d_x = (inverse * scale) * (d_linear - d_bias / count - normalised * (d_scale / count))
@@ -181,11 +182,11 @@ batch_norm_relu.defvjp(_batch_norm_relu_forward, _batch_norm_relu_backward)
 class ConvBlock(nn.Module):
     """Pre-activation bottleneck: BN-ReLU-1x1, BN-ReLU-3x3, BN-ReLU-1x1, plus a shortcut.
 
-    The inner width is half that of the output. The shortcut is the input or, if the numbers of channels differ,
-    BN-ReLU-1x1. The convolutions have no bias.
+    The inner layers have half as many channels as the output. The shortcut is the input or, if the numbers of channels
+    differ, BN-ReLU-1x1. The convolutions have no bias.
 
     Attributes:
-      features: channels of the output; even.
+      features: number of output channels, even.
       dtype: compute dtype.
     """
 
@@ -194,7 +195,7 @@ class ConvBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, height, width, any] -> [batch, height, width, features]."""
+        """Returns the sum of branch and shortcut: [batch, height, width, any] -> [batch, height, width, features]."""
         inner = self.features // 2
         shortcut = x
         if x.shape[-1] != self.features:
@@ -210,10 +211,10 @@ class ConvBlock(nn.Module):
 
 
 class Conv3x3(nn.Module):
-    """3x3 convolution with a padding of 1, which keeps the size.
+    """3x3 convolution with a padding of 1, which preserves height and width.
 
     Attributes:
-      features: channels of the output.
+      features: number of output channels.
       use_bias: whether to add a bias.
       dtype: compute dtype.
     """
@@ -224,7 +225,7 @@ class Conv3x3(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, height, width, any] -> [batch, height, width, features]."""
+        """Returns the convolved maps: [batch, height, width, any] -> [batch, height, width, features]."""
         kernel = self.param("kernel", kernel_init(), (3, 3, x.shape[-1], self.features))
         x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         x = convolve_3x3(x, kernel)
@@ -234,14 +235,14 @@ class Conv3x3(nn.Module):
 
 
 class TransposedConv(nn.Module):
-    """Transposed convolution with a 4x4 kernel, stride 2, padding 1 and bias: doubles height and width.
+    """Transposed convolution that doubles height and width: 4x4 kernel, stride 2, padding 1, with bias.
 
-    Output pixel o depends on input pixel i by kernel tap o - 2 i + 1, as in PyTorch. Output pixels 2m - 1 and 2m depend
-    on the input pixels m - 1 and m only. One matrix product over 2x2 windows therefore computes all four phases,
-    without the zeros of a dilated input, and its gradient consists of matrix products too.
+    Kernel tap o - 2 i + 1 connects input pixel i with output pixel o, as in PyTorch. Output pixels 2m - 1 and 2m depend
+    only on the input pixels m - 1 and m. One matrix product over 2x2 windows therefore computes all four phases without
+    the zeros of a dilated input. Its gradients are matrix products too.
 
     Attributes:
-      features: channels of the output.
+      features: number of output channels.
       initializer: initialiser of the kernel [4, 4, any, features].
       dtype: compute dtype.
     """
@@ -252,7 +253,7 @@ class TransposedConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, height, width, any] -> [batch, 2 height, 2 width, features]."""
+        """Returns the enlarged maps: [batch, height, width, any] -> [batch, 2 height, 2 width, features]."""
         batch, height, width, channels = x.shape
         # fan_in counts all 16 taps, as in PyTorch, although an output pixel depends on 4 of them.
         kernel = self.param("kernel", self.initializer, (4, 4, channels, self.features))

@@ -1,8 +1,8 @@
-"""LOTR, the localization transformer: backbone, Transformer with one query per landmark, coordinate head.
+"""LOTR, the localization transformer: a backbone, a Transformer with one query per landmark and a landmark head.
 
 Watchareeruetai et al., "LOTR: Face Landmark Localization Using Localization Transformer", IEEE Access 10 (2022)
-16530-16543, arXiv 2109.10057. The paper does not give width, heads, dropout and the sizes of the
-up-sampling; those here are the values of DETR.
+16530-16543, arXiv 2109.10057. The paper does not state the width, the number of heads, the dropout rate and the sizes
+of the up-sampling. This implementation uses the values of DETR.
 """
 
 from collections.abc import Mapping
@@ -24,24 +24,25 @@ QUERY_STD = 1e-4
 
 
 class LOTR(nn.Module):
-    """Network that predicts coordinates, each from a learned query that attends to the image in a Transformer.
+    """Network that regresses each landmark from a learned query, which attends to image features in a Transformer.
 
     Attributes:
       num_points: number of landmarks and of queries.
-      backbone: key of `BACKBONES`.
-      freeze_norm: whether statistics, scale and bias of the backbone's BatchNorm are constant.
-      upsamplings: number of transposed convolutions that double the map, two in the "+" models of the paper: they cost
-        0.2 G multiply-adds at 192 pixels, the difference between the paper's models with and without "+".
+      backbone: name of the backbone, a key of `BACKBONES`.
+      freeze_norm: whether the statistics, scale and bias of BatchNorm in the backbone are constant.
+      upsamplings: number of transposed convolutions, each of which doubles the side of the feature map. The "+" models
+        of the paper have two. These cost 0.2 G multiply-adds at 192 pixels, the difference between the paper's models
+        with and without "+".
       dim: width of the Transformer.
-      heads: number of heads of every attention.
-      feed_forward: hidden width of the Transformer's feed-forward networks.
+      heads: number of heads of each attention layer.
+      feed_forward: hidden width of the feed-forward networks.
       encoder_layers: number of encoder layers.
       decoder_layers: number of decoder layers.
       head_width: width of the two hidden layers of the landmark head.
-      position: key of `POSITIONS`.
+      position: position encoding, a key of `POSITIONS`.
       dropout: dropout rate in the Transformer.
-      rematerialise: whether to recompute the activations of the backbone and of the Transformer's layers in the
-        backward pass instead of storing them.
+      rematerialise: whether to recompute the activations of the backbone and of the Transformer layers in the backward
+        pass instead of storing them.
       dtype: compute dtype; parameters, statistics, softmax and coordinates are float32.
     """
 
@@ -66,14 +67,14 @@ class LOTR(nn.Module):
 
         Args:
           images: normalised images, float32 [batch, S, S, 3]; S is a multiple of 32.
-          train: whether to use batch statistics and dropout (stream 'dropout').
+          train: whether to use batch statistics and dropout, with the random stream 'dropout'.
 
         Returns:
-          Prediction with points, and with the points of the earlier decoder layers as `auxiliary_points`
+          Prediction with `points` from the last decoder layer and, from the earlier ones, `auxiliary_points`
           [batch, decoder_layers - 1, points, 2].
 
         Raises:
-          ValueError: if the size of the images or an attribute is not valid.
+          ValueError: if the size of the images or an attribute is invalid.
         """
         self._check(images)
         features = self._features(images.astype(self.dtype), train)
@@ -104,20 +105,24 @@ class LOTR(nn.Module):
             )
         if self.dim <= 0 or self.heads <= 0 or self.dim % self.heads or self.dim % 4:
             raise UserError(
-                f"LOTR's dim must be a positive multiple of 4 and of its heads, got {self.dim} and {self.heads}"
+                f"LOTR's dim must be a positive multiple of 4 and of the number of heads, "
+                f"got {self.dim} and {self.heads} heads"
             )
         for name, smallest in (("upsamplings", 0), ("encoder_layers", 0), ("decoder_layers", 1)):
             if getattr(self, name) < smallest:
-                raise UserError(f"LOTR needs {name} of at least {smallest}, got {getattr(self, name)}")
+                raise UserError(f"LOTR's {name} must be at least {smallest}, got {getattr(self, name)}")
 
     @nn.nowrap
     def _rematerialised(self, module: type[nn.Module]) -> type[nn.Module]:
-        """Returns the module, rematerialised if the attribute `rematerialise` is set."""
+        """Returns the module class, with recomputed activations if `rematerialise` is true."""
         return rematerialised(module) if self.rematerialise else module
 
     @nn.nowrap
     def _features(self, images: jax.Array, train: bool) -> jax.Array:
-        """[batch, S, S, 3] -> [batch, height, width, dim]; the side of the map is S / 32, doubled by each up-sampling."""
+        """Returns the projected features of the backbone: [batch, S, S, 3] -> [batch, side, side, dim].
+
+        The side is S / 32, doubled by each up-sampling.
+        """
         backbone = choose(BACKBONES, self.backbone, "backbone")
         x = self._rematerialised(backbone)(frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(
             images, train
@@ -130,7 +135,7 @@ class LOTR(nn.Module):
 
 
 class LandmarkHead(nn.Module):
-    """Two hidden layers with ReLU and two linear outputs, shared by all queries.
+    """Perceptron from a query to a point: two hidden layers with ReLU and two linear outputs, shared by all queries.
 
     Attributes:
       width: width of the hidden layers.
@@ -142,30 +147,30 @@ class LandmarkHead(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, points, dim] -> float32 [batch, points, 2], relative to the size of the input."""
+        """Returns points relative to the input size: [batch, points, dim] -> float32 [batch, points, 2]."""
         for i in (1, 2):
             x = nn.relu(nn.Dense(self.width, dtype=self.dtype, kernel_init=HE, name=f"hidden_{i}")(x))
         return nn.Dense(2, kernel_init=HE, name="out")(x.astype(jnp.float32))
 
 
 def from_relative(points: jax.Array, size: int) -> jax.Array:
-    """Converts relative points, (0, 0) the top left and (1, 1) the bottom right corner of the input, to input pixels."""
-    return points * size - 0.5  # the top left corner is at (-0.5, -0.5), since pixel centres are at integers
+    """Returns points in input pixels from relative points, (0, 0) top left and (1, 1) bottom right of the input."""
+    return points * size - 0.5  # pixel centres are at integers: the top left corner is at (-0.5, -0.5)
 
 
 def attention_maps(model: LOTR, variables: Mapping[str, Any], images: jax.Array) -> jax.Array:
-    """Returns the weights of the attention of each landmark to the image in the last decoder layer.
+    """Returns the attention weights from each landmark query to the image in the last decoder layer.
 
     Args:
-      model: LOTR.
-      variables: variables of the model.
+      model: LOTR module.
+      variables: collections 'params' and 'batch_stats' of the model.
       images: normalised images, float32 [batch, S, S, 3].
 
     Returns:
-      Weights, float32 [batch, heads, points, height, width], whose sum over a map is 1.
+      Weights, float32 [batch, heads, points, height, width]; the weights of a map sum to 1.
     """
     _, updates = model.apply(variables, images, train=False, mutable=["intermediates"])
-    last = updates["intermediates"][f"decoder_{model.decoder_layers}"]
-    (weights,) = last["cross_attention"]["weights"]  # [batch, heads, points, height * width]
+    decoder_layer = updates["intermediates"][f"decoder_{model.decoder_layers}"]
+    (weights,) = decoder_layer["cross_attention"]["weights"]  # [batch, heads, points, height * width]
     side = images.shape[1] // STRIDE * 2**model.upsamplings
     return weights.reshape(*weights.shape[:3], side, side)

@@ -1,4 +1,4 @@
-"""The output of every model."""
+"""The common output type of all models."""
 
 import flax.struct
 import jax
@@ -6,16 +6,17 @@ import jax
 
 @flax.struct.dataclass
 class Prediction:
-    """The output of a landmark model.
+    """Output of a landmark model.
 
     Attributes:
-      points: landmarks (x, y), float32 [batch, points, 2] in input pixels.
-      heatmaps: heatmaps, float32 [batch, height, width, points + boundaries], landmark maps first; None for a model
-        that regresses coordinates.
-      gates: applied channel gates, float32 [batch, channels]; 0 or 1 in evaluation, with a straight-through gradient in
-        training, so that `gates.mean()` is differentiable; None for a model without a gate.
-      auxiliary_points: landmarks of the decoder layers before the last, float32 [batch, layers, points, 2] in input
-        pixels; None for a model without them.
+      points: landmarks (x, y) in input pixels, float32 [batch, points, 2].
+      heatmaps: heatmaps of the landmarks, then of the boundaries, float32 [batch, height, width, points + boundaries];
+        None for a model that regresses coordinates.
+      gates: applied channel gates, float32 [batch, channels]; None for a model without a gate. They are 0 or 1 in
+        evaluation. In training, soft gates are between 0 and 1 and hard gates have a straight-through gradient, so that
+        `gates.mean()` is differentiable.
+      auxiliary_points: landmarks of the decoder layers before the last one, in input pixels, float32
+        [batch, layers, points, 2]; None for a model without auxiliary outputs.
     """
 
     points: jax.Array

@@ -1,8 +1,8 @@
-"""The Transformer of LOTR: attention, encoder and decoder layers, and 2-D position encodings.
+"""Transformer of LOTR: attention, encoder and decoder layers, and 2-D position encodings.
 
-Tokens are [batch, tokens, dim]. Layers normalise after each residual sum, as in Vaswani et al. (2017) and DETR
-(arXiv 2005.12872). The position encoding is added to queries and keys of the attention, not to values. Parameters are
-float32; softmax and normalisation statistics are computed in float32.
+Tokens are [batch, tokens, dim]. Each residual sum is normalised (post-norm), as in Vaswani et al. (2017) and DETR
+(arXiv 2005.12872). The position encoding is added to the queries and keys of the attention, not to the values.
+Parameters, softmax and normalisation statistics are float32.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ HE = nn.initializers.he_normal()
 
 
 def learned_position(module: nn.Module, height: int, width: int, dim: int) -> jax.Array:
-    """Returns a learned position encoding, the concatenation of a vector for each row and one for each column.
+    """Returns a learned position encoding: a vector of the row and a vector of the column, concatenated.
 
     Args:
-      module: compact module of the parameters `position_rows` and `position_columns`.
+      module: compact module that owns the parameters `position_rows` and `position_columns`.
       height: number of rows of the map.
       width: number of columns of the map.
       dim: number of channels of the encoding, even.
 
     Returns:
-      Encoding, float32 [height * width, dim], with normally distributed initial values.
+      Encoding, float32 [height * width, dim]; its initial values are normally distributed.
     """
     rows = module.param("position_rows", nn.initializers.normal(1.0), (height, dim // 2))
     columns = module.param("position_columns", nn.initializers.normal(1.0), (width, dim // 2))
@@ -36,10 +36,10 @@ def learned_position(module: nn.Module, height: int, width: int, dim: int) -> ja
 
 
 def sine_position(module: nn.Module, height: int, width: int, dim: int) -> jax.Array:
-    """Returns the fixed position encoding of DETR: sines and cosines of row and column, scaled to 2 pi.
+    """Returns the fixed position encoding of DETR: sines and cosines of row and column numbers, scaled to 2 pi.
 
     Args:
-      module: ignored, since the encoding has no parameters.
+      module: unused module; the encoding has no parameters.
       height: number of rows of the map.
       width: number of columns of the map.
       dim: number of channels of the encoding, a multiple of 4.
@@ -60,10 +60,10 @@ def sine_position(module: nn.Module, height: int, width: int, dim: int) -> jax.A
 
 
 def _grid(rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """[height, c], [width, c] -> [height * width, 2 c], row by row."""
+    """Returns the encodings of all pixels, row by row: [height, c], [width, c] -> [height * width, 2 c]."""
     shape = (len(rows), len(columns), rows.shape[-1])
-    both = (jnp.broadcast_to(rows[:, None], shape), jnp.broadcast_to(columns[None], shape))
-    return jnp.concatenate(both, axis=-1).reshape(len(rows) * len(columns), -1)
+    encodings = (jnp.broadcast_to(rows[:, None], shape), jnp.broadcast_to(columns[None], shape))
+    return jnp.concatenate(encodings, axis=-1).reshape(len(rows) * len(columns), -1)
 
 
 POSITIONS: dict[str, Callable[[nn.Module, int, int, int], jax.Array]] = {
@@ -75,11 +75,11 @@ POSITIONS: dict[str, Callable[[nn.Module, int, int, int], jax.Array]] = {
 class Attention(nn.Module):
     """Multi-head scaled dot-product attention with an output projection.
 
-    If the collection 'intermediates' is mutable, the weights [batch, heads, queries, keys] are sown into it as
-    'weights'. They are computed separately, since a fused implementation does not return them.
+    If the collection 'intermediates' is mutable, the module stores the attention weights [batch, heads, queries, keys]
+    in it as 'weights'. It computes them separately, since a fused implementation does not return them.
 
     Attributes:
-      heads: number of heads, a divisor of the width of the query.
+      heads: number of heads, a divisor of `dim`.
       dtype: compute dtype.
     """
 
@@ -88,7 +88,7 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(self, query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
-        """[batch, queries, dim], [batch, keys, dim], [batch, keys, dim] -> [batch, queries, dim]."""
+        """Returns the attended values: [batch, queries, dim], twice [batch, keys, dim] -> [batch, queries, dim]."""
         dim = query.shape[-1]
         query, key, value = (
             # [batch, tokens, dim] -> [batch, tokens, heads, dim / heads]
@@ -105,17 +105,17 @@ class Attention(nn.Module):
 
 
 def _attention_weights(query: jax.Array, key: jax.Array) -> jax.Array:
-    """Returns the weights [batch, heads, queries, keys] of queries and keys [batch, tokens, heads, depth]."""
+    """Returns attention weights [batch, heads, queries, keys] from queries and keys [batch, tokens, heads, depth]."""
     scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=jnp.float32)
     return nn.softmax(scores / query.shape[-1] ** 0.5)
 
 
 def _implementation(query: jax.Array) -> str | None:
-    """Returns the implementation of the attention: cuDNN if it supports the query [batch, ..., depth], otherwise None.
+    """Returns "cudnn" if cuDNN supports the query [batch, ..., depth], otherwise None, which selects XLA.
 
     The fused attention of cuDNN supports bfloat16 with up to 128 channels per head. On several devices it requires the
-    same sharding of query, key and value, which those of a decoder do not have. An export, whose batch size is
-    symbolic, must run on all platforms. None selects the implementation of XLA.
+    same sharding for query, key and value, which the decoder does not provide. An export has a symbolic batch size and
+    must run on all platforms, so it uses XLA.
     """
     if not isinstance(query.shape[0], int):
         return None
@@ -130,7 +130,7 @@ class FeedForward(nn.Module):
 
     Attributes:
       width: width of the hidden layer.
-      dropout: dropout rate on the hidden layer.
+      dropout: dropout rate after the hidden layer.
       dtype: compute dtype.
     """
 
@@ -140,19 +140,19 @@ class FeedForward(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, tokens, dim] -> the same shape."""
+        """Returns the transformed tokens: [batch, tokens, dim] -> the same shape."""
         hidden = nn.relu(nn.Dense(self.width, dtype=self.dtype, kernel_init=HE, name="hidden")(x))
         hidden = nn.Dropout(self.dropout, deterministic=not train)(hidden)
         return nn.Dense(x.shape[-1], dtype=self.dtype, kernel_init=HE, name="out")(hidden)
 
 
 class ResidualLayer(nn.Module):
-    """Base of encoder and decoder layers: the output of each part is added to its input, and the sum is normalised.
+    """Base class of encoder and decoder layers: each sublayer adds its output to its input and normalises the sum.
 
     Attributes:
-      heads: number of heads of every attention.
+      heads: number of heads of each attention layer.
       width: width of the hidden layer of the feed-forward network.
-      dropout: dropout rate on the output of each part and on the hidden layer.
+      dropout: dropout rate after each sublayer and after the hidden layer.
       dtype: compute dtype.
     """
 
@@ -165,12 +165,12 @@ class ResidualLayer(nn.Module):
     def _attend(
         self, name: str, x: jax.Array, train: bool, query: jax.Array, key: jax.Array, value: jax.Array
     ) -> jax.Array:
-        """Adds the result of an attention to x [batch, tokens, dim]."""
+        """Returns x [batch, tokens, dim] plus the output of an attention, normalised."""
         return self._add(name, x, Attention(self.heads, self.dtype, name=name)(query, key, value), train)
 
     @nn.nowrap
     def _feed_forward(self, x: jax.Array, train: bool) -> jax.Array:
-        """Adds the result of the feed-forward network to x [batch, tokens, dim]."""
+        """Returns x [batch, tokens, dim] plus the output of the feed-forward network, normalised."""
         network = FeedForward(self.width, self.dropout, self.dtype, name="feed_forward")
         return self._add("feed_forward", x, network(x, train), train)
 
@@ -181,22 +181,22 @@ class ResidualLayer(nn.Module):
 
 
 class EncoderLayer(ResidualLayer):
-    """Self-attention and feed-forward network. Attributes: see `ResidualLayer`."""
+    """Self-attention and feed-forward network, with the attributes of `ResidualLayer`."""
 
     @nn.compact
     def __call__(self, x: jax.Array, position: jax.Array, train: bool) -> jax.Array:
-        """[batch, tokens, dim] and [tokens, dim] -> [batch, tokens, dim]."""
+        """Returns the encoded tokens: [batch, tokens, dim], [tokens, dim] -> [batch, tokens, dim]."""
         positioned = x + position
         x = self._attend("attention", x, train, query=positioned, key=positioned, value=x)
         return self._feed_forward(x, train)
 
 
 class DecoderLayer(ResidualLayer):
-    """Self-attention of the queries, attention to the image, feed-forward network. Attributes: see `ResidualLayer`."""
+    """Self-attention, attention to the image and feed-forward network, with the attributes of `ResidualLayer`."""
 
     @nn.compact
     def __call__(self, x: jax.Array, memory: jax.Array, position: jax.Array, train: bool) -> jax.Array:
-        """[batch, queries, dim], [batch, tokens, dim], [tokens, dim] -> [batch, queries, dim]."""
+        """Returns decoded queries: [batch, queries, dim], [batch, tokens, dim], [tokens, dim] -> shape of the first."""
         x = self._attend("self_attention", x, train, query=x, key=x, value=x)
         x = self._attend("cross_attention", x, train, query=x, key=memory + position, value=memory)
         return self._feed_forward(x, train)

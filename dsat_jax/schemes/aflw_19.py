@@ -16,9 +16,8 @@ AFLW_19 = Scheme(
         run(3, 5),
         (13,),
         (12, 14),
-        run(
-            6, 8
-        ),  # one row of landmarks stands for both lids of an eye, and one for all four edges of the lips
+        # One row of landmarks stands for both lids of an eye, and one for all four edges of the lips.
+        run(6, 8),
         run(6, 8),
         run(9, 11),
         run(9, 11),

@@ -17,7 +17,7 @@ EPSILON = 1e-5
 
 
 def shapes(name: str, side: int, frozen: bool = False, dtype: jnp.dtype = jnp.float32) -> tuple:
-    """The shapes of a backbone's features of two images, and of its variables."""
+    """Returns the shapes of the features of two images and of the variables of a backbone."""
     module = BACKBONES[name](frozen=frozen, dtype=dtype, name="backbone")
     images = jax.ShapeDtypeStruct((2, side, side, 3), jnp.float32)
     return jax.eval_shape(functools.partial(module.init_with_output, train=False), jax.random.key(0), images)
@@ -28,7 +28,7 @@ def shapes(name: str, side: int, frozen: bool = False, dtype: jnp.dtype = jnp.fl
     [
         ("mobilenet_v2", 2_223_872, 1280),
         ("resnet50", 23_508_032, 2048),
-        ("hrnet_w18", 21_299_004 - 2_049_000, 2048),  # less the classifier's 1000 classes
+        ("hrnet_w18", 21_299_004 - 2_049_000, 2048),  # without the classifier of 1000 classes
         ("hrnet_w32", 41_232_680 - 2_049_000, 2048),
     ],
 )
@@ -41,8 +41,8 @@ def test_published_number_of_parameters_and_features_at_a_32nd_of_the_size(name,
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "resnet50", "hrnet_w18"])
 @pytest.mark.parametrize("frozen", [False, True])
-def test_every_part_freezes_and_computes_as_it_is_told(name, frozen):
-    """One layer that were not told would train on, or compute in float32."""
+def test_frozen_and_dtype_reach_every_layer(name, frozen):
+    """A layer without these attributes would be trained, or would compute in float32."""
     norms, products = [], []
 
     def record(call, args, kwargs, context):
@@ -61,8 +61,8 @@ def test_every_part_freezes_and_computes_as_it_is_told(name, frozen):
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype(jnp.float32)}
 
 
-def test_hrnet_refuses_sides_whose_branches_do_not_fit():
-    with pytest.raises(ValueError, match=r"multiples of 32, not \(48, 48\)"):
+def test_hrnet_refuses_sides_that_are_not_multiples_of_32():
+    with pytest.raises(ValueError, match="multiples of 32 pixels, got 48x48"):
         shapes("hrnet_w18", 48)
 
 
@@ -94,7 +94,7 @@ def test_freezing_stops_normalisations_but_not_kernels(images, frozen):
 
 
 def randomise(variables: dict) -> dict:
-    """Positive random values for all variables, so that biases and statistics count too."""
+    """Returns positive random values for all variables, also for biases and statistics."""
     generator = np.random.default_rng(0)
     return jax.tree.map(lambda leaf: generator.uniform(0.5, 1.5, leaf.shape).astype(np.float32), variables)
 
@@ -126,7 +126,7 @@ def test_stride_2_takes_every_second_pixel_from_the_first(images, size, use_bias
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [(6, 8), (5, 7), (1, 2)])
-def test_depthwise_taps_are_the_convolution(size, stride):
+def test_depthwise_taps_equal_the_convolution(size, stride):
     keys = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(keys[0], (2, *size, 3))
     kernel = jax.random.normal(keys[1], (3, 3, 3))
@@ -137,11 +137,11 @@ def test_depthwise_taps_are_the_convolution(size, stride):
         out, pull_back = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)
         return out, *pull_back(upstream)
 
-    for found, expected in zip(run(depthwise._by_taps), run(depthwise._by_convolution), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    for by_taps, expected in zip(run(depthwise._by_taps), run(depthwise._by_convolution), strict=True):
+        np.testing.assert_allclose(by_taps, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="only a CPU takes the path by taps")
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="only a CPU uses the sum of taps")
 def test_a_cpu_convolves_by_taps():
     lowered = jax.jit(depthwise.depthwise_conv, static_argnums=2).lower(
         jnp.zeros((1, 4, 4, 8)), jnp.zeros((3, 3, 8)), 1
@@ -151,7 +151,7 @@ def test_a_cpu_convolves_by_taps():
 
 @pytest.fixture(scope="module")
 def fusion() -> tuple:
-    """A module of three branches that passes its positive input on, but for the fusing kernels set by a test."""
+    """A module of three branches that returns its positive input, except for the fusing kernels set by a test."""
     module = HighResolutionModule(frozen=True)
     branches = [jnp.full((1, 8 // 2**i, 8 // 2**i, 2), 1.0 + i) for i in range(3)]
     branches[1] = branches[1].at[0, 0, 0].set(10)
@@ -164,7 +164,7 @@ def fusion() -> tuple:
 
 
 def fuse(fusion: tuple, **kernels: np.ndarray) -> list[np.ndarray]:
-    """The fused branches; `kernels` gives those of fusing convolutions, or their centre taps."""
+    """Returns the fused branches; `kernels` are the kernels of the fusing convolutions, or their centre taps."""
     apply, variables, branches = fusion
     params = dict(variables["params"])
     for name, kernel in kernels.items():
@@ -174,7 +174,7 @@ def fuse(fusion: tuple, **kernels: np.ndarray) -> list[np.ndarray]:
     return [np.asarray(x) for x in apply(variables | {"params": params}, branches)]
 
 
-def test_branches_without_exchange_stay(fusion):
+def test_branches_without_exchange_are_unchanged(fusion):
     for out, branch in zip(fuse(fusion), fusion[2], strict=True):
         np.testing.assert_allclose(out, branch, rtol=1e-6)
 
@@ -184,7 +184,7 @@ def test_coarse_branches_are_enlarged_and_added_before_relu(fusion):
     expected = np.ones((8, 8, 2))
     expected[..., 0] += 2
     expected[..., 1] -= 0.5
-    expected[:2, :2, 0] = 11  # 1 + 10: the first coarse pixel is two by two fine ones
+    expected[:2, :2, 0] = 11  # 1 + 10: the first coarse pixel covers 2x2 fine pixels
     expected[:2, :2, 1] = 0  # 1 - 2.5
     np.testing.assert_allclose(fine[0], expected, rtol=1e-6)
 

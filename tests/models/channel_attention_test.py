@@ -1,4 +1,4 @@
-"""Attention between channels against the formula as it is written, with the whole map in float64."""
+"""Attention between channels, compared with the formula of the paper on the whole map."""
 
 import jax
 import jax.numpy as jnp
@@ -21,47 +21,47 @@ def factors() -> list[np.ndarray]:
 
 
 def attention_maps(query, key):
-    """[batch, heads, scales, channels, wide], as the paper has them."""
+    """Returns the attention maps of the paper, [batch, heads, scales, channels, wide]."""
     scores = jnp.einsum("bhstc,bhtd->bhscd", query, key) / np.sqrt(WIDE)
     centred = scores - scores.mean(axis=(-2, -1), keepdims=True)
     variance = (centred**2).mean(axis=(-2, -1), keepdims=True)
     return jax.nn.softmax(centred / jnp.sqrt(variance + 1e-5), axis=-1)
 
 
-def as_written(query, key, value, kept=1.0):
-    """With the share of each element of the map that dropout keeps."""
+def by_formula(query, key, value, kept=1.0):
+    """Returns the attention of the paper; `kept` are the factors of dropout for each element of the map."""
     attention = attention_maps(query, key) * kept
     return jnp.einsum("bhscd,bhtd->bhstc", attention, value).mean(axis=1)
 
 
 def gradients(function, factors):
-    """Of a sum with unequal weights."""
+    """Returns the gradients of a weighted sum of the output."""
     weights = np.random.default_rng(1).normal(size=(BATCH, SCALES, TOKENS, CHANNELS)).astype(np.float32)
     return jax.grad(lambda factors: (function(*factors) * weights).sum())(factors)
 
 
 @pytest.fixture(params=[2**18, 0], ids=["at once", "one after the other"])
 def cached_scores(request, monkeypatch):
-    """Both ways to go through the maps."""
+    """Both ways to process the maps."""
     monkeypatch.setattr(channel_attention, "_CACHED_SCORES", request.param)
 
 
 @pytest.mark.usefixtures("cached_scores")
-def test_it_is_the_formula_as_written(factors):
-    np.testing.assert_allclose(attend(*factors), as_written(*factors), rtol=0, atol=2e-6)
-    for ours, expected in zip(gradients(attend, factors), gradients(as_written, factors), strict=True):
+def test_attention_and_gradients_equal_the_formula(factors):
+    np.testing.assert_allclose(attend(*factors), by_formula(*factors), rtol=0, atol=2e-6)
+    for ours, expected in zip(gradients(attend, factors), gradients(by_formula, factors), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=0, atol=5e-6)
 
 
-def test_epsilon_counts_where_scores_hardly_vary(factors):
+def test_epsilon_is_applied_to_scores_of_small_variance(factors):
     query, key, value = factors
     query = query * 1e-3
-    np.testing.assert_allclose(attend(query, key, value), as_written(query, key, value), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(attend(query, key, value), by_formula(query, key, value), rtol=0, atol=2e-6)
 
 
 @pytest.mark.usefixtures("cached_scores")
-def test_dropout_is_that_of_the_map_and_so_is_its_gradient(factors):
-    """A value that is one in one column and token reads the map out: what was dropped is known element by element."""
+def test_dropout_and_its_gradient_are_those_of_the_map(factors):
+    """A value that is 1 in one column and token reads a column of the map, and so each dropped element."""
     query, key, value = factors
     dropping = jax.jit(lambda *factors: attend(*factors, 0.3, jax.random.key(5)))
     rate = round(256 * 0.3) / 256
@@ -70,35 +70,37 @@ def test_dropout_is_that_of_the_map_and_so_is_its_gradient(factors):
         for column in range(WIDE):
             reading = np.zeros_like(value)
             reading[:, head, 0, column] = HEADS
-            seen = dropping(query, key, reading)[:, :, 0]  # [batch, scales, channels]
-            kept[:, head, ..., column] = seen / attention_maps(query, key)[:, head, ..., column]
-        nothing, everything = (
+            column_of_map = dropping(query, key, reading)[:, :, 0]  # [batch, scales, channels]
+            kept[:, head, ..., column] = column_of_map / attention_maps(query, key)[:, head, ..., column]
+        is_dropped, is_kept = (
             np.isclose(kept[:, head], 0),
             np.isclose(kept[:, head], 1 / (1 - rate), rtol=1e-4),
         )
-        assert (nothing ^ everything).all()
-        assert 0.15 < nothing.mean() < 0.45
+        assert (is_dropped ^ is_kept).all()
+        assert 0.15 < is_dropped.mean() < 0.45
         alone = np.zeros_like(value)
         alone[:, head] = value[:, head]
-        expected = gradients(lambda *factors, kept=kept: as_written(*factors, kept), [query, key, alone])
+        expected = gradients(lambda *factors, kept=kept: by_formula(*factors, kept), [query, key, alone])
         for ours, theirs in zip(gradients(dropping, [query, key, alone]), expected, strict=True):
-            if ours.shape == alone.shape:  # of key and value: the other heads' gradients are not zero
+            if ours.shape == alone.shape:  # key and value: the gradients of the other heads are not zero
                 ours, theirs = ours[:, head], theirs[:, head]
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=5e-6)
 
 
-def test_dropout_keeps_the_share_that_it_says():
-    """100,000 elements: the share of zeros is 26/256 within four standard deviations."""
+def test_the_share_of_dropped_elements_is_the_rate():
+    """The share of zeros of 100,000 elements is 26/256 within four standard deviations."""
     dropped = channel_attention._dropped(jnp.ones((100, 999)), round(256 * 0.1) / 256, jax.random.key(0))
     share = float((dropped == 0).mean())
     assert abs(share - 26 / 256) < 4 * np.sqrt(0.1 * 0.9 / 99900)
     np.testing.assert_allclose(dropped.max(), 256 / 230, rtol=1e-6)
     columns = np.asarray(dropped == 0).mean(axis=0)
-    assert all(abs(columns[i::4].mean() - 26 / 256) < 0.008 for i in range(4))  # each byte of a word alike
+    assert all(
+        abs(columns[i::4].mean() - 26 / 256) < 0.008 for i in range(4)
+    )  # each byte of a word has the same rate
 
 
 def test_bfloat16_stays_near_float32(factors):
     halves = [jnp.asarray(factor, jnp.bfloat16) for factor in factors]
     out = attend(*halves)
     assert out.dtype == jnp.bfloat16
-    np.testing.assert_allclose(out.astype(np.float32), as_written(*factors), rtol=0, atol=0.05)
+    np.testing.assert_allclose(out.astype(np.float32), by_formula(*factors), rtol=0, atol=0.05)

@@ -6,28 +6,28 @@ from dsat_jax.models import convolution
 
 
 @pytest.mark.parametrize("cached_values", [2**18, 72, 0], ids=["whole", "two rows", "one row"])
-def test_gradients_are_those_of_the_sums_written_out(monkeypatch, cached_values):
+def test_gradients_equal_the_explicit_sums(monkeypatch, cached_values):
     monkeypatch.setattr(convolution, "_CACHED_VALUES", cached_values)
     rng = np.random.default_rng(0)
     x, kernel = rng.normal(size=(2, 4, 6, 3)), rng.normal(size=(3, 3, 3, 5))
     gradient = rng.normal(size=(2, 4, 6, 5))
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    of_kernel, of_padded = np.zeros_like(kernel), np.zeros_like(padded)
+    d_kernel, d_padded = np.zeros_like(kernel), np.zeros_like(padded)
     for row, column in np.ndindex(3, 3):
         window = np.s_[:, row : row + 4, column : column + 6]
-        of_kernel[row, column] = np.einsum("bhwc,bhwd->cd", padded[window], gradient)
-        of_padded[window] += gradient @ kernel[row, column].T
+        d_kernel[row, column] = np.einsum("bhwc,bhwd->cd", padded[window], gradient)
+        d_padded[window] += gradient @ kernel[row, column].T
 
     arguments = [np.float32(array) for array in (x, kernel)]
     _, backward = jax.vjp(convolution.convolve_3x3, *arguments)
     ours = backward(np.float32(gradient))
-    np.testing.assert_allclose(ours[0], of_padded[:, 1:-1, 1:-1], rtol=0, atol=1e-5)
-    np.testing.assert_allclose(ours[1], of_kernel, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(ours[0], d_padded[:, 1:-1, 1:-1], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours[1], d_kernel, rtol=0, atol=1e-4)
 
 
 def test_bfloat16_keeps_its_type():
     x = jax.numpy.ones((1, 4, 4, 2), jax.numpy.bfloat16)
     kernel = jax.numpy.ones((3, 3, 2, 3), jax.numpy.bfloat16)
     out, backward = jax.vjp(convolution.convolve_3x3, x, kernel)
-    of_x, of_kernel = backward(out)
-    assert out.dtype == of_x.dtype == of_kernel.dtype == jax.numpy.bfloat16
+    d_x, d_kernel = backward(out)
+    assert out.dtype == d_x.dtype == d_kernel.dtype == jax.numpy.bfloat16

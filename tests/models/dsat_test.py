@@ -21,12 +21,12 @@ TINY = made_dsat(
 REDUCED_IS_SLOW = pytest.mark.parametrize(
     "recording", ["small", pytest.param("reduced", marks=pytest.mark.slow)], indirect=True
 )
-# Each function here runs once or twice, so that it is the compilation that takes the time.
+# Each function runs once or twice, so that compilation dominates the time.
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def fill(model: DSAT) -> dict:
-    """Random variables for 32x32 images; compiling `init` would take longer than the tests that need them."""
+    """Returns random variables for 32x32 images. Compiling `init` would take longer than the tests."""
     init = functools.partial(model.init, train=False)
     template = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
     rng = np.random.default_rng(0)
@@ -47,7 +47,7 @@ def test_evaluation_matches_the_released_network(golden, golden_model, golden_va
 
 
 def training_loss(params, batch_stats, images, soft, golden, model):
-    """Loss of the recorded training run, with its noise and the gate's coin as given."""
+    """Returns the loss of the recorded training run with its noise and the given gate sample."""
 
     def recorded_draw(next_method, args, kwargs, context):
         if context.method_name == "draw":
@@ -89,10 +89,10 @@ def test_training_forward_matches_the_released_network(golden, golden_variables,
 
 @pytest.fixture(scope="module")
 def train_gradients(golden, golden_model, golden_variables):
-    """A function of the gate's coin that gives the gradients of parameters and input, computed in float64.
+    """The gradients of parameters and input for both gate samples, computed in float64.
 
-    In float32 they say little: a relative change of 1e-7 in the input carries some activation over the kink
-    of a ReLU or a maximum, and moves the input's gradient by up to 8e-3. In float64 the kinks stay in place.
+    In float32 they are not comparable: a relative change of 1e-7 of the input moves some activation across the kink of
+    a ReLU or a maximum, which changes the gradient of the input by up to 8e-3.
     """
     with jax.enable_x64(True):
         loss = functools.partial(training_loss, golden=golden, model=golden_model.clone(dtype=jnp.float64))
@@ -109,22 +109,22 @@ def train_gradients(golden, golden_model, golden_variables):
 @REDUCED_IS_SLOW
 @pytest.mark.parametrize("branch", ["soft", "hard"])
 def test_gradients_match_the_released_network(golden, train_gradients, branch):
-    of_params, of_images = train_gradients[branch]
+    d_params, d_images = train_gradients[branch]
     run = f"train_{branch}/"
     expected = golden[run + "grad_input"]
-    assert np.linalg.norm(of_images - expected) < 1e-3 * np.linalg.norm(expected)
+    assert np.linalg.norm(d_images - expected) < 1e-3 * np.linalg.norm(expected)
 
-    norms = {name: np.linalg.norm(part) for name, part in entries({"params": of_params}).items()}
+    norms = {name: np.linalg.norm(part) for name, part in entries({"params": d_params}).items()}
     recorded = golden.under(run + "grad_norm/")
     assert norms.keys() == recorded.keys()
     for name, norm in recorded.items():
-        # A bias that a normalisation takes away again has no gradient: what is recorded is rounding.
+        # A bias before a normalisation has no gradient; the recorded values are rounding errors.
         atol = 1e-7 if norm < 1e-7 else 0.0
         np.testing.assert_allclose(norms[name], norm, rtol=1e-3, atol=atol, err_msg=name)
 
 
 def entries(variables: dict) -> dict[str, np.ndarray]:
-    """The parts of Flax variables under PyTorch's names, in Flax's layout."""
+    """Returns the parts of Flax variables by the names of PyTorch, in the layout of Flax."""
     return {
         name: np.asarray(array)[index]
         for path, array in traverse_util.flatten_dict(variables).items()
@@ -157,7 +157,7 @@ def images() -> jax.Array:
 
 @pytest.mark.parametrize(("upsample", "expected"), [(True, (21.0, 10.0)), (False, (42.5, 20.5))])
 def test_points_are_input_pixels_of_the_heatmaps(upsample, expected):
-    """One bright heatmap pixel; the centre of a coarse one lies between the input pixels that it covers."""
+    """Only one heatmap pixel is bright. The centre of a coarse pixel is between the input pixels that it covers."""
     model = made_dsat(num_points=1, num_boundaries=0, width=8, stacks=0, gate="none", upsample=upsample)
 
     def bright_pixel(next_method, args, kwargs, context):
@@ -169,11 +169,11 @@ def test_points_are_input_pixels_of_the_heatmaps(upsample, expected):
     with nn.intercept_methods(bright_pixel):
         predict = jit(functools.partial(model.apply, train=False))
         points = predict(fill(model), jnp.zeros((1, 64, 64, 3))).points
-    # soft_argmax gives the centre of the map a weight of its own, 1 against exp(20).
+    # soft_argmax gives the centre of the map a weight of 1, compared with exp(20) of the bright pixel.
     np.testing.assert_allclose(points, [[expected]], rtol=0, atol=1e-4)
 
 
-def test_without_layers_there_is_no_transformer_and_without_transformer_nothing_else_is_missing():
+def test_zero_transformer_layers_remove_the_transformer_only():
     def names(model: DSAT) -> set[tuple[str, ...]]:
         return set(traverse_util.flatten_dict(fill(model)["params"]))
 
@@ -193,7 +193,7 @@ def test_half_resolution_heatmaps(images):
 
 @pytest.fixture(scope="module")
 def train_step(tiny_variables, images):
-    """Gradients of a tiny training step, and what the step returned."""
+    """A function of the seed that returns gradients and prediction of a tiny training step."""
 
     def loss(params, key):
         gate_key, dropout_key = jax.random.split(key)
@@ -219,8 +219,8 @@ def test_gradients_are_finite_and_reach_every_kernel(train_step):
 
 
 def test_randomness_follows_the_keys(train_step):
-    first, again, other = (train_step(seed)[1] for seed in (0, 0, 1))
-    chex.assert_trees_all_equal(first, again)
+    first, same, other = (train_step(seed)[1] for seed in (0, 0, 1))
+    chex.assert_trees_all_equal(first, same)
     assert jnp.any(first.gates != other.gates)
     assert jnp.any(first.heatmaps != other.heatmaps)
 
@@ -257,7 +257,7 @@ def test_images_of_another_size_are_refused(shape):
         ({"gate": "open"}, "unknown gate 'open', expected one of none, released, learned"),
     ],
 )
-def test_attributes_that_do_not_fit_are_refused(change, message):
+def test_invalid_attributes_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         TINY.clone(**change).init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
 
@@ -293,7 +293,7 @@ def test_default_config_names_every_attribute():
     assert set(default_dsat()) - {"name", "boundaries"} == attributes
 
 
-def test_build_refuses_what_it_does_not_know():
+def test_build_refuses_unknown_names():
     config = default_dsat()
     config.name = "dast"
     with pytest.raises(ValueError, match="unknown model 'dast', expected one of dsat"):

@@ -20,7 +20,7 @@ def learned_variables(maps) -> dict:
 
 
 def with_draw(noise, soft):
-    """Replaces the noise and the coin of the gates."""
+    """Replaces the noise and the gate samples of a training step."""
 
     def draw(next_method, args, kwargs, context):
         return (noise, soft) if context.method_name == "draw" else next_method(*args, **kwargs)
@@ -38,7 +38,7 @@ def test_saturating_sigmoid_by_hand():
     ("function", "expected"),
     [(gate.straight_through, 1.2), (gate.doubled_straight_through, 2.2)],
 )
-def test_hard_gates_borrow_their_gradient(function, expected):
+def test_hard_gates_have_the_gradient_of_the_sigmoids(function, expected):
     value, gradient = jax.value_and_grad(function)(jnp.log(3.0))  # sigmoid 3/4, its slope 3/16
     assert value == 1.0
     np.testing.assert_allclose(gradient, expected * 3 / 16, rtol=1e-5)
@@ -62,8 +62,8 @@ def test_released_gate_has_no_parameters_and_doubles_channels():
     np.testing.assert_array_equal(gated[0, 0, 0], [6, -3])
 
 
-def test_released_gate_tosses_one_coin_for_the_batch(maps):
-    """Soft gates lie between 0 and 1 somewhere, hard ones nowhere; both kinds turn up over the keys."""
+def test_released_gate_draws_one_gate_sample_for_the_batch(maps):
+    """Only soft gates have values between 0 and 1. Both kinds occur over the keys."""
     kinds = set()
     for seed in range(12):
         _, gates = gate.ReleasedGate().apply({}, maps, train=True, rngs={"gate": jax.random.key(seed)})
@@ -73,16 +73,16 @@ def test_released_gate_tosses_one_coin_for_the_batch(maps):
     assert kinds == {True, False}
 
 
-def test_learned_gate_tosses_a_coin_for_each_sample():
+def test_learned_gate_draws_a_gate_sample_for_each_face():
     draw = nn.apply(lambda module: module.draw(64, 8), gate.LearnedGate())
-    noise, coins = draw({}, rngs={"gate": jax.random.key(0)})
+    noise, gate_samples = draw({}, rngs={"gate": jax.random.key(0)})
     assert noise.shape == (64, 8)
-    assert coins.shape == (64, 1)
-    assert 16 < coins.sum() < 48
+    assert gate_samples.shape == (64, 1)
+    assert 16 < gate_samples.sum() < 48
 
 
 def test_learned_gate_closes_channels(maps, learned_variables):
-    """Noise that outweighs the logits opens the first half of the channels and closes the others."""
+    """Noise larger than the logits opens the first half of the channels and closes the others."""
     noise = jnp.where(jnp.arange(8) < 4, 50.0, -50.0) * jnp.ones((6, 1))
     for soft in (False, True):
         with with_draw(noise, jnp.full((6, 1), soft)):
@@ -94,12 +94,12 @@ def test_learned_gate_closes_channels(maps, learned_variables):
         np.testing.assert_array_equal(gated[..., 4:], 0)
 
 
-def test_learned_gate_takes_soft_or_hard_by_the_coin(maps, learned_variables):
-    coins = jnp.array([True, False, True, False, True, False])[:, None]
-    with with_draw(jnp.full((6, 8), -2.0), coins):
+def test_the_gate_sample_selects_soft_or_hard_gates(maps, learned_variables):
+    gate_samples = jnp.array([True, False, True, False, True, False])[:, None]
+    with with_draw(jnp.full((6, 8), -2.0), gate_samples):
         (_, gates), _ = gate.LearnedGate().apply(learned_variables, maps, train=True, mutable=["batch_stats"])
     is_hard = jnp.all((gates == 0) | (gates == 1), axis=1)
-    np.testing.assert_array_equal(is_hard, ~coins[:, 0])
+    np.testing.assert_array_equal(is_hard, ~gate_samples[:, 0])
 
 
 def test_learned_gate_starts_open_and_evaluates_hard_without_noise(maps, learned_variables):
@@ -110,7 +110,7 @@ def test_learned_gate_starts_open_and_evaluates_hard_without_noise(maps, learned
 
 
 def test_openness_can_be_trained(maps, learned_variables):
-    """The mean of the applied gates, as a loss, has a gradient in the head and, followed, closes gates."""
+    """The mean of the applied gates has a gradient in the head, and a gradient step closes gates."""
 
     def openness(params, noise, soft):
         with with_draw(noise, soft):

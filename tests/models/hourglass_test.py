@@ -15,12 +15,12 @@ def test_matches_the_released_network(golden, golden_variables):
     hourglass = Hourglass(functools.partial(ChannelTransformer, layers=3, heads=4))
     stacked = {kind: tree["hourglasses"] for kind, tree in golden_variables.items()}
     variables = jax.tree.map(lambda leaf: leaf[0], stacked)
-    # The recorded hourglass stands behind the gate, so that its input is the gated map.
+    # The recorded hourglass follows the gate, so that its input is the gated map.
     out = jax.jit(functools.partial(hourglass.apply, train=False))(variables, golden["eval/hourglass_1/in0"])
     np.testing.assert_allclose(out, golden["eval/hourglass_1/out0"], rtol=0, atol=1e-4)
 
 
-def test_one_transposed_convolution_serves_all_levels():
+def test_all_levels_share_one_transposed_convolution():
     x = jax.ShapeDtypeStruct((1, 32, 32, 8), jnp.float32)
     init = functools.partial(Hourglass(TRANSFORMER).init, train=False)
     params = jax.eval_shape(init, jax.random.key(0), x)["params"]
@@ -33,8 +33,8 @@ def test_one_transposed_convolution_serves_all_levels():
     assert params.keys() == blocks | {"bottom", "upsample", "channel_transformer"}
 
 
-def test_a_transformer_that_adds_nothing_is_like_none():
-    """Its reconstruction is normalised and rectified: with a scale and a bias of zero it adds nothing."""
+def test_a_transformer_with_zero_output_equals_none():
+    """A scale and a bias of zero in its last normalisation make the output of the transformer zero."""
     x = jax.random.normal(jax.random.key(1), (1, 32, 32, 8))
     model = Hourglass(TRANSFORMER)
     variables = model.init(jax.random.key(0), x, train=False)

@@ -21,7 +21,7 @@ def test_stem_block_matches_the_released_network(golden, golden_variables):
 
 
 def test_transposed_conv_adds_each_input_pixel_times_the_kernel(images):
-    """The definition: pixel i spreads over the output pixels 2 i - 1 .. 2 i + 2."""
+    """By definition, input pixel i contributes to the output pixels 2 i - 1 .. 2 i + 2."""
     module = layers.TransposedConv(3)
     variables = module.init(jax.random.key(1), images)
     kernel = np.asarray(variables["params"]["kernel"])
@@ -67,13 +67,13 @@ def test_block_without_shortcut_layers_keeps_its_input(images):
     np.testing.assert_array_equal(block.apply(zeroed, images, train=False), images)
 
 
-def test_kernels_start_uniform_in_one_over_the_root_of_fan_in():
+def test_initial_kernels_are_uniform_within_one_over_the_root_of_fan_in():
     kernel = layers.kernel_init(batch_axis=[0])(jax.random.key(0), (2, 100, 400))
     assert 0.0999 < float(jnp.abs(kernel).max()) <= 0.1
     np.testing.assert_allclose(kernel.std(), 0.1 / np.sqrt(3), rtol=0.01)
 
 
-def test_batch_norm_tracks_like_pytorch():
+def test_batch_norm_updates_its_statistics_as_in_pytorch():
     norm = layers.batch_norm(True, "norm", jnp.float32)
     x = jnp.array([[0.0], [4.0]])
     variables = norm.init(jax.random.key(0), x)
@@ -85,7 +85,7 @@ def test_batch_norm_tracks_like_pytorch():
 
 @pytest.fixture
 def statistics() -> dict:
-    """Variables of a normalisation of four channels, none of them where they start."""
+    """Variables of a normalisation of four channels, different from their initial values."""
     values = np.random.default_rng(0).uniform(0.5, 2, (4, 4)).astype(np.float32)
     return {
         "params": {"scale": values[0], "bias": values[1] - 1},
@@ -93,24 +93,24 @@ def statistics() -> dict:
     }
 
 
-def test_frozen_batch_norm_is_batch_norm_that_uses_its_running_statistics(images, statistics):
+def test_frozen_batch_norm_equals_batch_norm_with_running_statistics(images, statistics):
     frozen, usual = layers.FrozenBatchNorm(), nn.BatchNorm(use_running_average=True, epsilon=1e-5)
-    started = frozen.init(jax.random.key(0), images)
-    jax.tree.map(np.testing.assert_array_equal, started, usual.init(jax.random.key(0), images))
+    initial = frozen.init(jax.random.key(0), images)
+    jax.tree.map(np.testing.assert_array_equal, initial, usual.init(jax.random.key(0), images))
     expected = usual.apply(statistics, images)
     np.testing.assert_allclose(frozen.apply(statistics, images), expected, rtol=0, atol=1e-6)
 
 
-def test_frozen_batch_norm_learns_nothing_but_passes_gradients_on(images, statistics):
+def test_frozen_batch_norm_is_constant_but_propagates_gradients(images, statistics):
     out, updates = layers.FrozenBatchNorm().apply(statistics, images, mutable=["batch_stats"])
     jax.tree.map(np.testing.assert_array_equal, updates["batch_stats"], statistics["batch_stats"])
 
     def total(params: dict, images: jax.Array) -> jax.Array:
         return layers.FrozenBatchNorm().apply(statistics | {"params": params}, images).sum()
 
-    of_params, of_images = jax.grad(total, (0, 1))(statistics["params"], images)
-    jax.tree.map(lambda gradient: np.testing.assert_array_equal(gradient, np.zeros(4)), of_params)
+    d_params, d_images = jax.grad(total, (0, 1))(statistics["params"], images)
+    jax.tree.map(lambda gradient: np.testing.assert_array_equal(gradient, np.zeros(4)), d_params)
     factor = statistics["params"]["scale"] / np.sqrt(statistics["batch_stats"]["var"] + 1e-5)
-    np.testing.assert_allclose(of_images, np.broadcast_to(factor, of_images.shape), rtol=1e-5)
+    np.testing.assert_allclose(d_images, np.broadcast_to(factor, d_images.shape), rtol=1e-5)
     assert layers.FrozenBatchNorm(jnp.bfloat16).apply(statistics, images).dtype == jnp.bfloat16
     assert out.dtype == jnp.float32

@@ -1,4 +1,4 @@
-"""LOTR: what it returns, which of its parts belong to one landmark, and where it looks."""
+"""LOTR: its output, the role of the queries, attention maps, initial values and invalid attributes."""
 
 import functools
 
@@ -23,7 +23,7 @@ def images() -> jax.Array:
 
 @pytest.fixture(scope="module")
 def variables(images) -> dict:
-    """Queries a thousand times larger than at first, so that the landmarks differ."""
+    """Initial variables with queries multiplied by 1000, so that the landmarks differ."""
     variables = jax.jit(functools.partial(TINY.init, train=False))(jax.random.key(0), images)
     return variables | {"params": variables["params"] | {"queries": 1e3 * variables["params"]["queries"]}}
 
@@ -41,16 +41,16 @@ def test_prediction_has_points_and_those_of_earlier_layers(prediction):
     assert prediction.gates is None
 
 
-def test_queries_are_all_that_tells_landmarks_apart(variables, images, prediction):
-    """Exchanged queries give exchanged landmarks: head and Transformer are shared."""
+def test_landmarks_differ_by_their_queries_only(variables, images, prediction):
+    """Permuted queries give permuted landmarks, because head and Transformer are shared."""
     order = jnp.array([3, 1, 0, 4, 2])
     params = variables["params"] | {"queries": variables["params"]["queries"][order]}
-    exchanged = TINY.apply(variables | {"params": params}, images, train=False)
+    permuted = TINY.apply(variables | {"params": params}, images, train=False)
     assert jnp.abs(prediction.points[:, order] - prediction.points).max() > 1
-    np.testing.assert_allclose(exchanged.points, prediction.points[:, order], atol=1e-3)
+    np.testing.assert_allclose(permuted.points, prediction.points[:, order], atol=1e-3)
 
 
-def test_the_first_layers_points_are_those_of_a_network_that_ends_there(variables, images, prediction):
+def test_auxiliary_points_equal_those_of_a_network_without_the_later_layers(variables, images, prediction):
     shallow = TINY.clone(decoder_layers=1)
     params = {name: part for name, part in variables["params"].items() if name != "decoder_2"}
     first = shallow.apply(variables | {"params": params}, images, train=False)
@@ -60,9 +60,9 @@ def test_the_first_layers_points_are_those_of_a_network_that_ends_there(variable
 
 def test_coordinates_of_a_bfloat16_network_are_float32(variables, images):
     model = TINY.clone(dtype=jnp.bfloat16)
-    found = jax.jit(functools.partial(model.apply, train=False))(variables, images)
-    assert found.points.dtype == found.auxiliary_points.dtype == jnp.float32
-    assert jnp.isfinite(found.points).all()
+    halved = jax.jit(functools.partial(model.apply, train=False))(variables, images)
+    assert halved.points.dtype == halved.auxiliary_points.dtype == jnp.float32
+    assert jnp.isfinite(halved.points).all()
 
 
 def test_relative_coordinates_span_the_whole_input():
@@ -107,13 +107,13 @@ def test_frozen_normalisation_reaches_the_backbone_only(images):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dim": 30}, "dim must be a positive multiple of 4 and of its heads, got 30 and 2"),
+        ({"dim": 30}, "dim must be a positive multiple of 4 and of the number of heads, got 30 and 2 heads"),
         ({"backbone": "vgg"}, "unknown backbone 'vgg', expected one of mobilenet_v2"),
         ({"position": "none"}, "unknown position 'none', expected one of learned, sine"),
-        ({"decoder_layers": 0}, "decoder_layers of at least 1, got 0"),
+        ({"decoder_layers": 0}, "decoder_layers must be at least 1, got 0"),
     ],
 )
-def test_attributes_that_do_not_fit_are_refused(change, message):
+def test_invalid_attributes_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         jax.eval_shape(
             functools.partial(TINY.clone(**change).init, train=False),
@@ -122,7 +122,7 @@ def test_attributes_that_do_not_fit_are_refused(change, message):
         )
 
 
-def test_images_that_do_not_fit_are_refused():
+def test_images_of_another_size_are_refused():
     with pytest.raises(ValueError, match="multiple of 32 pixels, got 80x80"):
         jax.eval_shape(
             functools.partial(TINY.init, train=False), jax.random.key(0), jnp.zeros((1, 80, 80, 3))

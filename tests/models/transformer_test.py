@@ -1,4 +1,4 @@
-"""Attention, encoder and decoder against plain NumPy; position encodings."""
+"""Attention, encoder and decoder, compared with NumPy; position encodings."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def tokens(seed: int, count: int) -> jax.Array:
 
 
 def randomised(variables: dict) -> dict:
-    """Parameters away from their initial zeros and ones, as NumPy arrays."""
+    """Returns parameters different from their initial zeros and ones, as NumPy arrays."""
     generator = np.random.default_rng(0)
     return jax.tree.map(
         lambda leaf: np.asarray(leaf) + 0.3 * generator.normal(size=leaf.shape).astype(np.float32), variables
@@ -29,7 +29,7 @@ def dense(params: dict, x: np.ndarray) -> np.ndarray:
 
 
 def attention(params: dict, query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """One face, [tokens, dim]: every head alone, on its own slice of the channels."""
+    """Returns the attention of one face, [tokens, dim], head by head."""
     query, key, value = (
         dense(params[name], x) for name, x in (("query", query), ("key", key), ("value", value))
     )
@@ -56,12 +56,12 @@ def test_attention_against_numpy():
     query, key, value = tokens(0, 5), tokens(1, 7), tokens(2, 7)
     module = Attention(HEADS)
     variables = randomised(module.init(jax.random.key(3), query, key, value))
-    found = module.apply(variables, query, key, value)
+    attended = module.apply(variables, query, key, value)
     expected = [
         attention(variables["params"], *face)
         for face in zip(*map(np.asarray, (query, key, value)), strict=True)
     ]
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(attended, expected, atol=1e-4)
 
 
 def test_encoder_layer_against_numpy():
@@ -70,9 +70,9 @@ def test_encoder_layer_against_numpy():
     variables = randomised(module.init(jax.random.key(3), x, position, False))
     params, expected = variables["params"], []
     for face in np.asarray(x):
-        placed = face + np.asarray(position)
+        positioned = face + np.asarray(position)
         face = layer_norm(
-            params["attention_norm"], face + attention(params["attention"], placed, placed, face)
+            params["attention_norm"], face + attention(params["attention"], positioned, positioned, face)
         )
         expected.append(
             layer_norm(params["feed_forward_norm"], face + feed_forward(params["feed_forward"], face))
@@ -97,30 +97,32 @@ def test_decoder_layer_against_numpy():
     np.testing.assert_allclose(module.apply(variables, x, memory, position, False), expected, atol=1e-4)
 
 
-def test_position_says_where_to_look_but_is_never_what_is_seen():
-    """Tokens that are all alike average to the same, wherever they lie; tokens that differ do not."""
-    queries, position, elsewhere = tokens(0, 4), 3 * tokens(1, 6)[0], 3 * tokens(2, 6)[0]
-    alike, different = jnp.ones((2, 6, DIM)) * tokens(3, 1), tokens(4, 6)
+def test_positions_change_the_attention_weights_but_not_the_values():
+    """Equal tokens have the same average at any positions; different tokens do not."""
+    queries, position, other_position = tokens(0, 4), 3 * tokens(1, 6)[0], 3 * tokens(2, 6)[0]
+    equal, different = jnp.ones((2, 6, DIM)) * tokens(3, 1), tokens(4, 6)
     encoder, decoder = EncoderLayer(HEADS, WIDTH), DecoderLayer(HEADS, WIDTH)
-    encoder_variables = randomised(encoder.init(jax.random.key(5), alike, position, False))
-    decoder_variables = randomised(decoder.init(jax.random.key(5), queries, alike, position, False))
+    encoder_variables = randomised(encoder.init(jax.random.key(5), equal, position, False))
+    decoder_variables = randomised(decoder.init(jax.random.key(5), queries, equal, position, False))
 
     def change(image: jax.Array) -> list[float]:
-        encoded = [encoder.apply(encoder_variables, image, p, False) for p in (position, elsewhere)]
-        decoded = [decoder.apply(decoder_variables, queries, image, p, False) for p in (position, elsewhere)]
-        return [float(jnp.abs(here - there).max()) for here, there in (encoded, decoded)]
+        encoded = [encoder.apply(encoder_variables, image, p, False) for p in (position, other_position)]
+        decoded = [
+            decoder.apply(decoder_variables, queries, image, p, False) for p in (position, other_position)
+        ]
+        return [float(jnp.abs(first - second).max()) for first, second in (encoded, decoded)]
 
-    np.testing.assert_allclose(change(alike), 0, atol=1e-5)
+    np.testing.assert_allclose(change(equal), 0, atol=1e-5)
     assert min(change(different)) > 0.1
 
 
-def test_attention_weights_are_sown_only_where_they_are_asked_for():
+def test_attention_weights_are_sown_only_into_a_mutable_collection():
     query, key = tokens(0, 5), tokens(1, 7)
     module = Attention(HEADS)
     variables = module.init(jax.random.key(3), query, key, key)
     assert set(variables) == {"params"}
-    out, kept = module.apply(variables, query, key, key, mutable=["intermediates"])
-    (weights,) = kept["intermediates"]["weights"]
+    out, updates = module.apply(variables, query, key, key, mutable=["intermediates"])
+    (weights,) = updates["intermediates"]["weights"]
     assert weights.shape == (2, HEADS, 5, 7)
     value = dense(jax.tree.map(np.asarray, variables["params"]["value"]), np.asarray(key))
     averaged = np.einsum("bhqk,bkhd->bqhd", weights, value.reshape(2, 7, HEADS, -1)).reshape(2, 5, DIM)
@@ -142,20 +144,20 @@ def test_dropout_acts_in_training_only():
 
 
 def test_bfloat16_is_close_to_float32():
-    """Normalised outputs of size 1 after some ten roundings of at most 2^-9 each."""
+    """The outputs are normalised to a variance of 1, with about ten roundings of at most 2^-9 each."""
     x, memory, position = tokens(0, 4), tokens(1, 6), tokens(2, 6)[0]
     module = DecoderLayer(HEADS, WIDTH)
     variables = module.init(jax.random.key(3), x, memory, position, False)
     expected = module.apply(variables, x, memory, position, False)
-    found = module.clone(dtype=jnp.bfloat16).apply(variables, x, memory, position, False)
-    assert found.dtype == jnp.bfloat16
-    assert 0 < float(jnp.abs(found - expected).mean()) < 10 * 2**-9
+    rounded = module.clone(dtype=jnp.bfloat16).apply(variables, x, memory, position, False)
+    assert rounded.dtype == jnp.bfloat16
+    assert 0 < float(jnp.abs(rounded - expected).mean()) < 10 * 2**-9
 
 
 def test_sine_position_by_hand():
     position = transformer.sine_position(nn.Module(), height=2, width=4, dim=8)
     assert position.shape == (8, 8)
-    # Token 1 x 4 + 2 lies in the last of 2 rows (2 pi) and the third of 4 columns (3/4 of 2 pi); the two
+    # Token 1 x 4 + 2 is in the last of 2 rows (2 pi) and the third of 4 columns (3/4 of 2 pi); the two
     # frequencies of 8 / 2 channels are 1 and 10000^(-1/2) = 0.01.
     row, column = 2 * np.pi, 1.5 * np.pi
     expected = [f(place * s) for place in (row, column) for s in (1, 0.01) for f in (np.sin, np.cos)]

@@ -1,4 +1,4 @@
-"""Backbones: image classification networks without classifier, whose feature map has 1/32 of the input's side."""
+"""Backbones: image classification networks without their classifier; the feature map has 1/32 of the input's side."""
 
 import functools
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from dsat_jax.models.backbones.hrnet import HRNet
 from dsat_jax.models.backbones.mobilenet import MobileNetV2
 from dsat_jax.models.backbones.resnet import ResNet50
 
-# Module classes, called as BACKBONES[name](frozen=..., dtype=..., name=...). The module is called with images
-# [batch, S, S, 3] and `train`, and returns features [batch, S / 32, S / 32, channels].
+# Constructors, called as BACKBONES[key](frozen=..., dtype=..., name=...). Their modules take images [batch, S, S, 3]
+# and `train`, and return features [batch, S / 32, S / 32, channels].
 BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "mobilenet_v2": MobileNetV2,
     "resnet50": ResNet50,

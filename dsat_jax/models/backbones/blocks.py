@@ -1,4 +1,4 @@
-"""The common block of all backbones: convolution, normalisation and activation.
+"""Block shared by all backbones: convolution, normalisation and activation.
 
 Feature maps are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is the
 compute dtype of the products.
@@ -14,16 +14,16 @@ from dsat_jax.models.layers import FrozenBatchNorm, batch_norm
 
 Activation = Callable[[jax.Array], jax.Array]
 
-STRIDE = 32  # input side / side of the feature map of every backbone
+STRIDE = 32  # side of the input divided by side of the feature map, for every backbone
 HE_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 def normalisation(train: bool, frozen: bool, name: str, dtype: jnp.dtype) -> nn.Module:
-    """Returns BatchNorm with the constants of PyTorch, or the frozen one.
+    """Returns BatchNorm with the constants of PyTorch, or FrozenBatchNorm.
 
     Args:
-      train: whether to normalise with the statistics of the batch, unless frozen.
-      frozen: whether statistics, scale and bias are constant, also in training.
+      train: whether to normalise with the statistics of the batch; no effect if `frozen`.
+      frozen: whether the statistics, scale and bias are constant, also in training.
       name: name of the module.
       dtype: dtype of the output.
     """
@@ -35,16 +35,16 @@ def normalisation(train: bool, frozen: bool, name: str, dtype: jnp.dtype) -> nn.
 class ConvNorm(nn.Module):
     """Convolution, BatchNorm, activation.
 
-    The padding is half the kernel on every side, as in PyTorch, so that a stride of 2 selects the same pixels. A 1x1
-    convolution is computed as a matrix product over the channels, which is 2.5 times faster on a CPU.
+    The padding on each side is half the kernel size, rounded down. A stride of 2 thus selects the same pixels as in
+    PyTorch. A 1x1 convolution is computed as a matrix product over the channels, which is 2.5 times faster on a CPU.
 
     Attributes:
-      features: channels of the output.
+      features: number of output channels.
       size: side of the square kernel, odd.
       stride: stride of the convolution.
-      use_bias: whether the convolution has a bias, which some published networks have although BatchNorm cancels it.
+      use_bias: whether the convolution has a bias. Some published networks have one although BatchNorm cancels it.
       activation: activation function; None for a linear output.
-      frozen: whether statistics, scale and bias of BatchNorm are constant.
+      frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -58,7 +58,10 @@ class ConvNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, height, width, any] -> [batch, height / stride, width / stride, features], rounded up."""
+        """Returns features: [batch, height, width, any] -> [batch, height / stride, width / stride, features].
+
+        The output size is rounded up.
+        """
         x = self._convolution()(x)
         x = normalisation(train, self.frozen, "norm", self.dtype)(x)
         return x if self.activation is None else self.activation(x)

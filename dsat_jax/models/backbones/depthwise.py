@@ -1,8 +1,8 @@
-"""Depthwise 3x3 convolution, fast on every platform.
+"""Depthwise 3x3 convolution that is fast on every platform.
 
-On a CPU, a grouped convolution of XLA is 20 to 100 times slower than the equivalent sum of nine products of shifted
-images, and so is the gradient of its kernel. On a CPU both are therefore computed as such sums; GPUs and TPUs use the
-convolution of XLA.
+On a CPU, XLA's grouped convolution and its kernel gradient are 20 to 100 times slower than the equivalent sums of nine
+products with shifted feature maps. On a CPU this module therefore uses such sums. On GPUs and TPUs it uses XLA's
+convolution.
 """
 
 import functools
@@ -28,15 +28,18 @@ class DepthwiseConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, height, width, channels] -> [batch, height / stride, width / stride, channels], rounded up."""
-        # He initialisation with fan-out 9: the convolution is depthwise.
+        """Returns feature maps: [batch, height, width, channels] -> [batch, height / stride, width / stride, channels].
+
+        The output size is rounded up.
+        """
+        # He initialisation: the fan-out of a depthwise 3x3 convolution is 9.
         kernel = self.param("kernel", nn.initializers.normal((2 / 9) ** 0.5), (3, 3, x.shape[-1]))
         x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         return depthwise_conv(x, kernel, self.stride)
 
 
 def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """Returns the convolution of each channel with its 3x3 kernel, with a padding of 1.
+    """Returns the convolution of each channel with a separate 3x3 kernel and a padding of 1.
 
     Args:
       x: feature maps [batch, height, width, channels].
@@ -55,7 +58,7 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
 
 
 def _in_float32(x: jax.Array) -> jax.Array:
-    """Returns x as float32, because a convolution also accumulates in float32."""
+    """Returns x as float32, the dtype in which XLA's convolution accumulates."""
     return x.astype(jnp.float32)
 
 
@@ -98,7 +101,7 @@ def _pad(x: jax.Array, before: int, after: int) -> jax.Array:
 
 
 def _taps(x: jax.Array, stride: int, height: int, width: int) -> Iterator[jax.Array]:
-    """Yields the nine shifted images [batch, height, width, channels] of a padded image, in the order of the kernel."""
+    """Yields the nine shifts [batch, height, width, channels] of padded feature maps, in the order of the taps."""
     for i in range(3):
         for j in range(3):
             yield x[:, i : i + stride * (height - 1) + 1 : stride, j : j + stride * (width - 1) + 1 : stride]
@@ -110,7 +113,7 @@ def _sum_of_taps(x: jax.Array, kernel: jax.Array, stride: int, height: int, widt
 
 
 def _input_gradient(d_out: jax.Array, kernel: jax.Array, stride: int, height: int, width: int) -> jax.Array:
-    """Returns the sum of taps of the output gradient, dilated to the input pixels, with the rotated kernel."""
+    """Returns the input gradient: the dilated d_out, convolved with the kernel rotated by 180 degrees."""
     rows, columns = (
         (1, 1 + side - (stride * (count - 1) + 1), stride - 1)
         for side, count in zip((height, width), d_out.shape[1:3], strict=True)
@@ -120,7 +123,8 @@ def _input_gradient(d_out: jax.Array, kernel: jax.Array, stride: int, height: in
 
 
 def _kernel_gradient(x: jax.Array, d_out: jax.Array, stride: int) -> jax.Array:
-    """Returns the kernel gradient, summed row by row, because a sum over all pixels of a channel is not contiguous."""
+    """Returns the kernel gradient [3, 3, channels], summed row by row."""
+    # A sum over all pixels of a channel would not read contiguous memory.
     batch, height, width, channels = d_out.shape
     padded = _pad(x, 1, 1)
 

@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381), without its classifier."""
+"""MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381) without its classifier."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ class DepthwiseNorm(nn.Module):
 
     Attributes:
       stride: stride of the convolution.
-      frozen: whether statistics, scale and bias of BatchNorm are constant.
+      frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -36,19 +36,22 @@ class DepthwiseNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, height, width, channels] -> [batch, height / stride, width / stride, channels], rounded up."""
+        """Returns features: [batch, height, width, channels] -> [batch, height / stride, width / stride, channels].
+
+        The output size is rounded up.
+        """
         x = DepthwiseConv(self.stride, self.dtype, name="conv")(x)
         return nn.relu6(normalisation(train, self.frozen, "norm", self.dtype)(x))
 
 
 class InvertedResidual(nn.Module):
-    """Expansion by 1x1, depthwise 3x3, linear projection by 1x1; plus the input if the shapes are equal.
+    """Inverted residual block: 1x1 expansion, depthwise 3x3 and linear 1x1 projection, plus the input if shapes match.
 
     Attributes:
-      features: channels of the output.
-      expansion: inner channels as a multiple of those of the input; 1 for a block without the expanding convolution.
+      features: number of output channels.
+      expansion: ratio of inner channels to input channels; 1 for a block without the expanding convolution.
       stride: stride of the 3x3 convolution.
-      frozen: whether statistics, scale and bias of BatchNorm are constant.
+      frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -60,7 +63,10 @@ class InvertedResidual(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, height, width, any] -> [batch, height / stride, width / stride, features]."""
+        """Returns features: [batch, height, width, any] -> [batch, height / stride, width / stride, features].
+
+        The output size is rounded up.
+        """
         shortcut, common = x, {"frozen": self.frozen, "dtype": self.dtype}
         inner = self.expansion * x.shape[-1]
         if self.expansion > 1:
@@ -71,10 +77,10 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """The features of MobileNetV2 at width 1: 2,223,872 parameters.
+    """Feature extractor of MobileNetV2 at width 1: 2,223,872 parameters.
 
     Attributes:
-      frozen: whether statistics, scale and bias of BatchNorm are constant.
+      frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -83,7 +89,7 @@ class MobileNetV2(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-        """[batch, S, S, 3] -> [batch, S / 32, S / 32, 1280]."""
+        """Returns features: [batch, S, S, 3] -> [batch, S / 32, S / 32, 1280]."""
         common = {"frozen": self.frozen, "dtype": self.dtype}
         x = ConvNorm(STEM_CHANNELS, 3, 2, activation=nn.relu6, **common, name="stem")(images, train)
         number = 0

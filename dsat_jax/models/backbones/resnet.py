@@ -1,4 +1,4 @@
-"""ResNet-50 (He et al., CVPR 2016, arXiv 1512.03385), without its classifier."""
+"""ResNet-50 (He et al., CVPR 2016, arXiv 1512.03385) without its classifier."""
 
 import jax
 import jax.numpy as jnp
@@ -9,19 +9,19 @@ from dsat_jax.models.backbones.blocks import ConvNorm
 # Table 1 of the paper: inner channels and number of blocks of each layer.
 LAYERS = ((64, 3), (128, 4), (256, 6), (512, 3))
 STEM_CHANNELS = 64
-EXPANSION = 4  # output channels of a bottleneck as a multiple of its inner channels
+EXPANSION = 4  # ratio of output channels to inner channels of a bottleneck
 
 
 class Bottleneck(nn.Module):
-    """Reduction by 1x1, convolution by 3x3, expansion by 1x1, plus a shortcut; ReLU after the sum.
+    """Bottleneck block: 1x1 reduction, 3x3 convolution and 1x1 expansion, plus a shortcut, with a ReLU after the sum.
 
-    The shortcut is the input or, if size or channels change, a 1x1 convolution.
+    The shortcut is the input or, if the size or the number of channels changes, a 1x1 convolution.
 
     Attributes:
-      inner: channels of the 3x3 convolution; the output has four times as many.
-      stride: stride of the 3x3 convolution; the paper has it in the first 1x1 convolution, the published weights
-        ("version 1.5") in the 3x3.
-      frozen: whether statistics, scale and bias of BatchNorm are constant.
+      inner: number of channels of the 3x3 convolution; the output has four times as many.
+      stride: stride of the 3x3 convolution, as in the published weights ("version 1.5"). In the paper, the first 1x1
+        convolution has the stride.
+      frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -32,7 +32,10 @@ class Bottleneck(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[batch, height, width, any] -> [batch, height / stride, width / stride, 4 inner], rounded up."""
+        """Returns features: [batch, height, width, any] -> [batch, height / stride, width / stride, 4 inner].
+
+        The output size is rounded up.
+        """
         shortcut, features = x, EXPANSION * self.inner
         common = {"frozen": self.frozen, "dtype": self.dtype}
         if self.stride > 1 or x.shape[-1] != features:
@@ -46,10 +49,10 @@ class Bottleneck(nn.Module):
 
 
 class ResNet50(nn.Module):
-    """The features of ResNet-50, version 1.5: 23,508,032 parameters.
+    """Feature extractor of ResNet-50, version 1.5: 23,508,032 parameters.
 
     Attributes:
-      frozen: whether statistics, scale and bias of BatchNorm are constant.
+      frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
@@ -58,7 +61,7 @@ class ResNet50(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-        """[batch, S, S, 3] -> [batch, S / 32, S / 32, 2048]."""
+        """Returns features: [batch, S, S, 3] -> [batch, S / 32, S / 32, 2048]."""
         common = {"frozen": self.frozen, "dtype": self.dtype}
         x = ConvNorm(STEM_CHANNELS, 7, 2, **common, name="stem")(images, train)
         x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
