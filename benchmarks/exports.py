@@ -47,7 +47,7 @@ def predict(predictor: Predictor, drawings: Sequence[Drawing], looks: int) -> li
     """Returns the predictions of drawn faces in the boxes around their true landmarks.
 
     Args:
-      predictor: predictor.
+      predictor: predictor under test.
       drawings: drawn faces.
       looks: number of times that the network runs on each face, 1 or 2.
     """
@@ -57,14 +57,14 @@ def predict(predictor: Predictor, drawings: Sequence[Drawing], looks: int) -> li
 
 
 def largest_difference(values: Sequence[np.ndarray | None], expected: Sequence[np.ndarray | None]) -> float:
-    """Returns the largest absolute difference of two sequences of arrays; NaN where one of them has None."""
+    """Returns the largest absolute difference of two sequences of arrays; NaN if any array is None."""
     if any(array is None for array in (*values, *expected)):
         return np.nan
     return float(np.abs(np.subtract(np.stack(values), np.stack(expected), dtype=np.float64)).max())
 
 
 def milliseconds(predictor: Predictor, drawings: Sequence[Drawing]) -> float:
-    """Returns the shortest time per face of several rounds, with cropping and the refinement pass."""
+    """Returns the milliseconds per face of the fastest round, cropping and refinement pass included."""
     seconds = []
     for _ in range(_ROUNDS):
         started = time.perf_counter()
@@ -87,7 +87,7 @@ def load_forms(workdir: pathlib.Path) -> dict[str, tuple[Predictor, float]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints a line for each form of each run."""
+    """Prints a line each for a run, its export and its ONNX model."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for workdir in workdirs:
         expected: list[Face] = []
         for name, (predictor, size) in load_forms(workdir).items():
-            # Without the refinement pass: its crops of landmarks that differ by 1e-5 px differ in some pixels.
+            # No refinement pass: a difference of 1e-5 px in the first landmarks changes some pixels of its crop.
             faces = predict(predictor, drawings, looks=1)
             expected = expected or faces
             points = largest_difference([f.landmarks for f in faces], [f.landmarks for f in expected])

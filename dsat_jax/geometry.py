@@ -106,7 +106,7 @@ def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
       Similarity, float64 [2, 3], image pixels to input pixels.
 
     Raises:
-      ValueError: if the box has no area or a coordinate is not finite.
+      UserError: if the box has no area or a coordinate is not finite.
     """
     x_min, y_min, x_max, y_max = np.asarray(box, np.float64)
     width, height = (x_max - x_min) * (1 + 2 * enlarge), (y_max - y_min) * (1 + 2 * enlarge)

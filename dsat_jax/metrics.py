@@ -133,7 +133,7 @@ def labelled_errors(
       positive.
 
     Raises:
-      ValueError: if the normaliser is unknown.
+      UserError: if the normaliser is unknown.
     """
     labels = np.where(known[..., None], labels.astype(np.float64), np.nan)
     units = choose(NORMALISERS, normaliser, "normaliser")(labels, boxes.astype(np.float64), scheme)

@@ -1,7 +1,7 @@
 """Checkpoints of a run, written by Orbax: the newest two, to continue training, and the best one, for inference.
 
 A checkpoint is a folder named by its step. Orbax writes it in the background under a temporary name and renames it when
-it is complete. Its seal detects later damage.
+it is complete. A seal, a file of checksums in that folder, detects later damage.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Checkpoints:
           workdir: run folder.
 
         Raises:
-          ValueError: if all checkpoints are damaged.
+          UserError: if all checkpoints are damaged.
         """
         self.path = workdir.resolve() / FOLDER
         if jax.process_index() == 0:
@@ -109,7 +109,7 @@ class Checkpoints:
           template: expected shapes, types and shardings, made by `training.state.template`.
 
         Raises:
-          ValueError: if the checkpoint belongs to another model.
+          UserError: if the checkpoint belongs to another model.
         """
         return _restore(self.path, step, template)
 
@@ -130,7 +130,9 @@ class Checkpoints:
         except save_errors.KINDS as error:
             newest = max(_steps(self.path), default=None)
             before = (
-                "there is none" if newest is None else f"the newest complete one is that of step {newest}"
+                "no complete one exists"
+                if newest is None
+                else f"the newest complete one is that of step {newest}"
             )
             raise OSError(
                 f"{save_errors.reason(error)}: a checkpoint could not be written to {self.path}; {before}"
@@ -146,7 +148,7 @@ def any_in(workdir: pathlib.Path) -> bool:
 def restore_best(workdir: pathlib.Path, template: dict[str, Any]) -> dict[str, Any]:
     """Returns the averaged variables of the undamaged checkpoint with the lowest validation NME.
 
-    Nothing else is read and nothing in the folder is changed, because the run may still be in training.
+    Other parts of the state are not read. Nothing in the folder is changed, because the run may still be in training.
 
     Args:
       workdir: run folder.
@@ -154,7 +156,7 @@ def restore_best(workdir: pathlib.Path, template: dict[str, Any]) -> dict[str, A
 
     Raises:
       FileNotFoundError: if no checkpoint was evaluated.
-      ValueError: if all evaluated checkpoints are damaged, or the best one belongs to another model.
+      UserError: if all evaluated checkpoints are damaged, or the best one belongs to another model.
     """
     path = workdir.resolve() / FOLDER
     whole, damaged = _examine(path)
@@ -165,7 +167,7 @@ def restore_best(workdir: pathlib.Path, template: dict[str, Any]) -> dict[str, A
         return _restore(path, min(evaluated, key=evaluated.get), {"ema": template})["ema"]
     if damaged:
         steps = ", ".join(map(str, damaged))
-        raise UserError(f"no checkpoint in {path} is undamaged and was evaluated; damaged: {steps}")
+        raise UserError(f"no undamaged checkpoint in {path} was evaluated; damaged steps: {steps}")
     raise FileNotFoundError(f"{path} holds no checkpoint: the run has not reached its first evaluation")
 
 
@@ -207,7 +209,7 @@ class _SealedHandler(ocp.StandardCheckpointHandler):
 
 
 def _restore(path: pathlib.Path, step: int, template: Tree) -> Tree:
-    """Restores the parts of the state of a step that a template has."""
+    """Restores those parts of a step's state that the template contains."""
     # No content of a checkpoint is executed: the seal is JSON, and TensorStore reads arrays of numbers. Tree, types,
     # shapes and shardings come from the template, not from Orbax's metadata in the folder.
     folder = path / str(step)
@@ -220,7 +222,7 @@ def _restore(path: pathlib.Path, step: int, template: Tree) -> Tree:
     }
     names = [name for name in sorted({*saved, *expected}) if saved.get(name) != expected.get(name)]
     if names:
-        name, more = names[0], f" and {len(names) - 1} more" if len(names) > 1 else ""
+        name, more = names[0], f" (first of {len(names)} differences)" if len(names) > 1 else ""
         raise UserError(
             f"{folder} is a checkpoint of another model: {name} is {saved.get(name, 'missing')}, expected "
             f"{expected.get(name, 'missing')}{more}"
@@ -260,7 +262,7 @@ def _examine(path: pathlib.Path) -> tuple[dict[int, float | None], dict[int, str
                 raise checksums.DamagedError(f"it holds the state of step {facts.step}")
             whole[step] = facts.validation_nme
         except checksums.DamagedError as error:
-            if folder.parent.is_dir():  # otherwise a training in progress has just removed it
+            if folder.parent.is_dir():  # otherwise a run in training has just removed it
                 damaged[step] = str(error)
     return whole, damaged
 

@@ -49,7 +49,7 @@ def with_config_paths(arguments: Sequence[str]) -> list[str]:
       arguments: command line, which may contain `--config=w300:small` or `--config w300:small`.
 
     Raises:
-      ValueError: if `--config` has a name that no configuration has.
+      UserError: if `--config` has a name that no configuration has.
     """
     resolved = list(arguments)
     for index, argument in enumerate(arguments):
@@ -88,7 +88,7 @@ def check_used(mode: str, modes_of_flags: Mapping[str, Sequence[str]]) -> None:
       modes_of_flags: modes that read a flag, by its name; flags that all modes read are not listed.
 
     Raises:
-      ValueError: if the mode ignores a flag.
+      UserError: if the mode ignores a flag.
     """
     for name, modes in modes_of_flags.items():
         if flags.FLAGS[name].present and mode not in modes:

@@ -53,7 +53,7 @@ def check(values: Mapping[str, object], default: Mapping[str, object], where: st
       where: origin of the values, for error messages.
 
     Raises:
-      ValueError: if a field is missing or unknown, or has a wrong type or a value out of its range; the message names
+      UserError: if a field is missing or unknown, or has a wrong type or a value out of its range; the message names
         all such fields.
     """
     differing = sorted(_differing(values, default))

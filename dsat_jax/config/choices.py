@@ -17,7 +17,7 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
       what: kind of the entries, for the error message: 'penalty'.
 
     Raises:
-      ValueError: if the table has no such entry; the message lists the names of the table.
+      UserError: if the table has no such entry; the message lists the names of the table.
     """
     if name not in table:
         raise UserError(f"unknown {what} {name!r}, expected one of {', '.join(table)}")

@@ -39,7 +39,7 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
 
     Raises:
       FileNotFoundError: if the folder contains no run.
-      ValueError: if the file is not JSON, or `check.check` refuses its fields.
+      UserError: if the file is not JSON, or `check.check` refuses its fields.
     """
     path = workdir / CONFIG_FILE
     if not path.is_file():
@@ -65,7 +65,7 @@ def from_sections(values: object, sections: Sequence[str], where: str) -> Config
       where: origin of the values, for error messages.
 
     Raises:
-      ValueError: if `values` is not an object, or `check.check` refuses its fields.
+      UserError: if `values` is not an object, or `check.check` refuses its fields.
     """
     if not isinstance(values, dict):
         raise UserError(f"{where}: found {reprlib.repr(values)}, expected sections of a configuration")
@@ -85,7 +85,7 @@ def check_config(config: ConfigDict, where: str) -> None:
       where: origin of the configuration, for error messages.
 
     Raises:
-      ValueError: if `config` is not a ConfigDict, or `check.check` refuses its fields.
+      UserError: if `config` is not a ConfigDict, or `check.check` refuses its fields.
     """
     if not isinstance(config, ConfigDict):
         raise UserError(f"{where}: found {reprlib.repr(config)}, expected a ConfigDict from get_config")

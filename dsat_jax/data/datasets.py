@@ -21,7 +21,7 @@ class DatasetRecords(Sequence):
     """Records of a built dataset with encoded images; landmarks are converted to another scheme if `indices` is given.
 
     Attributes:
-      source: records of the dataset's files, in random access.
+      source: records as the dataset's files store them, with random access.
       folder: dataset's folder, for error messages.
       indices: int [points], landmarks to keep, from `schemes.conversion_indices`; None keeps all.
     """
@@ -39,13 +39,15 @@ class DatasetRecords(Sequence):
         Raises:
           OSError: if the dataset's files have been damaged since the dataset was built.
         """
-        if not 0 <= index < len(self.source):  # ends an iteration; ArrayRecord raises no IndexError
+        if (
+            not 0 <= index < len(self.source)
+        ):  # a `for` loop ends at an IndexError, which ArrayRecord does not raise
             raise IndexError(index)
         try:
             record = self.source[index]
         except RuntimeError as error:  # raised by ArrayRecord
             raise OSError(
-                f"{self.folder}: record {index} cannot be read ({error}); delete that folder and build it again"
+                f"{self.folder}: record {index} cannot be read ({error}); delete that folder and build the dataset again"
             ) from error
         if self.indices is None:
             return record
@@ -53,14 +55,14 @@ class DatasetRecords(Sequence):
 
 
 def build_if_generated(config: ConfigDict) -> None:
-    """Builds the run's dataset if it draws its own images and has not been built yet."""
+    """Builds the run's dataset if its builder draws the images and it has not been built yet."""
     builder = make_builder(config.data.dataset, config.data.data_dir)
     if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not builder.is_prepared():
         build.build(config.data.dataset, data_dir=config.data.data_dir)
 
 
 def read_split(config: ConfigDict, split: str) -> Sequence[Record]:
-    """Returns the records of a split with encoded images, in random access; landmarks are in the run's scheme.
+    """Returns the records of a split, with random access; images are encoded, landmarks are in the run's scheme.
 
     Args:
       config: run's configuration.
@@ -68,7 +70,7 @@ def read_split(config: ConfigDict, split: str) -> Sequence[Record]:
 
     Raises:
       FileNotFoundError: if the dataset has not been built.
-      ValueError: if the split does not exist or contains no record, or its landmarks cannot be converted.
+      UserError: if the split does not exist or contains no record, or its landmarks cannot be converted.
     """
     builder = load_builder(config.data.dataset, config.data.data_dir)
     known = ", ".join(sorted(builder.info.splits))
@@ -93,13 +95,13 @@ def dataset_scheme(config: ConfigDict) -> Scheme:
     """Returns the landmark scheme of the run's dataset.
 
     Raises:
-      FileNotFoundError: if the scheme is part of the built dataset, which has not been built.
+      FileNotFoundError: if the scheme is stored with the built dataset, and the dataset has not been built.
     """
     return make_builder(config.data.dataset, config.data.data_dir).scheme
 
 
 def with_scheme(config: ConfigDict) -> ConfigDict:
-    """Returns the configuration, or a copy with the scheme of its dataset if it names no scheme."""
+    """Returns the configuration; if it names no scheme, a copy that names the scheme of its dataset."""
     if config.data.scheme:
         return config
     named = config.copy_and_resolve_references()
@@ -108,7 +110,7 @@ def with_scheme(config: ConfigDict) -> ConfigDict:
 
 
 def test_splits(config: ConfigDict, wanted: Sequence[str]) -> list[str]:
-    """Returns the test splits of this copy of the run's dataset.
+    """Returns the test splits that this copy of the run's dataset contains.
 
     Args:
       config: run's configuration.
@@ -116,7 +118,7 @@ def test_splits(config: ConfigDict, wanted: Sequence[str]) -> list[str]:
         all splits with 'test' in their name.
 
     Raises:
-      ValueError: if the copy has none of them.
+      UserError: if the copy has none of them.
     """
     dataset = config.data.dataset
     known = sorted(load_builder(dataset, config.data.data_dir).info.splits)

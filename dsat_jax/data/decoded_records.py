@@ -57,7 +57,7 @@ def planned_memory(source: Sequence[Record]) -> str:
       Number of records, their mean and total size, and the memory available now, as one line of text.
 
     Raises:
-      ValueError: if the total exceeds the available memory.
+      UserError: if the total exceeds the available memory.
     """
     sizes = [_decoded_bytes(record["image"]) for record in source]
     count, needed, available = len(sizes), sum(sizes), psutil.virtual_memory().available

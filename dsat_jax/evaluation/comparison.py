@@ -28,17 +28,17 @@ from dsat_jax.inference import result_files
 from dsat_jax.schemes import SCHEMES
 
 RESAMPLES = 10_000
-_VALUES_AT_ONCE = 2_000_000  # of the resamples in memory
+_VALUES_AT_ONCE = 2_000_000  # resampled values in memory at a time
 
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
-    """The evaluation of one run.
+    """Errors of one evaluated run.
 
     Attributes:
       folder: folder of the evaluation.
-      measured: dataset, scheme and normaliser; they are equal in runs that can be compared.
-      normaliser: written name of the normaliser, see `metrics.normaliser_name`.
+      measured: dataset, scheme and normaliser by field name; runs can be compared only if these are equal.
+      normaliser: name of the normaliser for tables and plots, see `metrics.normaliser_name`.
       threshold: NME above which a face counts as a failure.
       nme: NME of each face by split, then by record and image name; NaN where it is unknown.
     """
@@ -81,7 +81,7 @@ def read_errors(folder: pathlib.Path) -> Errors:
     """Reads the metrics and the table of faces of an evaluation.
 
     Args:
-      folder: run folder, or the folder of one of its other evaluations.
+      folder: run folder, or the folder of another evaluation of a run.
 
     Raises:
       OSError: if the folder holds no evaluation.
@@ -107,7 +107,7 @@ def read_errors(folder: pathlib.Path) -> Errors:
 
 
 def _normaliser_name(measured: Mapping[str, object]) -> str:
-    """The written name of a normaliser, for files of earlier versions, which do not contain it."""
+    """Name of the normaliser for tables and plots; metrics files of earlier versions lack it."""
     scheme, normaliser = measured["scheme"], measured["normaliser"]
     known = scheme in SCHEMES and normaliser in metrics.NORMALISERS
     return metrics.normaliser_name(normaliser, SCHEMES[scheme]) if known else str(normaliser)
@@ -147,13 +147,13 @@ def _check_comparable(first: Errors, other: Errors) -> None:
     for field in first.measured:
         if first.measured[field] != other.measured[field]:
             raise UserError(
-                f"{first.folder} and {other.folder} cannot be compared: {field} {first.measured[field]} and "
-                f"{other.measured[field]}"
+                f"{first.folder} and {other.folder} cannot be compared: {field} is {first.measured[field]} in the "
+                f"first and {other.measured[field]} in the second"
             )
     if first.nme.keys() != other.nme.keys():
         raise UserError(
-            f"{first.folder} and {other.folder} cannot be compared: splits {', '.join(first.nme)} and "
-            f"{', '.join(other.nme)}"
+            f"{first.folder} and {other.folder} cannot be compared: splits are {', '.join(first.nme)} in the first and "
+            f"{', '.join(other.nme)} in the second"
         )
     for split in first.nme:
         lacking = first.nme[split].keys() ^ other.nme[split].keys()
@@ -168,20 +168,20 @@ def _check_comparable(first: Errors, other: Errors) -> None:
 def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
     """Returns the 95 % interval of a mean over faces, by the percentile bootstrap.
 
-    The resamples are paired: a face is drawn with the errors of both runs, so that faces that are hard for every run do
-    not widen the interval (B. Efron, R. Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13).
+    The resamples are paired: each face is drawn with the errors of both runs. Faces that are hard for both runs
+    therefore do not widen the interval (B. Efron, R. Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13).
 
     Args:
       differences: differences of the two runs' errors, [faces].
       seed: seed of the resamples.
 
     Returns:
-      Lower and upper end, NaN without faces or where a difference is not finite.
+      Lower and upper end of the interval; both are NaN if there are no faces or a difference is not finite.
     """
     count = len(differences)
     if count == 0 or not np.isfinite(differences).all():
         return np.nan, np.nan
-    if count == 1:  # which scipy refuses; every resample is the face itself
+    if count == 1:  # scipy refuses a single face; each of its resamples is that face
         return float(differences[0]), float(differences[0])
     resampled = stats.bootstrap(
         (differences,),
@@ -196,7 +196,15 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, f
 
 
 def _row(run: str, split: str, nme: np.ndarray, first: np.ndarray | None, threshold: float) -> Row:
-    """The line of a run, from its NMEs [faces] and those of the first run in the same order, None for the first run."""
+    """The line of a run in the table.
+
+    Args:
+      run: name of the run.
+      split: TFDS split.
+      nme: NME of each face, [faces].
+      first: NME of the same faces in the first run, [faces]; None for the first run itself.
+      threshold: NME above which a face counts as a failure.
+    """
     summary = metrics.summary(nme, threshold)
     difference = low = high = np.nan
     if first is not None:
@@ -211,7 +219,7 @@ def _row(run: str, split: str, nme: np.ndarray, first: np.ndarray | None, thresh
 
 
 def _names(folders: Sequence[pathlib.Path]) -> list[str]:
-    """Names of the runs: the ends of their paths, with as many folders as make them distinct."""
+    """Names of the runs: the ends of their paths, just long enough to be distinct."""
     paths = [folder.resolve().parts for folder in folders]
     for length in range(1, max(map(len, paths))):
         names = ["/".join(parts[-length:]) for parts in paths]
@@ -221,7 +229,7 @@ def _names(folders: Sequence[pathlib.Path]) -> list[str]:
 
 
 def _as_table(rows: Sequence[Row], first: str, normaliser: str, threshold: float) -> list[list[str]]:
-    """The table as cells, its heading first."""
+    """The cells of the table, heading first."""
     nme, fr, auc = figure_names(threshold)
     heading = ["split", "run", "faces", f"{nme} ({normaliser}) %", f"{fr} %", f"{auc} %"]
     lines = [[*heading, f"NME - {first}", "95 % interval"]]
@@ -266,7 +274,7 @@ def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Ro
     Each run is compared with the first, face by face.
 
     Args:
-      workdirs: run folders, or folders of their other evaluations.
+      workdirs: run folders, or folders of other evaluations of runs.
       out: folder of the results.
 
     Returns:

@@ -39,7 +39,7 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
 
     Raises:
       OSError: if the folder contains no run or no checkpoint, or the file cannot be written.
-      ValueError: if the run or its checkpoints are damaged, or the converter to ONNX is not installed.
+      UserError: if the run or its checkpoints are damaged, or the converter to ONNX is not installed.
     """
     export_archive.check_target(out)
     suffix = out.suffix.lower()

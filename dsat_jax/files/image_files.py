@@ -38,7 +38,7 @@ def read_bytes(path: pathlib.Path) -> bytes:
 
     Raises:
       OSError: if the file does not exist or cannot be read.
-      ValueError: if it is not a regular file (reading a pipe may never end) or has more than `MOST_BYTES`; the message
+      UserError: if it is not a regular file (reading a pipe may never end) or has more than `MOST_BYTES`; the message
         does not name the file.
     """
     status = path.stat()
@@ -62,7 +62,7 @@ def decode(data: bytes, upright: bool) -> np.ndarray:
       Image, uint8 [height, width, 3] RGB.
 
     Raises:
-      ValueError: if the format is not supported, or the image is animated, incomplete, or has more than `MOST_PIXELS`
+      UserError: if the format is not supported, or the image is animated, incomplete, or has more than `MOST_PIXELS`
         pixels; the message does not name the file.
     """
     _checked_size(data)
@@ -80,7 +80,7 @@ def decoded_bytes(data: bytes) -> int:
     """Returns the number of bytes of the array that `decode` returns, from the header alone.
 
     Raises:
-      ValueError: if `decode` would refuse the image because of its header.
+      UserError: if `decode` would refuse the image because of its header.
     """
     width, height = _checked_size(data)
     return width * height * 3

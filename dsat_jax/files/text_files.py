@@ -10,7 +10,7 @@ def decode(data: bytes) -> str:
     """Decodes text in UTF-8, with or without a byte order mark.
 
     Raises:
-      ValueError: if the text is not UTF-8; the message names the line and the byte.
+      UserError: if the text is not UTF-8; the message names the line and the byte.
     """
     try:
         return data.decode("utf-8-sig")
@@ -24,7 +24,7 @@ def parse_json(data: bytes) -> object:
     """Decodes JSON in UTF-8.
 
     Raises:
-      ValueError: if the text is not JSON or is nested too deeply, or if an object has a key twice.
+      UserError: if the text is not JSON or is nested too deeply, or if an object has a key twice.
     """
     text = decode(data)
     try:
@@ -40,7 +40,7 @@ def read_json(path: pathlib.Path) -> object:
 
     Raises:
       OSError: if the file does not exist or cannot be read.
-      ValueError: if `parse_json` refuses the content; the message names the file.
+      UserError: if `parse_json` refuses the content; the message names the file.
     """
     try:
         return parse_json(path.read_bytes())

@@ -59,7 +59,7 @@ class Explainer:
           uint8 [height, width, 3] RGB.
 
         Raises:
-          ValueError: if the box has no area.
+          UserError: if the box has no area.
         """
         crop = warp(image, geometry.crop_matrix(box, self._size, self._enlarge), self._size)
         points, overviews, parts = jax.device_get(self._maps(self._variables, crop[None]))
@@ -91,7 +91,7 @@ def write(
 
     Raises:
       OSError: if a sheet cannot be written.
-      ValueError: if a box has no area.
+      UserError: if a box has no area.
     """
     paths = []
     for i, box in enumerate(boxes):

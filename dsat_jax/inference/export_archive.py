@@ -107,7 +107,7 @@ def read(path: pathlib.Path) -> Export:
 
     Raises:
       OSError: if the file does not exist or cannot be read.
-      ValueError: if the file is not an export, is damaged, has another version, or is larger than
+      UserError: if the file is not an export, is damaged, has another version, or is larger than
         `state_dict.MOST_BYTES`.
     """
     if not path.is_file():

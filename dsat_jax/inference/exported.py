@@ -35,7 +35,7 @@ def load_exported(path: str | os.PathLike, find_faces: FindFaces | None = None) 
 
     Raises:
       OSError: if the file does not exist or cannot be read.
-      ValueError: if the file is not an export, is damaged, is too old or too new for this JAX, or does not run
+      UserError: if the file is not an export, is damaged, is too old or too new for this JAX, or does not run
         on this platform.
     """
     path = pathlib.Path(path)

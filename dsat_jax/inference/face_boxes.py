@@ -22,7 +22,7 @@ def read_boxes(path: pathlib.Path) -> dict[str, np.ndarray]:
 
     Raises:
       OSError: if the file does not exist or cannot be read.
-      ValueError: if the contents have another structure.
+      UserError: if the contents have another structure.
     """
     contents = text_files.read_json(path)
     if not isinstance(contents, dict):
@@ -58,7 +58,7 @@ def boxes_for(path: pathlib.Path, files: Sequence[pathlib.Path]) -> dict[str, np
 
     Raises:
       OSError: if the JSON file does not exist or cannot be read.
-      ValueError: if its contents have another structure, or a name belongs to none or several of the images.
+      UserError: if its contents have another structure, or a name belongs to none or several of the images.
     """
     boxes = read_boxes(path)
     names = [file.name for file in files]
@@ -84,7 +84,7 @@ def check_inside(boxes: np.ndarray, image: np.ndarray, where: str) -> None:
       where: origin of the boxes, for error messages.
 
     Raises:
-      ValueError: if a box is outside the image, or extends too far beyond it.
+      UserError: if a box is outside the image, or extends too far beyond it.
     """
     size = np.array(image.shape[1::-1])
     low, high = boxes[:, :2], boxes[:, 2:]

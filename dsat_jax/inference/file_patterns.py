@@ -20,7 +20,7 @@ def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
 
     Raises:
       FileNotFoundError: if a pattern matches no file.
-      ValueError: if a pattern is empty or invalid, or a file name is not in UTF-8.
+      UserError: if a pattern is empty or invalid, or a file name is not in UTF-8.
     """
     if not patterns:
         raise FileNotFoundError("--images names no file: expected --images=FILE, FOLDER or 'PATTERN*.jpg'")

@@ -64,7 +64,7 @@ def in_scheme(forward: Forward, source: Scheme, target: Scheme) -> Forward:
       target: scheme to convert them to.
 
     Raises:
-      ValueError: if the source cannot be converted to the target.
+      UserError: if the source cannot be converted to the target.
     """
     indices = conversion_indices(source, target)
 
@@ -86,7 +86,7 @@ def jit_forward(model: nn.Module, config: ConfigDict, mesh: Mesh, target: Scheme
       target: scheme to convert the landmarks to; None keeps the scheme of the run.
 
     Raises:
-      ValueError: if the landmarks cannot be converted.
+      UserError: if the landmarks cannot be converted.
     """
     scheme = schemes.find(config.data.scheme)
     forward = make_forward(model, config, scheme)

@@ -24,7 +24,7 @@ class OneEuro:
       speed_cutoff: Hz, cutoff frequency of the speed itself (the paper's d_cutoff, 1 Hz).
 
     Raises:
-      ValueError: if a cutoff is not positive, or beta is negative.
+      UserError: if a cutoff is not positive, or beta is negative.
     """
 
     min_cutoff: float = 1.0
@@ -67,7 +67,7 @@ def smooth(settings: OneEuro, before: Smoothed | None, landmarks: np.ndarray, ti
       The state with the smoothed landmarks, the `before` of the next frame.
 
     Raises:
-      ValueError: if the time is not later than that of the previous frame.
+      UserError: if the time is not later than that of the previous frame.
     """
     landmarks = np.asarray(landmarks, np.float64)
     if before is None:

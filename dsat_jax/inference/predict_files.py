@@ -56,7 +56,7 @@ def predict_files(
 
     Raises:
       OSError: if a pattern matches nothing, the folder contains no run, or the results cannot be written.
-      ValueError: if the options do not fit the files or each other, or no file could be read.
+      UserError: if the options do not fit the files or each other, or no file could be read.
     """
     files = file_patterns.list_files(patterns)
     image_files = [file for file in files if not file_patterns.is_video(file)]

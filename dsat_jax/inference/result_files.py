@@ -96,7 +96,7 @@ def output_stems(
       common: folder that contains all files, from `common_folder`.
 
     Raises:
-      ValueError: if two files would have the same results, or the results would be in the folder of their file, where
+      UserError: if two files would have the same results, or the results would be in the folder of their file, where
         they could overwrite annotations.
     """
     stems = [out / _absolute(file).relative_to(common).with_suffix("") for file in files]

@@ -205,7 +205,7 @@ def follow_faces(
       Each frame and its tracks, with unsmoothed landmarks.
 
     Raises:
-      ValueError: if `look_every` or `together` is not positive.
+      UserError: if `look_every` or `together` is not positive.
     """
     if look_every < 1 or together < 1:
         raise UserError(f"found look_every={look_every} and together={together}, expected at least 1")

@@ -45,7 +45,7 @@ def load(path: pathlib.Path) -> TrainedNetwork:
 
     Raises:
       FileNotFoundError: if the path does not exist, or the folder contains no run or no checkpoint.
-      ValueError: if all checkpoints or the weights file are damaged, or the configuration has another version.
+      UserError: if all checkpoints or the weights file are damaged, or the configuration has another version.
     """
     return _from_file(path) if path.is_file() else _from_run(path)
 

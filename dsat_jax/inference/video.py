@@ -64,7 +64,7 @@ def predict_video(
 
     Raises:
       OSError: if the file cannot be read, or the results cannot be written.
-      ValueError: if the file is not a video, or ends early; the results of the frames before the end are kept.
+      UserError: if the file is not a video, or ends early; the results of the frames before the end are kept.
     """
     file, out = pathlib.Path(file), pathlib.Path(out)
     result_files.check_folder(out)

@@ -51,7 +51,7 @@ class VideoFile:
 
     Raises:
       FileNotFoundError: if the file does not exist.
-      ValueError: if OpenCV's FFmpeg cannot read the file, or its frames have more than `image_files.MOST_PIXELS`.
+      UserError: if OpenCV's FFmpeg cannot read the file, or its frames have more than `image_files.MOST_PIXELS`.
     """
 
     def __init__(self, path: pathlib.Path):
@@ -83,7 +83,7 @@ class VideoFile:
         """Yields the remaining frames.
 
         Raises:
-          ValueError: if the size of the frames changes, or, after the last frame, if there is none or the file states a
+          UserError: if the size of the frames changes, or, after the last frame, if there is none or the file states a
             greater length.
         """
         time, first, longest = -1.0 / self.rate, None, 1 / self.rate

@@ -52,7 +52,7 @@ def build(config: ConfigDict, num_points: int, num_boundaries: int) -> nn.Module
       Flax module; `module.apply(variables, images, train=...)` returns a `Prediction`.
 
     Raises:
-      ValueError: if the name or the dtype is unknown.
+      UserError: if the name or the dtype is unknown.
     """
     return choose(BUILDERS, config.name, "model")(config, num_points, num_boundaries)
 

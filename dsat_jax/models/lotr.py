@@ -74,7 +74,7 @@ class LOTR(nn.Module):
           [batch, decoder_layers - 1, points, 2].
 
         Raises:
-          ValueError: if the size of the images or an attribute is invalid.
+          UserError: if the size of the images or an attribute is invalid.
         """
         self._check(images)
         features = self._features(images.astype(self.dtype), train)

@@ -23,8 +23,8 @@ _LOST = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "Gloo", "NCCL", "Barrier", "heartbe
 def start(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
     """Joins this process with the others of its run; must be called before any other use of JAX.
 
-    On a TPU host, under SLURM's srun and under Open MPI 4's mpirun JAX finds the other processes by itself. Elsewhere
-    all three arguments are needed. Without them the run has a single process.
+    On a TPU host, under SLURM's srun and under Open MPI 4's mpirun, JAX finds the other processes by itself. Elsewhere,
+    a run of several processes needs all three arguments; without them, it has a single process.
 
     Args:
       coordinator: HOST:PORT of process 0.
@@ -32,7 +32,7 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
       process_id: index of this process, from 0.
 
     Raises:
-      ValueError: if only some of the arguments are given, they do not fit each other, or the others are not found.
+      UserError: if only some of the arguments are given, if they do not fit each other, or if the other processes are not found.
     """
     arguments = (coordinator, num_processes, process_id)
     if any(value is not None for value in arguments):
@@ -54,7 +54,7 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
 
 
 def _initialize(*arguments: Any, **options: Any) -> None:
-    # JAX's service aborts a process that waits for a lost one; a dump of all threads would bury its message.
+    # JAX's service aborts a process that waits for a lost one; a dump of all threads would bury the service's message.
     faulthandler.disable()
     jax.distributed.initialize(
         *arguments,
@@ -71,7 +71,7 @@ def is_one_of_several(environment: Mapping[str, str]) -> bool:
       environment: environment variables of this process.
 
     Raises:
-      ValueError: if JAX cannot find the other processes.
+      UserError: if JAX cannot find the other processes.
     """
     if int(environment.get("SLURM_STEP_NUM_TASKS") or 1) > 1:
         return True
@@ -86,7 +86,7 @@ def is_one_of_several(environment: Mapping[str, str]) -> bool:
 
 
 def one_gpu_of_several(environment: Mapping[str, str]) -> bool:
-    """Returns whether this process shares its visible GPUs with others on its host, so that JAX assigns it one of them.
+    """Returns whether other processes on the host see the same GPUs, so that JAX has to assign one GPU to each process.
 
     Args:
       environment: environment variables of a process for which `is_one_of_several` is true.
@@ -102,7 +102,7 @@ def one_gpu_of_several(environment: Mapping[str, str]) -> bool:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Callable[[int], bool]]:
-    """Yields a function that is true once this process has received SIGTERM or SIGINT; a second signal ends it."""
+    """Yields a function that returns True after SIGTERM or SIGINT; a second signal ends the process."""
     usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
     asked = threading.Event()
 
@@ -115,7 +115,10 @@ def stop_on_signals() -> Iterator[Callable[[int], bool]]:
         asked.set()
         restore()
         with contextlib.suppress(OSError):  # the terminal may be gone
-            os.write(sys.stderr.fileno(), b"\nstopping after a few steps; a second signal ends at once\n")
+            os.write(
+                sys.stderr.fileno(),
+                b"\nstopping after a few steps; a second signal ends the process at once\n",
+            )
 
     for number in usual:
         signal.signal(number, handle)
@@ -136,7 +139,7 @@ def lost_processes_named() -> Iterator[None]:
         cause = str(error).strip().splitlines()[0]
         print(
             f"\nerror: process {jax.process_index()} of {jax.process_count()} has lost the others ({cause}); start all "
-            "of them again to continue from the newest checkpoint",
+            "processes again to continue from the newest checkpoint",
             file=sys.stderr,
         )
         leave(1)
@@ -145,7 +148,8 @@ def lost_processes_named() -> Iterator[None]:
 def leave(code: int) -> int:
     """Ends this process at once if it is one of several, otherwise returns the exit code.
 
-    A regular exit would wait for the other processes, which may wait for this one: JAX's service ends all together.
+    JAX's service lets all processes exit together only: a regular exit would wait for the other processes, which may
+    wait for this one.
     """
     if jax.distributed.is_initialized():
         sys.stdout.flush()

@@ -26,7 +26,7 @@ def make_mesh(model: int = 1) -> Mesh:
       model: length of the axis 'model'; the length of the axis 'data' is the number of devices divided by it.
 
     Raises:
-      ValueError: if the length does not divide the number of devices, or processes have different numbers of devices.
+      UserError: if the length does not divide the number of devices, or processes have different numbers of devices.
     """
     # Sorted by process, so that the rows of a global batch are those of process 0, then of process 1, and so on.
     devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
@@ -166,7 +166,7 @@ def check_batch_size(name: str, batch_size: int, parts: int = 1) -> None:
       parts: number of parts of the batch that are processed one after the other.
 
     Raises:
-      ValueError: if it does not.
+      UserError: if it does not.
     """
     if batch_size % (jax.device_count() * parts):
         raise UserError(

@@ -55,7 +55,7 @@ def conversion_indices(source: Scheme, target: Scheme) -> np.ndarray:
     """Returns the landmark of the source for each landmark of the target, int32 [target points].
 
     Raises:
-      ValueError: if the source cannot be converted to the target.
+      UserError: if the source cannot be converted to the target.
     """
     if source == target:
         return np.arange(source.num_points, dtype=np.int32)
@@ -79,6 +79,6 @@ def convert(points: Array, source: Scheme, target: Scheme) -> Array:
       Landmarks [..., target points, 2].
 
     Raises:
-      ValueError: if the source cannot be converted to the target.
+      UserError: if the source cannot be converted to the target.
     """
     return points[..., conversion_indices(source, target), :]

@@ -23,7 +23,7 @@ def parse_description(values: object, where: str) -> Scheme:
       Scheme whose eye corners and whose pupils are the two normaliser points.
 
     Raises:
-      ValueError: if a field is missing, unknown or invalid; the message names it.
+      UserError: if a field is missing, unknown or invalid; the message names it.
     """
     _check_fields(values, where)
     count = values["num_points"]

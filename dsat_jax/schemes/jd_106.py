@@ -1,6 +1,6 @@
 """The 106 landmarks of JD-landmark and of LaPa.
 
-Contour 0-32, brows 33-41 and 42-50, nose bridge 51-54, nose 55-65 (down the left side to the wing 57, along its lower
+Jaw 0-32, brows 33-41 and 42-50, nose bridge 51-54, nose 55-65 (down the left side to the wing 57, along its lower
 edge 58-62, up the right side from the wing 63), eyes 66-73 and 75-82, their centres 74 and 83, outer lip 84-95, inner
 lip 96-103, pupils 104 and 105.
 """

@@ -1,4 +1,4 @@
-"""Built-in schemes by name, and the text form of schemes in configurations, datasets and files of users."""
+"""Built-in schemes by name, and the text form of schemes in configurations, datasets and custom files."""
 
 import json
 
@@ -16,14 +16,14 @@ SCHEMES = {scheme.name: scheme for scheme in (WFLW_98, W300_68, COFW_29, AFLW_19
 
 
 def read_scheme(value: object, where: str) -> Scheme:
-    """Returns the scheme of a value of a JSON file, which is a key of `SCHEMES` or a description.
+    """Returns the scheme that a value of a JSON file names (a key of `SCHEMES`) or describes.
 
     Args:
       value: decoded JSON.
       where: origin of the value, for error messages.
 
     Raises:
-      ValueError: if the name is unknown, the description is invalid, or its name is that of a built-in scheme.
+      UserError: if the name is unknown, the description is invalid, or its name is that of a built-in scheme.
     """
     if isinstance(value, str):
         if value not in SCHEMES:
@@ -40,10 +40,10 @@ def read_scheme(value: object, where: str) -> Scheme:
 
 
 def find(text: str) -> Scheme:
-    """Returns the scheme of the text of `config.data.scheme`, a key of `SCHEMES` or a description in JSON.
+    """Returns the scheme that `config.data.scheme` names (a key of `SCHEMES`) or describes in JSON.
 
     Raises:
-      ValueError: if the text is neither.
+      UserError: if the text is neither.
     """
     where = "config.data.scheme"
     if not text.startswith("{"):

@@ -76,7 +76,7 @@ def benchmark(config: ConfigDict, out: pathlib.Path) -> dict[str, Any]:
       The contents of the file.
 
     Raises:
-      ValueError: if the dataset has not been built, or does not fit into memory with `config.train.keep_decoded`.
+      UserError: if the dataset has not been built, or does not fit into memory with `config.train.keep_decoded`.
     """
     config = datasets.with_scheme(config)
     mesh, model = sharding.make_mesh(config.mesh.model), models.build_for(config)

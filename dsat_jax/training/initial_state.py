@@ -33,7 +33,7 @@ def begin(
 
     Raises:
       OSError: if a file or folder that the configuration names is missing.
-      ValueError: if such a file is damaged or belongs to another network, or if the configuration names both a network
+      UserError: if such a file is damaged or belongs to another network, or if the configuration names both a network
         and a backbone.
     """
     backbone, network = config.model.get("backbone_weights"), config.train.start_from

@@ -44,7 +44,7 @@ def train(
       The state at the last step; None if the run was stopped.
 
     Raises:
-      ValueError: if the folder contains a run of another configuration or only damaged checkpoints, or if the training
+      UserError: if the folder contains a run of another configuration or only damaged checkpoints, or if the training
         images do not fit into memory with `config.train.keep_decoded`.
       OSError: if another process trains in the folder, or a file cannot be written.
       TrainingDivergedError: if a loss, a gradient or the validation NME is not finite.

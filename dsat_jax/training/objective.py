@@ -29,7 +29,7 @@ def total_loss(
       The loss, float32 scalar, and each part without its weight, by name.
 
     Raises:
-      ValueError: if a weight is positive for a part for which the model has no output.
+      UserError: if a weight is positive for a part for which the model has no output.
     """
     parts = {}
     if config.loss.heatmap > 0:

@@ -85,7 +85,7 @@ def _backbone(params: optax.Params) -> optax.Params:
     """Marks the parameters of the backbone.
 
     Raises:
-      ValueError: if there is none.
+      UserError: if there is none.
     """
     if "backbone" not in params:
         raise UserError("config.optimizer.backbone_factor is not 1, but the model has no backbone")

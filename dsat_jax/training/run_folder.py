@@ -47,7 +47,7 @@ def claimed(workdir: pathlib.Path, config: ConfigDict) -> Iterator[None]:
         from the configuration in the folder.
 
     Raises:
-      ValueError: if the folder contains a run of another configuration, or if this process does not see the files that
+      UserError: if the folder contains a run of another configuration, or if this process does not see the files that
         process 0 has written.
       OSError: if another process trains in the folder.
     """

@@ -57,7 +57,7 @@ def make_training_step(
       model has a gate.
 
     Raises:
-      ValueError: if `config.train.not_finite` is unknown.
+      UserError: if `config.train.not_finite` is unknown.
     """
     guard = choose(GUARDS, config.train.not_finite, "config.train.not_finite")
     schedule = optimizer.make_schedule(config.optimizer, config.train.steps)

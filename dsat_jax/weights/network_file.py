@@ -41,7 +41,7 @@ def write(path: pathlib.Path, config: ConfigDict, variables: dict[str, Any]) -> 
 
     Raises:
       OSError: if the file cannot be written.
-      ValueError: if a parameter is too large for float16, or not a number.
+      UserError: if a parameter is too large for float16, or not a number.
     """
     described = config.copy_and_resolve_references()
     described.data.data_dir = None

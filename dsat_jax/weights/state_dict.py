@@ -32,7 +32,7 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
 
     Raises:
       FileNotFoundError: if the file does not exist.
-      ValueError: if the file has another format, is damaged or is larger than `MOST_BYTES`, if PyTorch is needed and
+      UserError: if the file has another format, is damaged or is larger than `MOST_BYTES`, if PyTorch is needed and
         not installed, or if an entry is not an array of real numbers or occurs twice.
     """
     path = pathlib.Path(path)
@@ -107,7 +107,7 @@ def check_archive(archive: zipfile.ZipFile) -> None:
     """Refuses zip bombs and archives with duplicate names, by their headers alone.
 
     Raises:
-      ValueError: if the members have more than `MOST_BYTES` in total, or two have the same name.
+      UserError: if the members have more than `MOST_BYTES` in total, or two have the same name.
     """
     members = archive.infolist()
     _check_size(sum(member.file_size for member in members))

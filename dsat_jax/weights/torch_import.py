@@ -31,7 +31,7 @@ def load_torch_dsat(path: str | pathlib.Path, variables_template: dict) -> dict:
 
     Raises:
       FileNotFoundError: if the file does not exist.
-      ValueError: if the file cannot be read, or if entries are missing, unused, of another shape or not finite; the
+      UserError: if the file cannot be read, or if entries are missing, unused, of another shape or not finite; the
         message names all of them.
     """
     return convert(read_state_dict(path), variables_template, torch_names.DSAT, source=str(path))
@@ -52,7 +52,7 @@ def load_backbone(path: str | pathlib.Path, backbone_name: str, variables_templa
 
     Raises:
       FileNotFoundError: if the file does not exist.
-      ValueError: if the backbone does not exist, and for the reasons of `load_torch_dsat`.
+      UserError: if the backbone does not exist, and for the reasons of `load_torch_dsat`.
     """
     if backbone_name not in torch_names.BACKBONES:
         raise UserError(f"no backbone {backbone_name!r}: expected one of {sorted(torch_names.BACKBONES)}")
@@ -73,7 +73,7 @@ def convert(state: dict[str, np.ndarray], variables_template: dict, names: Torch
       {'params', 'batch_stats'} with the template's structure, float32 NumPy arrays.
 
     Raises:
-      ValueError: if entries are missing, unused, of another shape or not finite; the message names all of them.
+      UserError: if entries are missing, unused, of another shape or not finite; the message names all of them.
     """
     template = traverse_util.flatten_dict({k: variables_template[k] for k in ("params", "batch_stats")})
     # PyTorch's BatchNorm counts its steps; a fixed momentum does not need the count.

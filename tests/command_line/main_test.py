@@ -28,7 +28,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         (["--config=configs/synthetic.py", "--config.train.epochs=3"], "train.epochs"),
         (
             ["--config=configs/synthetic.py:huge"],
-            "unknown variant of configs/synthetic.py 'huge', expected one of dsat",
+            "unknown variant of configs/synthetic.py 'huge', expected one of tiny",
         ),
         (["--config=configs/absent.py"], "configs/absent.py"),
         ([], "--mode=train needs --config"),

@@ -107,10 +107,14 @@ def test_runs_of_the_same_name_get_longer_names(tmp_path):
 @pytest.mark.parametrize(
     ("faces", "more", "message"),
     [
-        (FIRST, {"dataset": "wflw"}, "dataset w300 and wflw"),
-        (FIRST, {"normaliser": "box_size"}, "normaliser inter_ocular and box_size"),
-        (FIRST, {"scheme": "aflw_19"}, "scheme w300_68 and aflw_19"),
-        (FIRST[:3], {}, "splits common, challenging and common"),
+        (FIRST, {"dataset": "wflw"}, "dataset is w300 in the first and wflw in the second"),
+        (
+            FIRST,
+            {"normaliser": "box_size"},
+            "normaliser is inter_ocular in the first and box_size in the second",
+        ),
+        (FIRST, {"scheme": "aflw_19"}, "scheme is w300_68 in the first and aflw_19 in the second"),
+        (FIRST[:3], {}, "splits are common, challenging in the first and common in the second"),
         ([*FIRST, ("common", 7, 1.0)], {}, r"record 7 \(a, 7.jpg\) of common is not in both"),
     ],
 )

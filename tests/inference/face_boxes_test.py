@@ -16,7 +16,7 @@ from dsat_jax.inference import face_boxes
         ('{"a.jpg": [[1, 2, 3, true]]}', "for 'a.jpg', expected"),
         ('{"a.jpg": "x"}', "found 'x' for 'a.jpg'"),
         ('{"a.jpg": [[5, 5, 1, 9]]}', "expected x_min < x_max"),
-        ('{"a.jpg": [], "a.jpg": [[5, 5, 7, 9]]}', "the key 'a.jpg' stands twice"),
+        ('{"a.jpg": [], "a.jpg": [[5, 5, 7, 9]]}', "the key 'a.jpg' appears twice"),
     ],
 )
 def test_bad_box_files_are_refused(tmp_path, text, message):

@@ -62,7 +62,7 @@ def test_the_first_signal_asks_for_a_stop_and_the_second_is_the_usual_one(number
         assert not should_stop(1)
         signal.raise_signal(number)
         assert should_stop(2)
-        assert "a second signal ends at once" in capfd.readouterr().err
+        assert "a second signal ends the process at once" in capfd.readouterr().err
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)

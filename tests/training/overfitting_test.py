@@ -14,8 +14,8 @@ from tfds_builders.synthetic_faces.drawing import draw_face
 
 FACES, SIZE = 8, 32
 MODELS = {
-    "dsat": {"width": 8, "stacks": 1, "transformer_layers": 1, "heads": 2},
-    "lotr-m": {
+    "tiny": {"width": 8, "stacks": 1, "transformer_layers": 1, "heads": 2},
+    "lotr-tiny": {
         "dim": 64,
         "heads": 2,
         "feed_forward": 64,
@@ -24,8 +24,8 @@ MODELS = {
         "decoder_layers": 1,
     },
 }
-OPTIMIZERS = {"dsat": {"learning_rate": 2e-2}, "lotr-m": {"learning_rate": 1e-3, "backbone_factor": 3.0}}
-STEPS = {"dsat": 300, "lotr-m": 160}  # of the schedule; 170 and 120 are enough
+OPTIMIZERS = {"tiny": {"learning_rate": 2e-2}, "lotr-tiny": {"learning_rate": 1e-3, "backbone_factor": 3.0}}
+STEPS = {"tiny": 300, "lotr-tiny": 160}  # of the schedule; 170 and 120 are enough
 
 
 def small_config(name: str) -> ConfigDict:

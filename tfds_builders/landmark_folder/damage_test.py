@@ -218,7 +218,7 @@ def test_damage_is_named(root: pathlib.Path, file: str, content: object, reason:
         ),
         (
             {"landmarks.json": {"train": "a.txt", "test": 0.1}, "a.txt": PICTURES[0]},
-            "test is the share 0.1 together with a list for training, expected a list (.txt) or nothing",
+            "test is the share 0.1 although train is a list, expected a list (.txt), or no test",
         ),
         ({"landmarks.json": {"test": True}}, "test is True, expected a list (.txt) or a share from 0 to 1"),
         ({"landmarks.json": {"test": 1.5}}, "test is 1.5, expected a list (.txt) or a share from 0 to 1"),

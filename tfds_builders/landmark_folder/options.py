@@ -1,4 +1,4 @@
-"""The options of a folder: the optional file landmarks.json."""
+"""Options of a folder of images with landmarks, from its optional file landmarks.json."""
 
 import dataclasses
 import pathlib
@@ -19,13 +19,13 @@ class Options:
     """The fields of landmarks.json.
 
     Attributes:
-      points: `*.pts` or `*.json` for a file per image, or the path of one file with all points, .csv or .json; None
-        takes the files that exist.
-      first_pixel: coordinate of the top left pixel's centre, 0 or 1; None for 1 with .pts, else 0.
-      scheme: scheme of the points; None for the built-in scheme with as many points.
-      train: path of a list of images; None for all images that are not for testing.
-      test: path of a list of images or, without `train`, share of the test images; None for all images that are not
-        in `train`, or for a tenth of the images without `train`.
+      points: `*.pts` or `*.json` for one file per image, or the path of a single .csv or .json file with all points;
+        None means whichever of these the folder contains.
+      first_pixel: coordinate of the top left pixel's centre, 0 or 1; None means 1 for `*.pts` and 0 otherwise.
+      scheme: scheme of the points; None means the built-in scheme with the same number of points.
+      train: path of a list of training images; None means all images that are not for testing.
+      test: path of a list of test images, or their share of all images (only if `train` is None). None means all images
+        that are not in `train`; if both are None, a tenth of the images.
     """
 
     points: str | None = None
@@ -75,8 +75,8 @@ def _check(options: Options, where: str) -> None:
             raise BuildError(f"{where}: test is {shown}, expected a list (.txt) or a share from 0 to 1")
         if options.train is not None:
             raise BuildError(
-                f"{where}: test is the share {options.test} together with a list for training, expected a list (.txt) "
-                "or nothing: then all images that are not in the list are for testing"
+                f"{where}: test is the share {options.test} although train is a list, expected a list (.txt), or no test: "
+                "all images that are not in train are then for testing"
             )
     if options.first_pixel not in (None, 0, 1) or isinstance(options.first_pixel, bool):
         raise BuildError(f"{where}: first_pixel is {reprlib.repr(options.first_pixel)}, expected 0 or 1")

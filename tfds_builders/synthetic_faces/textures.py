@@ -10,7 +10,7 @@ GRAIN = 24  # standard deviation of `grain`
 
 @functools.cache
 def grain() -> np.ndarray:
-    """Sensor noise about 128: uint8 [512, 512, 3], a little of it coloured."""
+    """Sensor noise with a mean of 128, partly coloured: uint8 [512, 512, 3]."""
     random = np.random.default_rng(1)
     noise = 0.85 * random.normal(size=(512, 512, 1)) + 0.5 * random.normal(size=(512, 512, 3))
     return np.clip(np.rint(128 + GRAIN * noise), 0, 255).astype(np.uint8)
@@ -18,7 +18,7 @@ def grain() -> np.ndarray:
 
 @functools.cache
 def pores() -> np.ndarray:
-    """Unevenness of the skin: uint8 [512, 512], brightness times 128."""
+    """Unevenness of the skin, as factors of the brightness times 128: uint8 [512, 512]."""
     return np.rint(128 * (1 + 0.018 * cloud(0.8) + 0.022 * cloud(9.0))).astype(np.uint8)
 
 
@@ -32,7 +32,7 @@ def cloud(smoothness: float) -> np.ndarray:
 
 @functools.cache
 def strands() -> np.ndarray:
-    """Wavy strands of hair in all directions from the centre: uint8 [512, 512], brightness times 128."""
+    """Wavy strands of hair outwards from the centre, as factors of the brightness times 128: uint8 [512, 512]."""
     random = np.random.default_rng(3)
     layers = []
     for along, across in ((9, 1.2), (12, 3.5), (16, 9.0)):

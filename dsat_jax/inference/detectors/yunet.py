@@ -32,7 +32,7 @@ class YuNetDetector:
 
     Raises:
       FileNotFoundError: if the file does not exist.
-      ValueError: if OpenCV cannot run the file, or it is another network.
+      UserError: if OpenCV cannot run the file, or it is another network.
     """
 
     def __init__(self, path: pathlib.Path):

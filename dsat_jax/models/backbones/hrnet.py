@@ -116,7 +116,7 @@ class HRNet(nn.Module):
         """Returns features: [batch, S, S, 3] -> [batch, S / 32, S / 32, 2048].
 
         Raises:
-          ValueError: if a side of the images is not a multiple of 32.
+          UserError: if a side of the images is not a multiple of 32.
         """
         _, height, width, _ = images.shape
         if height % STRIDE or width % STRIDE:
