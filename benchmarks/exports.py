@@ -87,7 +87,7 @@ def load_forms(workdir: pathlib.Path) -> dict[str, tuple[Predictor, float]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints a line each for a run, its export and its ONNX model."""
+    """Prints three lines per run: the run, its export and its ONNX model."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for workdir in workdirs:
         expected: list[Face] = []
         for name, (predictor, size) in load_forms(workdir).items():
-            # No refinement pass: a difference of 1e-5 px in the first landmarks changes some pixels of its crop.
+            # No refinement pass: a difference of 1e-5 px in the first prediction changes some pixels of its crop.
             faces = predict(predictor, drawings, looks=1)
             expected = expected or faces
             points = largest_difference([f.landmarks for f in faces], [f.landmarks for f in expected])

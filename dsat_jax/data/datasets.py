@@ -39,15 +39,15 @@ class DatasetRecords(Sequence):
         Raises:
           OSError: if the dataset's files have been damaged since the dataset was built.
         """
-        if (
-            not 0 <= index < len(self.source)
-        ):  # a `for` loop ends at an IndexError, which ArrayRecord does not raise
+        # A `for` loop ends at an IndexError, which ArrayRecord does not raise.
+        if not 0 <= index < len(self.source):
             raise IndexError(index)
         try:
             record = self.source[index]
         except RuntimeError as error:  # raised by ArrayRecord
             raise OSError(
-                f"{self.folder}: record {index} cannot be read ({error}); delete that folder and build the dataset again"
+                f"{self.folder}: record {index} cannot be read ({error}); delete that folder and "
+                "build the dataset again"
             ) from error
         if self.indices is None:
             return record
@@ -114,11 +114,11 @@ def test_splits(config: ConfigDict, wanted: Sequence[str]) -> list[str]:
 
     Args:
       config: run's configuration.
-      wanted: TFDS splits; those that this copy lacks are named in the log and left out. An empty sequence stands for
-        all splits with 'test' in their name.
+      wanted: requested TFDS splits; missing ones are logged and left out. An empty sequence requests all splits with
+        'test' in their name.
 
     Raises:
-      UserError: if the copy has none of them.
+      UserError: if the copy contains no requested split.
     """
     dataset = config.data.dataset
     known = sorted(load_builder(dataset, config.data.data_dir).info.splits)

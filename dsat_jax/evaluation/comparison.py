@@ -196,15 +196,7 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, f
 
 
 def _row(run: str, split: str, nme: np.ndarray, first: np.ndarray | None, threshold: float) -> Row:
-    """The line of a run in the table.
-
-    Args:
-      run: name of the run.
-      split: TFDS split.
-      nme: NME of each face, [faces].
-      first: NME of the same faces in the first run, [faces]; None for the first run itself.
-      threshold: NME above which a face counts as a failure.
-    """
+    """The line of a run with the NMEs `nme` [faces]; `first` has those of the first run, None in its own line."""
     summary = metrics.summary(nme, threshold)
     difference = low = high = np.nan
     if first is not None:

@@ -32,7 +32,8 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
       process_id: index of this process, from 0.
 
     Raises:
-      UserError: if only some of the arguments are given, if they do not fit each other, or if the other processes are not found.
+      UserError: if only some of the arguments are given, if they do not fit each other, or if the other processes are
+        not found.
     """
     arguments = (coordinator, num_processes, process_id)
     if any(value is not None for value in arguments):

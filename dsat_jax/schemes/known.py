@@ -23,7 +23,7 @@ def read_scheme(value: object, where: str) -> Scheme:
       where: origin of the value, for error messages.
 
     Raises:
-      UserError: if the name is unknown, the description is invalid, or its name is that of a built-in scheme.
+      UserError: if a name is unknown, or a description is invalid or has the name of a built-in scheme.
     """
     if isinstance(value, str):
         if value not in SCHEMES:

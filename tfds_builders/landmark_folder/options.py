@@ -75,8 +75,8 @@ def _check(options: Options, where: str) -> None:
             raise BuildError(f"{where}: test is {shown}, expected a list (.txt) or a share from 0 to 1")
         if options.train is not None:
             raise BuildError(
-                f"{where}: test is the share {options.test} although train is a list, expected a list (.txt), or no test: "
-                "all images that are not in train are then for testing"
+                f"{where}: test is the share {options.test} although train is a list, expected a list (.txt), or no "
+                "test: all images that are not in train are then for testing"
             )
     if options.first_pixel not in (None, 0, 1) or isinstance(options.first_pixel, bool):
         raise BuildError(f"{where}: first_pixel is {reprlib.repr(options.first_pixel)}, expected 0 or 1")
