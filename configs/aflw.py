@@ -6,9 +6,9 @@ python run.py --config=configs/aflw.py:small            DSAT for 2 CPU cores; no
 python run.py --config=configs/aflw.py:lotr-small       LOTR for 2 CPU cores; not trained in this project
 
 Occluded landmarks are annotated. They are used in training and evaluation, as in the papers (DSAT: NME 1.35 % on
-test_full); the evaluation also reports visible and occluded landmarks separately. The published AUC at 7 % (FaRL) uses
-`--config.evaluate.normaliser=box_size`. Faces are cropped by the boxes of the dataset. The validation split is 5 % of
-the training faces.
+test_full); the evaluation also reports visible and occluded landmarks separately. The published AUC at 7 % (FaRL) has
+the normaliser of `--config.evaluate.normaliser=box_size`. Faces are cropped by the boxes of the dataset. The
+validation split is 5 % of the training faces.
 """
 
 import functools

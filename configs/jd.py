@@ -6,7 +6,7 @@ python run.py --config=configs/jd.py:small              DSAT for 2 CPU cores
 python run.py --config=configs/jd.py:lotr-m             settings of the paper, which reports AUC 87.05 on test
 python run.py --config=configs/jd.py:lotr-r+            settings of the paper: AUC 87.71, NME 0.98 %, FR 0.00 %
 
-None was trained in this project. LOTR needs a pretrained backbone: `--config.model.backbone_weights=FILE`.
+No variant was trained in this project. LOTR needs a pretrained backbone: `--config.model.backbone_weights=FILE`.
 """
 
 import functools

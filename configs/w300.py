@@ -9,7 +9,7 @@ python run.py --config=configs/w300.py:small            NME 3.56 % on helen_test
 python run.py --config=configs/w300.py:lotr-small       NME 5.68 % on helen_test, 36.4 min on 2 shared CPU cores
 
 `dsat-300w` and `lotr-300w` train the shipped networks of those names. The figures are for 1,911 training faces (95 % of
-afw, 870 of helen and 805 of lfpw), an AMD EPYC and jax 0.10.2.
+afw, 870 faces of helen and 805 faces of lfpw together), an AMD EPYC and jax 0.10.2.
 The other LOTR variants have the sizes of the paper and need a GPU and a pretrained backbone; they were not trained in
 this project.
 """
@@ -42,9 +42,9 @@ def get_config(variant: str = "dsat") -> ConfigDict:
 def _released(config: ConfigDict) -> None:
     """Sets the network, targets, loss, augmentation and schedule of the released code.
 
-    Differences: the NME is measured against float labels in original pixels; mirror averaging also exchanges boundary
-    channels; training crops have the margin of the test crops, 5 %, and are rotated after the fit of the box, not
-    before; boundary maps use exact distances to straight lines instead of distances to rasterised curves.
+    These differences remain: the NME is measured against float labels in original pixels; mirror averaging also
+    exchanges boundary channels; training crops have the margin of the test crops, 5 %, and are rotated after the fit of
+    the box, not before; boundary maps use exact distances to straight lines instead of distances to rasterised curves.
     """
     config.model.gate = "released"
     config.input.enlarge = 0.05

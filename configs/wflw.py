@@ -7,7 +7,8 @@ python run.py --config=configs/wflw.py:lotr-small       LOTR for 2 CPU cores; no
 python run.py --config=configs/wflw.py:lotr-hr+ --config.model.backbone_weights=hrnet_w32.safetensors
                                                         training of the paper; not trained in this project
 
-The table has a row for the test set (2,500 faces) and for each of its six subsets that the dataset contains. The LOTR
+The table of an evaluation has a row for the test set (2,500 faces) and one for each of its six subsets that the built
+dataset contains. The LOTR
 paper reports for LOTR-HR+: NME 4.31 %, pose 7.50 %, makeup 4.16 %, AUC@10 60.14 %.
 """
 

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 
 from dsat_jax import geometry
 
-SHARPNESS = (
-    10.0  # of soft_argmax, whose weights of a Gaussian peak have a standard deviation near sigma / sqrt(10)
-)
+# Factor in the exponent of `soft_argmax`. At 10, the weights around a Gaussian peak have a standard deviation near
+# sigma / sqrt(10).
+SHARPNESS = 10.0
 _PRIOR_MASS = 1.0  # keeps the gradient of soft_argmax bounded while a heatmap is still flat
 _FIT_RADIUS = 3  # pixels; the released code fits in a 7x7 window
-_SMALLEST = 1e-12  # floor under the logarithm, as in the released code
+_SMALLEST = 1e-12  # lower bound of the argument of the logarithm, as in the released code
 _RIDGE = 1e-6  # share of the total weight; keeps the normal equations regular where few pixels have a weight
 
 
@@ -86,14 +86,15 @@ def log_quadratic(heatmaps: jax.Array) -> jax.Array:
     point_index = jnp.arange(heatmaps.shape[3])[None, :, None]
     window = heatmaps[batch_index, rows.clip(0, height - 1), columns.clip(0, width - 1), point_index]
 
-    # The fit depends on ratios of values only. Relative to the peak, the weights are in [0, 1] at any scale of the map.
+    # The fit depends on ratios of values only. Division by the peak brings the weights into [0, 1], whatever the scale
+    # of the map.
     top = jnp.maximum(peak_values(heatmaps), _SMALLEST)[..., None]
     value = jnp.where(inside, jnp.maximum(window, 0.0) / top, 0.0)
     log_value = jnp.log(jnp.maximum(value, _SMALLEST))
-    # In units of the radius, all five columns have values of the same magnitude.
+    # With offsets in units of the radius, all five columns of `terms` have values of the same magnitude.
     u, v = dx / _FIT_RADIUS, dy / _FIT_RADIUS
     terms = jnp.stack([jnp.ones_like(u), u, v, u**2, v**2], axis=-1)  # [49, 5]
-    # Each equation is multiplied by the pixel's value, hence its part of the normal equations by the square.
+    # Each equation is multiplied by the value of its pixel, which therefore appears squared in the normal equations.
     squared = value**2
     ridge = _RIDGE * jnp.maximum(squared.sum(axis=-1), 1.0)[..., None, None] * jnp.eye(5)
     normal = jnp.einsum("bnk,ki,kj->bnij", squared, terms, terms, precision="highest") + ridge

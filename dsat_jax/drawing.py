@@ -14,7 +14,7 @@ SAMPLES_FILE = "samples.png"
 TRUTH = (80, 255, 80)  # RGB
 PREDICTED = (255, 60, 60)
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
-_TILE = 256  # side of a face of the grid in pixels
+_TILE = 256  # side of each crop of the grid in pixels
 _COLUMNS = 6
 LEFT, MIDLINE, RIGHT = (80, 255, 80), (255, 255, 255), (255, 60, 60)
 
@@ -54,7 +54,7 @@ def _fixed(points: np.ndarray) -> np.ndarray:
 def _draw_dots(
     image: np.ndarray, fixed: np.ndarray, colours: Sequence[Sequence[int]], thickness: int
 ) -> None:
-    """Draws a dot of each colour at the points int32 [points, 2], pixels with `_SHIFT` fractional bits."""
+    """Draws a dot in each colour at its point; points are int32 [points, 2], pixels with `_SHIFT` fractional bits."""
     radius = int((thickness + 0.5) * (1 << _SHIFT))
     for (x, y), colour in zip(fixed.tolist(), colours, strict=True):
         cv2.circle(image, (x, y), radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
@@ -65,13 +65,13 @@ def draw_schemes(
 ) -> None:
     """Writes an image of a face with its landmarks in several schemes side by side, each above its mirror image.
 
-    Landmarks of the left half of the face are green, those of the right half red. The mirror image is coloured and
-    connected by the indices of the mirrored landmarks, so that a wrong mirror table shows as a wrong colour or a
-    tangled line.
+    Landmarks of the left half of the face are green, those of the right half red. In the mirror image, colours and
+    lines follow the indices of the mirrored landmarks, so that an error in the mirror table shows as a wrong colour or
+    a tangled line.
 
     Args:
       image: image, uint8 [size, size, 3] RGB.
-      landmarks: landmarks [points, 2] in pixels of `image`, by name of the scheme.
+      landmarks: landmarks [points, 2] in pixels of `image` for each name of a scheme.
       path: image file to write.
       side: side of one face in pixels.
     """

@@ -20,7 +20,7 @@ def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
       points: points [..., points, 2].
 
     Returns:
-      [..., points, 2], in the float type to which NumPy promotes the arguments.
+      Mapped points [..., points, 2], in the float type to which NumPy promotes the arguments.
     """
     linear, offset = matrix[..., :, :2], matrix[..., :, 2]
     return points @ np.swapaxes(linear, -1, -2) + offset[..., None, :]
@@ -94,8 +94,8 @@ def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
 
     The box is enlarged by `enlarge` of its width and height on each side. Its four corners are then fitted by least
     squares, without rotation, to the corner pixels (0, 0) .. (size - 1, size - 1) of the input. A square box fits
-    exactly; of a rectangular box the crop cuts off part of the long side and adds context on the short side. The
-    released DSAT makes its test crops in this way, with enlarge = 0.05.
+    exactly. The crop of any other box cuts off part of its long side and adds context on its short side. The released
+    DSAT makes its test crops in this way, with enlarge = 0.05.
 
     Args:
       box: x_min, y_min, x_max, y_max [4] in pixels of the image.
@@ -122,7 +122,7 @@ def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
 
 
 def jitter_matrix(size: int, angle: float, scale: float, shift: np.ndarray, mirror: bool) -> np.ndarray:
-    """Returns the random part of a training crop, a transform from input pixels to input pixels.
+    """Returns the random part of the transform of a training crop, from input pixels to input pixels.
 
     The transform rotates and scales about the centre of the input, then shifts, then mirrors.
 

@@ -57,7 +57,7 @@ def smooth_wing(
     c1 = width - (width + epsilon) * jnp.log1p(width / epsilon)
     c2 = (width + epsilon) * jnp.log1p(t / epsilon) - scale * t**2
     logarithm = (width + epsilon) * jnp.log1p(x / epsilon) - c2
-    # The square is that of `difference`, not of |x|, so that the gradient of |x| at 0 is not used.
+    # The square is computed from `difference`, so that its gradient does not depend on that of |difference| at 0.
     return jnp.where(x < t, scale * difference**2, jnp.where(x <= width, logarithm, x - c1 - c2))
 
 
@@ -82,8 +82,8 @@ def coordinate_loss(
       penalty: elementwise penalty, one of `PENALTIES`.
 
     Returns:
-      Loss, float32 scalar. The sum of a face is scaled by (landmarks / known landmarks), so that faces with few known
-      landmarks have the same total weight.
+      Loss, float32 scalar. The sum of a face is scaled by (landmarks / known landmarks), so that a face with few known
+      landmarks counts as much as any other.
     """
     # An unknown label may be NaN, and a multiplication by zero would not remove NaN from the gradient.
     difference = jnp.where(weights[..., None] > 0, points - labels, 0.0).astype(jnp.float32)
@@ -94,7 +94,7 @@ def coordinate_loss(
 
 
 def heatmap_loss(heatmaps: jax.Array, targets: Sequence[jax.Array], weights: jax.Array) -> jax.Array:
-    """Returns the mean squared error over all channels, the loss of the released code where every weight is 1.
+    """Returns the weighted mean squared error over all channels; if all weights are 1, the loss of the released code.
 
     Args:
       heatmaps: predicted heatmaps [batch, height, width, channels].

@@ -1,7 +1,7 @@
-"""NME, failure rate and AUC in pixels of the original image, against float labels.
+"""NME, failure rate and AUC, computed in original pixels from labels that are not rounded.
 
 The functions use NumPy: the errors of the faces are gathered on the host, so that each face counts once on any number
-of devices. Labels of unknown position are NaN; a normaliser that depends on one is NaN too.
+of devices. Labels of unknown landmarks are NaN, and so is a normaliser that depends on one.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from dsat_jax.schemes import SCHEMES, Scheme
 
 
 def inter_ocular(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Returns the distance of the outer eye corners. Arguments: see `NORMALISERS`."""
+    """Returns the distance between the outer eye corners. Arguments: see `NORMALISERS`."""
     del boxes
     left, right = scheme.eye_corners
     return np.linalg.norm(points[:, left] - points[:, right], axis=-1)
 
 
 def inter_pupil(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Returns the distance of the pupils, each the mean of its landmarks. Arguments: see `NORMALISERS`."""
+    """Returns the distance between the pupils, each the mean of its landmarks. Arguments: see `NORMALISERS`."""
     del boxes
     left, right = (points[:, list(group)].mean(axis=1) for group in scheme.pupils)
     return np.linalg.norm(left - right, axis=-1)
@@ -45,9 +45,9 @@ def landmark_box_size(points: np.ndarray, boxes: np.ndarray, scheme: Scheme) -> 
     return np.sqrt((high - low).prod(axis=-1))
 
 
-# The arguments are labels [faces, points, 2] and annotated face boxes [faces, 4] (x_min, y_min, x_max, y_max) in
-# original pixels, and the scheme of the landmarks; the result is [faces]. The boxes of a dataset without face boxes are
-# those of its landmarks.
+# Arguments: labels [faces, points, 2] and annotated face boxes [faces, 4] (x_min, y_min, x_max, y_max), both in
+# original pixels, and the scheme of the landmarks. Result: the normaliser of each face, [faces]. Where a dataset has no
+# face boxes, the boxes around its landmarks take their place.
 NORMALISERS = {
     "inter_ocular": inter_ocular,
     "inter_pupil": inter_pupil,
@@ -68,7 +68,7 @@ NORMALISERS_IN_WORDS = {
 
 
 def normaliser_name(normaliser: str, scheme: Scheme) -> str:
-    """Returns the written name of a normaliser: `inter-ocular`, or two landmark indices for a custom scheme.
+    """Returns the name of a normaliser for readers: `inter-ocular`; for a custom scheme, with two landmark indices.
 
     Args:
       normaliser: key of `NORMALISERS`.
@@ -87,7 +87,7 @@ def normaliser_in_words(normaliser: str, scheme: Scheme) -> str:
 
 
 def _between_landmarks(normaliser: str, scheme: Scheme) -> str | None:
-    """The indices of the two landmarks, where they need not be eye corners: in a custom scheme; else None."""
+    """Returns the description of an inter-ocular normaliser in a custom scheme, by landmark indices, else None."""
     if normaliser == "inter_ocular" and scheme.name not in SCHEMES:
         return "distance of landmarks {} and {}".format(*scheme.eye_corners)
     return None
@@ -164,9 +164,9 @@ def summary(face_nme: np.ndarray, threshold: float) -> dict[str, float]:
       threshold: NME above which a face counts as failed, and upper limit of the AUC's integral.
 
     Returns:
-      nme, fr (share of faces above the threshold) and auc (mean of max(0, 1 - NME / threshold), equal to the integral
-      of the cumulative error distribution) in percent; faces, the number of counted faces. Without counted faces nme,
-      fr and auc are NaN.
+      In percent: `nme`; `fr`, the share of faces above the threshold; and `auc`, the mean of
+      max(0, 1 - NME / threshold), which equals the mean of the cumulative error distribution from 0 to the threshold.
+      `faces` is the number of counted faces; if it is 0, the other values are NaN.
     """
     face_nme = face_nme[~np.isnan(face_nme)]
     share = 100.0 / len(face_nme) if len(face_nme) else np.nan

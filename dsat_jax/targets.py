@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from dsat_jax import decode
 
-# In the released code boundary maps end at this distance, in pixels, for sigma 3; beyond it they have a small constant.
+# In the released code, boundary maps are a small constant beyond this distance (in pixels, for sigma 3).
 _BOUNDARY_REACH = 6.0
 _BOUNDARY_FLOOR = 0.001
 _DOT_RADIUS = 2.0
@@ -41,7 +41,7 @@ def boundary_heatmaps(
     sigma: float,
     truncate: bool = False,
 ) -> jax.Array:
-    """Renders a map for each boundary: exp(-d^2 / (2 sigma^2)) of the exact distance d to its polyline.
+    """Renders a map for each boundary: exp(-d^2 / (2 sigma^2)), where d is the exact distance to its polyline.
 
     As in the released code, the map is 0.001 beyond twice sigma (6 pixels for sigma 3), and a boundary of one point is
     a filled circle of radius 2.
@@ -99,9 +99,9 @@ def render(
     sigma: float,
     truncate: bool,
 ) -> tuple[jax.Array, ...]:
-    """Renders the target maps of a batch: those of the landmarks and, with boundaries, those of the boundaries.
+    """Renders the target heatmaps of the landmarks and, if there are any, of the boundaries.
 
-    The two arrays are not concatenated, because that takes longer than to render them.
+    The two arrays are not concatenated, because concatenation takes longer than rendering.
 
     Args:
       points: landmarks [batch, points, 2] in input pixels.

@@ -19,7 +19,8 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
     if scale < 0.5:
-        # Bilinear sampling reads 2x2 pixels. An image that shrinks by more than 2 is first averaged, against aliasing.
+        # Bilinear sampling reads only 2x2 pixels. An image that shrinks by a factor above 2 is therefore averaged
+        # first, which prevents aliasing.
         height, width = image.shape[:2]
         shrunk = (max(round(width * scale), 1), max(round(height * scale), 1))
         image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)

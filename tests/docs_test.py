@@ -263,10 +263,9 @@ def test_names_of_modules_exist(path):
 
 @pytest.mark.parametrize("path", [*DOCS, *CARDS, *CONFIGS], ids=relative)
 def test_fields_of_the_configuration_exist(path):
-    fields = set(config.field_names())
-    sections = {field.partition(".")[0] for field in fields}
-    used = re.findall(r"config\.(\w+\.\w+)", path.read_text()) if path.suffix == ".md" else []
-    assert [name for name in used if name.partition(".")[0] in sections and name not in fields] == []
+    text = path.read_text() if path.suffix == ".md" else ast.get_docstring(ast.parse(path.read_text())) or ""
+    used = re.findall(r"--config\.(\w+(?:\.\w+)?)", text)
+    assert [name for name in used if name not in {*config.field_names(), "SECTION.FIELD"}] == []
 
 
 @pytest.mark.parametrize("path", [*DOCS, *CARDS], ids=relative)

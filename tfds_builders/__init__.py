@@ -25,10 +25,10 @@ def make_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
     """Returns the builder of a dataset, which may or may not have been built.
 
     Args:
-      name: name of the dataset, `w300`, or with a configuration, `w300/original`; the default configuration is
-        `faces`.
-      data_dir: root folder of the built datasets; None takes TFDS's default, the environment variable
-        TFDS_DATA_DIR or else ~/tensorflow_datasets.
+      name: name of the dataset (`w300`), optionally with a configuration (`w300/original`); the default configuration
+        is `faces`.
+      data_dir: root folder of the built datasets; None takes TFDS's default: the environment variable TFDS_DATA_DIR,
+        or ~/tensorflow_datasets if it is not set.
 
     Raises:
       BuildError: if there is no such dataset or configuration, or the built dataset is damaged.

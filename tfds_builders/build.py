@@ -44,8 +44,8 @@ def build(
         ArrayRecord.
 
     Returns:
-      The builder, and whether it has built the dataset now. The builder's `log` lists what was skipped, and so does
-      skipped.txt in the dataset's folder.
+      The builder, and whether this call has built the dataset. The builder's `log` and the file skipped.txt in the
+      dataset's folder list the skipped records.
 
     Raises:
       BuildError: if there is no such dataset or configuration, the raw dataset is missing or too damaged, or the
@@ -73,7 +73,7 @@ def build(
 
 
 def _existing(name: str, data_dir: str | os.PathLike | None, wanted: str) -> face_builder.FaceBuilder:
-    """The builder of an existing dataset; a new one, since a builder made before the build ended has no metadata."""
+    """A new builder of an existing dataset: one that was made before the end of the build has no metadata."""
     builder = tfds_builders.make_builder(name, data_dir)
     built_format = builder.info.file_format.value
     if built_format != wanted:

@@ -8,5 +8,5 @@ import pytest
 
 @pytest.fixture
 def copy(raw: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
-    """A copy of the raw data, the fixture `raw` of a test's module or folder, that the test may damage."""
+    """A copy of the fixture `raw` of the test's module or folder. The test may damage the copy."""
     return pathlib.Path(shutil.copytree(raw, tmp_path / "raw"))

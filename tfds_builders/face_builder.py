@@ -55,7 +55,7 @@ class BuildLog:
 
         Args:
           split: name of the split.
-          num_samples: number of faces that were read; not all of them may be damaged.
+          num_samples: number of faces that were read; if all of them are damaged, the check fails in any case.
           num_records: number of faces of which a share of `max_skipped` may be damaged; None for num_samples.
         """
         damaged = sum(splits.count(split) for splits in self.damaged.values())
@@ -66,7 +66,7 @@ class BuildLog:
             raise BuildError(f"{count}, at most {self.max_skipped:.2%} may be:\n{_listing(reasons)}")
 
     def summary(self) -> str:
-        """The number of skipped records, and the first of them."""
+        """The numbers of skipped records, and the reasons of the first ones."""
         if not (self.damaged or self.incomplete):
             return "Skipped nothing."
         incomplete, damaged = (
@@ -87,8 +87,8 @@ class BuildLog:
 class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     """A dataset of faces with landmarks, in the configurations `faces` and `original`.
 
-    A builder has a `scheme`, defines `_info` with `faces.features`, and returns `self._shards(split, samples, key,
-    read)` for each split in `_shard_iterators_per_split`.
+    A builder has a `scheme` and defines two methods: `_info`, with `faces.features`, and `_shard_iterators_per_split`,
+    which returns `self._shards(split, samples, key, read)` for each split.
 
     It writes shard after shard and needs no TensorFlow. (TFDS's shuffling builder holds up to a gigabyte in memory and
     then writes TensorFlow's temporary files.)
@@ -119,15 +119,15 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
 
         Args:
           split: name of the split.
-          samples: descriptions of the faces, the arguments of `read`.
+          samples: descriptions of the faces, each an argument of `read`.
           key: function from a sample to a text that is unique in the split.
           read: function from a sample to the arguments of `faces.make_record` except the configuration. It is called
             in the order of the records, see `shuffle`, in the thread of the build.
-          num_records: number of faces for the share of damaged ones; None for that of the samples.
+          num_records: number of faces that the share of damaged ones refers to; None for the number of samples.
 
         Raises:
-          BuildError: if two samples have the same key. The last shard's function raises it at its end if the whole
-            split is damaged, or more than `log.max_skipped` of it.
+          BuildError: if two samples have the same key. The last shard's function also raises it, at its end, if all
+            records of the split or a share above `log.max_skipped` are damaged.
         """
         ordered = shuffle(split, samples, key)
         bounds = np.linspace(0, len(ordered), -(-len(ordered) // LARGEST_SHARD) + 1).astype(int)
@@ -154,7 +154,7 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
           samples_of: split -> samples.
           key: function from a sample to its unique text, see `_shards`.
           read: function from a sample to its record's arguments, see `_shards`.
-          sources: split -> the part of the raw dataset that it is made from.
+          sources: split -> part of the raw dataset from which the split is made, for the note.
         """
         for split, samples in samples_of.items():
             if not samples:

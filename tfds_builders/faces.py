@@ -16,7 +16,7 @@ from dsat_jax import records
 
 
 class EncodedPicture(io.BytesIO):
-    """The bytes of an image file, freed once they are read, since TFDS keeps all records of a shard."""
+    """The bytes of an image file. They are freed once they are read, since TFDS keeps all records of a shard."""
 
     def read(self, size: int | None = -1) -> bytes:
         """All bytes, once."""

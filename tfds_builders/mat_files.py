@@ -14,7 +14,7 @@ import scipy.io
 from dsat_jax.errors import UserError
 
 # The largest number of elements of an array, ten times that of the largest array of the supported datasets (AFLW-19,
-# 926,668). With a damaged length scipy would fill gigabytes before it fails.
+# 926,668). If a length is damaged, scipy would fill gigabytes before it fails.
 MOST_ELEMENTS = 10_000_000
 # The largest size of a file's contents after decompression. The length of nested cells cannot be checked beforehand,
 # and a megabyte can unpack to a gigabyte.
@@ -101,7 +101,7 @@ def check_numbers(
     Args:
       shape: shape of the array.
       dtype: type of the array's elements.
-      expected: expected shape; None in it allows any length.
+      expected: expected shape, in which None stands for any length.
       label: the file's and the variable's name, for the error message.
       refuse: class of the exception.
 

@@ -1,4 +1,4 @@
-"""Text files of landmarks: the `.pts` files of 300W and similar datasets, and lines `x y`."""
+"""Text files of landmarks: the `.pts` files of 300W and similar datasets, and bare lines `x y`."""
 
 import re
 
@@ -71,7 +71,7 @@ def parse_numbers(line: str, where: str, form: str) -> list[float]:
         numbers = [float(field) for field in line.split()]
     except ValueError:
         numbers = []
-    if "_" in line or not line.isascii():  # Python's float reads 1_0 as 10, and the digits of every script
+    if "_" in line or not line.isascii():  # Python's float accepts 1_0 as 10, and digits of any script
         numbers = []
     if len(numbers) != len(expected) or not np.isfinite(numbers).all():
         shown = line.strip()

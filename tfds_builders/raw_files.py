@@ -18,7 +18,8 @@ def list_files(folder: pathlib.Path, suffixes: Sequence[str] = ()) -> list[pathl
 
     Args:
       folder: folder to list.
-      suffixes: suffixes in lower case; only files with one of them, in any case, are listed. All files if empty.
+      suffixes: suffixes in lower case; only files with one of them are listed, also in upper case. If empty, all files
+        are listed.
 
     Raises:
       BuildError: if a name is not in UTF-8.
@@ -62,6 +63,6 @@ def read_file(root: pathlib.Path, name: str) -> bytes:
 
 
 def stays_inside(path: str) -> bool:
-    """Whether a path read from a file, with separators of either kind, stays below the folder it is relative to."""
+    """Whether a relative path that was read from a file stays in its folder; separators are `/` or a backslash."""
     windows = pathlib.PureWindowsPath(path)  # splits at both separators, and recognises drives
     return bool(windows.parts) and not windows.anchor and ".." not in windows.parts and path.isprintable()

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dsat_jax.errors import UserError
 
 FILE_NAME = "seal.json"
-_NAMED = 3  # files in a message; the rest are counted
+_NAMED = 3  # files that a message names; it counts the rest
 _CHUNK = 1 << 22  # bytes
 
 
@@ -104,7 +104,7 @@ def _reraise_unless_damage(error: Exception) -> None:
 
 
 def _file_damage(path: pathlib.Path, size: int, crc: int) -> str | None:
-    """Describes how a file differs from a length and a CRC-32; None if it does not."""
+    """Describes how a file differs from its sealed length and CRC-32; None if it does not differ."""
     if not path.is_file():
         return f"{path.name} is missing"
     file_size = path.stat().st_size

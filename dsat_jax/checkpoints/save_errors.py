@@ -21,13 +21,13 @@ def reason(error: Exception) -> str:
 
 @functools.cache
 def keep_tracebacks_out() -> None:
-    """Suppresses the printed tracebacks of a failed save, thousands of lines; the failure itself is still raised."""
+    """Suppresses the thousands of lines of traceback that a failed save prints; its error is still raised."""
     for logger in (logging.get_absl_logger(), getLogger("asyncio")):
         logger.addFilter(_is_not_save_traceback)
     usual = sys.unraisablehook
 
     def show_unless_late(unraisable: Any) -> None:
-        """Skips the reports of TensorStore's threads to Python's event loop, which the first error has closed."""
+        """Skips the errors of TensorStore's threads that find the event loop closed by the first error."""
         late = unraisable.exc_type is RuntimeError and str(unraisable.exc_value) == "Event loop is closed"
         if not late:
             usual(unraisable)

@@ -27,7 +27,7 @@ from dsat_jax.command_line import parsing
 from dsat_jax.errors import UserError
 
 INTERRUPTED = 130  # exit code that shells use for SIGINT
-STOPPED = 75  # exit code of a run that was asked to stop and can be continued (EX_TEMPFAIL)
+STOPPED = 75  # exit code of a run that stopped on request and can be continued (EX_TEMPFAIL)
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -62,7 +62,9 @@ _OUT = flags.DEFINE_string(
 _BOXES = flags.DEFINE_string(
     "boxes", None, 'predict: .json file of face boxes: {"a.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.'
 )
-_WHOLE_IMAGE = flags.DEFINE_bool("whole-image", False, "predict: each image is one face; no detection.")
+_WHOLE_IMAGE = flags.DEFINE_bool(
+    "whole-image", False, "predict: treat each image as one face, without detection."
+)
 _DETECTOR = flags.DEFINE_string(
     "detector",
     None,
@@ -243,7 +245,7 @@ def _network(default: str | None = None) -> pathlib.Path:
     """Returns the run folder or weights file that the flags name.
 
     Args:
-      default: name of a shipped network, for when the flags name none; None makes that an error.
+      default: name of the shipped network to use if the flags name none; without a default that is an error.
     """
     from dsat_jax.weights import zoo
 

@@ -12,7 +12,7 @@ from ml_collections import config_flags
 
 from dsat_jax.errors import UserError
 
-_NEAREST = 3  # fields suggested for one that does not exist
+_NEAREST = 3  # number of fields suggested for one that does not exist
 
 
 def refuse(message: str) -> int:
@@ -25,7 +25,7 @@ def parse(arguments: Sequence[str]) -> Sequence[str]:
     """Parses the flags and checks the configuration that `--config` names, if any; an error ends the program.
 
     Args:
-      arguments: `sys.argv`; ml_collections reads the overrides from there as well.
+      arguments: `sys.argv`, from which ml_collections reads the overrides itself.
 
     Returns:
       The name of the program and the arguments that are not flags.
@@ -37,7 +37,7 @@ def parse(arguments: Sequence[str]) -> Sequence[str]:
     except (flags.Error, ValueError, OSError) as error:
         sys.exit(refuse(_in_one_line(str(error))))
     except Exception as error:
-        # A configuration is a program, and an override a path into it: they can raise any exception.
+        # A configuration is Python code, and an override is a path into its result: both can raise any exception.
         sys.exit(refuse(_locate(error, arguments) or _misfit(error, arguments)))
     return remaining
 
@@ -85,7 +85,7 @@ def check_used(mode: str, modes_of_flags: Mapping[str, Sequence[str]]) -> None:
 
     Args:
       mode: name of the mode.
-      modes_of_flags: modes that read a flag, by its name; flags that all modes read are not listed.
+      modes_of_flags: modes that read a flag, by the flag's name, without the flags that all modes read.
 
     Raises:
       UserError: if the mode ignores a flag.
@@ -96,7 +96,7 @@ def check_used(mode: str, modes_of_flags: Mapping[str, Sequence[str]]) -> None:
 
 
 def _check_config() -> None:
-    """Checks the fields of the configuration; raises the error if it could not be loaded."""
+    """Checks the fields of the configuration; if it could not be loaded, raises the error of loading."""
     config = flags.FLAGS["config"]
     getattr(config.value, "name", None)
     from dsat_jax.config import check_config
@@ -105,7 +105,7 @@ def _check_config() -> None:
 
 
 def _in_one_line(report: str) -> str:
-    """Returns the cause from an error message of absl, or of ml_collections, which contains a whole traceback."""
+    """Returns the cause from an error message of absl or ml_collections; the latter contains a whole traceback."""
     first, *others = report.strip().splitlines()
     if not others:
         return first.removeprefix("Configuration is not available because of an earlier failure to load: ")
@@ -147,7 +147,7 @@ def _misfit(error: Exception, arguments: Sequence[str]) -> str:
 
 
 def _similar_fields(name: str) -> str:
-    """Returns the fields similar to a name, as part of a sentence: same name in other sections, similar spelling."""
+    """Returns the fields similar to a name, as part of a sentence: those of the same name first."""
     from dsat_jax.config import field_names
 
     fields = field_names()

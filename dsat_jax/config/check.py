@@ -18,7 +18,7 @@ _FROM_ONE = (
 # A weights file of unknown origin may describe any network. These bounds limit the memory and time of checking it.
 _WIDTHS = tuple(f"model.{name}" for name in ("width", "heads", "dim", "feed_forward", "head_width"))
 _DEPTHS = tuple(f"model.{name}" for name in ("stacks", "transformer_layers", "encoder_layers"))
-# Lowest and highest value of a number, or of each number of a list. All other numbers are from 0 to `LARGEST`.
+# Lowest and highest value of a number, or of each number of a list. Fields without an entry range from 0 to `LARGEST`.
 RANGES = {
     **dict.fromkeys(_SHARES, (0, 1)),
     **dict.fromkeys(_FROM_ONE, (1, LARGEST)),
@@ -69,7 +69,7 @@ def check(values: Mapping[str, object], default: Mapping[str, object], where: st
 def _differing(
     values: Mapping[str, object], default: Mapping[str, object], section: str = ""
 ) -> Iterator[str]:
-    """Yields the names of the fields that only one of the two has."""
+    """Yields the names of the fields that only one of the two mappings has."""
     for name in {*values, *default}:
         value, expected = values.get(name), default.get(name)
         if name not in default or name not in values:

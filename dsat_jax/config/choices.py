@@ -14,7 +14,7 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
     Args:
       table: entries by name.
       name: name of the entry.
-      what: kind of the entries, for the error message: 'penalty'.
+      what: kind of the entries for the error message, such as 'penalty'.
 
     Raises:
       UserError: if the table has no such entry; the message lists the names of the table.

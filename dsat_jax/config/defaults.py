@@ -8,7 +8,7 @@ from ml_collections import ConfigDict, config_dict
 
 
 def default() -> ConfigDict:
-    """Returns the default configuration: a full-size DSAT on 68 points. The comments give units and meanings."""
+    """Returns the default configuration, a full-size DSAT for 68 landmarks. Comments give units and meanings."""
     config = ConfigDict()
     config.name = "default"  # the run folder is runs/<name> unless --workdir is given
     config.seed = 0
@@ -31,7 +31,8 @@ def _data() -> ConfigDict:
     data.scheme = "w300_68"  # a key of SCHEMES, or a description in JSON; empty: the dataset's scheme
     data.train = "train[:95%]"  # TFDS split to train on
     data.validation = "train[95%:]"  # TFDS split that chooses the best checkpoint; not a test split
-    data.test = ("helen_test",)  # TFDS splits evaluated at the end of a run; empty: all that contain "test"
+    # TFDS splits evaluated at the end of a run; empty: all splits whose name contains "test".
+    data.test = ("helen_test",)
     return data
 
 
@@ -84,7 +85,7 @@ def _optimizer() -> ConfigDict:
     # Schedule "step" multiplies the learning rate by step_factor at each of these shares of the run's steps.
     optimizer.step_at = (0.4, 0.8)
     optimizer.step_factor = 0.5
-    optimizer.backbone_factor = 1.0  # learning rate of the backbone as a multiple of the others
+    optimizer.backbone_factor = 1.0  # learning rate of the backbone as a multiple of `learning_rate`
     optimizer.ema = 0.999  # decay of the averaged parameters, which are evaluated; 0 disables averaging
     return optimizer
 
@@ -100,10 +101,10 @@ def _train() -> ConfigDict:
     train.save_every = 1_000  # steps between two checkpoints without an evaluation
     train.reader_threads = 4  # threads of each process that decode and warp images
     # Whether decoded training images stay in memory, so that from the second epoch on they are only warped. Each
-    # process holds the whole split; the run logs the required memory and refuses to start if it is missing.
+    # process holds the whole split; the run logs the required memory and refuses to start if less is available.
     train.keep_decoded = False
     train.accumulate = 1  # number of parts of a batch that are processed one after another, to save memory
-    # "stop" the run, or "skip" the step, if its loss or gradient is not finite.
+    # Reaction to a loss or gradient that is not finite: "stop" ends the run, "skip" leaves out the step.
     train.not_finite = "stop"
     train.stall_seconds = 60.0  # waiting time for a batch after which the reader is reported as stalled
     return train
@@ -128,9 +129,9 @@ def _evaluate() -> ConfigDict:
 
 
 def default_dsat() -> ConfigDict:
-    """Returns the fields of DSAT: the attributes of the module, `name`, and `boundaries` (whether it predicts them).
+    """Returns the fields of DSAT: the module's attributes, `name`, and `boundaries` (whether to predict boundaries).
 
-    `gate` is 'learned'; the original network has the gate 'released'.
+    The default gate is 'learned'; the released network has the gate 'released'.
     """
     return ConfigDict(
         {

@@ -72,10 +72,10 @@ def use_long_lotr(config: ConfigDict, variant: str) -> None:
 def use_small_lotr(config: ConfigDict, steps: int, evaluate_every: int) -> None:
     """Sets a small LOTR for two CPU cores: MobileNetV2, 96 pixels, a narrow Transformer, AdamW.
 
-    The steps of LAMB are proportional to the norm of the array, and the queries start with a standard deviation of
-    1e-4: after 600 steps of LAMB at a rate of 0.01 all landmarks were still at one position. The backbone is trained
-    from scratch at thirty times the learning rate of the rest; with pretrained weights set
-    `--config.optimizer.backbone_factor=1` or less. Arguments: see `use_small_dsat`.
+    LAMB is not used, because its steps are proportional to the norm of each array, and the queries start with a
+    standard deviation of 1e-4. After 600 steps of LAMB at a rate of 0.01, all landmarks were still at one position.
+    The backbone is trained from scratch at thirty times the learning rate of the other parameters. For pretrained
+    weights, set `--config.optimizer.backbone_factor=1` or less. Arguments: see `use_small_dsat`.
     """
     use_lotr(config, "lotr-m")
     config.input.size = 96

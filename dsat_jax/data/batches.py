@@ -1,6 +1,6 @@
-"""Batches of samples from records, on the host: decoding, one warp to the network's input, labels as float points.
+"""Batches of samples, made from records on the host: decoded images, warped once to the network's input, and labels.
 
-The stream of a seed is the same for any number of processes and reader threads, and resumes from a step number alone.
+A seed gives the same stream for any number of processes and reader threads. A step number is enough to resume it.
 Colour and occlusion augmentation, normalisation and targets run on the device (`training/augment.py`, `targets.py`).
 """
 
@@ -40,8 +40,8 @@ class FaceReader:
     def training_sample(self, index: int, rng: np.random.Generator) -> Sample:
         """Returns one face, randomly rotated, scaled, shifted and mirrored.
 
-        An image that cannot be decoded becomes a black crop with `damaged` set and weights of 0. It does not
-        contribute to the loss, and the training counts it.
+        An image that cannot be decoded becomes a black crop with `damaged` set and weights of 0. This crop does
+        not contribute to the loss, and the training loop counts it.
         """
         mirror = bool(rng.random() < self.augment.mirror)
         jitter = geometry.jitter_matrix(
@@ -78,9 +78,8 @@ class FaceReader:
         matrix = geometry.compose(jitter, crop)
         points = geometry.transform_points(matrix, record["landmarks"].astype(np.float64))
         weights = (record["visibility"] != UNKNOWN).astype(np.float32)
-        if (
-            mirror
-        ):  # the matrix mirrors only the positions; left and right landmarks still have to be exchanged
+        if mirror:
+            # The matrix mirrors only the positions; left and right landmarks still have to be exchanged.
             points = points[self.scheme.mirror_permutation]
             weights = weights[self.scheme.mirror_permutation]
         return {
@@ -160,9 +159,9 @@ def evaluation_batches(
       process_count: number of processes; each gets its rows of the same global batches.
 
     Returns:
-      An iterator over batches as in `training_batches`, with box float64 [.., 4], the face box in original pixels,
-      occluded bool [.., points], mask bool [..], False for padding rows, and the dataset's attributes, bool [..]
-      each, if it has any.
+      An iterator over batches as in `training_batches`, with these further fields: box float64 [.., 4], the face box
+      in original pixels; occluded bool [.., points]; mask bool [..], False for padding rows; and each attribute of
+      the dataset, bool [..].
     """
     reader = _reader(config, DecodedRecords(source))
     count = len(source)

@@ -33,7 +33,7 @@ class DecodedRecords(Sequence):
         """Returns one record.
 
         Raises:
-          DamagedRecord: if the image cannot be decoded, at every reading.
+          DamagedRecord: at every reading of an image that cannot be decoded.
         """
         if index in self._kept:
             return self._kept[index]

@@ -1,5 +1,5 @@
 """Evaluation: errors of a trained network on the splits of a dataset, in original pixels.
 
-In: a trained network and records. Out: tables of NME, FR and AUC, and the files of `result_files`; comparisons of
+Input: a trained network and records. Output: tables of NME, FR and AUC, and the files of `result_files`; comparisons of
 evaluated runs.
 """

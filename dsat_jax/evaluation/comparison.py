@@ -23,7 +23,7 @@ from dsat_jax.evaluation.result_files import (
     nme_column,
 )
 from dsat_jax.evaluation.split_result import figure_names
-from dsat_jax.files import text_files
+from dsat_jax.files import atomic_files, text_files
 from dsat_jax.inference import result_files
 from dsat_jax.schemes import SCHEMES
 
@@ -96,10 +96,12 @@ def read_errors(folder: pathlib.Path) -> Errors:
     try:
         measured = {field: contents[field] for field in ("dataset", "scheme", "normaliser")}
         threshold = float(contents["threshold"])
+        if not (np.isfinite(threshold) and threshold > 0):
+            raise ValueError(f"the threshold is {threshold}")
         written_name = contents.get("normaliser_name") or _normaliser_name(measured)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{folder / METRICS_FILE} has no dataset, scheme, normaliser or threshold, expected the file that "
+            f"{folder / METRICS_FILE} has no dataset, scheme, normaliser or positive threshold, expected the file that "
             "--mode=evaluate writes"
         ) from error
     nme = _read_faces(folder / FACES_FILE, nme_column(measured["normaliser"]))
@@ -296,7 +298,7 @@ def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Ro
     lines = _as_table(rows, names[0], first.normaliser, first.threshold)
     print(f"{first.measured['dataset']}\n{_aligned(lines)}")
     out.mkdir(parents=True, exist_ok=True)
-    (out / COMPARISON_TABLE_FILE).write_text("".join("\t".join(line) + "\n" for line in lines))
+    atomic_files.write_text(out / COMPARISON_TABLE_FILE, "".join("\t".join(line) + "\n" for line in lines))
     _draw_curves(curves, first.threshold, first.normaliser, out / COMPARISON_PLOT_FILE)
     print(f"results in {out}")
     return rows

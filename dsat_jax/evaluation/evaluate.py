@@ -153,7 +153,7 @@ def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """The value with None, JSON's null, for every number that is not finite."""
+    """A value in which None (null in JSON) replaces every number that is not finite."""
     if isinstance(value, Mapping):
         return {name: _finite(part) for name, part in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -164,10 +164,12 @@ def evaluate_run(
 ) -> dict[str, dict[str, float]]:
     """Runs `--mode=evaluate`: evaluates a trained network on the test splits of its run, or on other splits.
 
-    The results of a run's test splits go to its folder, those of other splits to evaluations/<dataset and splits> in
-    it. The results of a weights file go to evaluations/<file>/<dataset and splits> in the current folder; the first
-    digits of its SHA-256 follow the name of a file that is not shipped. If the dataset has another scheme, either its
-    labels or the network's landmarks are converted, whichever is in `schemes.CONVERSIONS`.
+    The results of a run's test splits go to the run folder. Those of other splits go to its subfolder
+    evaluations/<dataset and splits>. The results of a weights file go to evaluations/<file>/<dataset and splits> in the
+    current folder; unless the file is a shipped network, <file> ends in the first digits of its SHA-256.
+
+    If the dataset has another scheme than the network, its labels are converted to the network's scheme. If
+    `schemes.CONVERSIONS` lacks that conversion, the network's landmarks are converted to the dataset's scheme.
 
     Args:
       workdir: run folder, or weights file.
@@ -179,7 +181,7 @@ def evaluate_run(
 
     Raises:
       FileNotFoundError: if the folder holds no run or no checkpoint, or the dataset has not been built.
-      UserError: if the landmarks of neither the run nor the dataset can be converted to those of the other.
+      UserError: if the schemes of run and dataset differ, and neither can be converted to the other.
     """
     config = trained_network.read_config(workdir)
     if dataset or splits:
@@ -205,12 +207,12 @@ def _results_folder(network: pathlib.Path, dataset: str, splits: Sequence[str], 
     folder = (
         pathlib.Path("evaluations") / _file_name(network) if network.is_file() else network / "evaluations"
     )
-    # Unique for each choice of splits: split names contain neither + nor /, and dataset names no point.
+    # Unique for each choice of splits: split names contain neither + nor /, and dataset names contain no point.
     return folder / "+".join([dataset.replace("/", "."), *splits])
 
 
 def _file_name(weights: pathlib.Path) -> str:
     """A unique name for a weights file; files in several folders may have the same name."""
-    if weights.parent == zoo.FOLDER:
+    if weights.resolve().parent == zoo.FOLDER.resolve():
         return weights.stem
     return f"{weights.stem}-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}"

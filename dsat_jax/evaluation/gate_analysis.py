@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from dsat_jax.evaluation.rank_correlation import RankCorrelation, spearman
 
-GROUPS = 6  # at most, in a partition
+GROUPS = 6  # largest number of groups in a partition
 _RESTARTS = 20
 _SHUFFLES = 1000
 
@@ -24,9 +24,9 @@ class Partition:
 
     Attributes:
       group: index of each face's group, int [faces]; group 0 is the largest.
-      clustered: whether the groups are clusters of similar patterns (by Hamming distance), as is the case where the
-        most common patterns have fewer than half of the faces. Otherwise the first groups are the most common patterns,
-        and the last one holds all other faces if there are any.
+      clustered: whether the groups are clusters of similar patterns (by Hamming distance). They are if the most
+        common patterns have fewer than half of the faces. Otherwise the first groups are the most common patterns, and
+        the last group holds all other faces if there are any.
       patterns: number of distinct patterns.
       common: numbers of faces of the most common patterns, in descending order.
       distance_within: mean Hamming distance, in channels, of a face to the majority pattern of its group.
@@ -196,7 +196,7 @@ def _cluster(open_channels: np.ndarray) -> np.ndarray:
 
 
 def _by_size(group: np.ndarray) -> np.ndarray:
-    """Indices of the groups, renumbered from 0 in descending order of size, none empty."""
+    """The group of each face, int [faces]; groups are renumbered from 0 in descending order of size, none empty."""
     _, dense, sizes = np.unique(group, return_inverse=True, return_counts=True)
     place = np.empty(len(sizes), int)
     place[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))

@@ -8,7 +8,7 @@ from scipy import stats
 
 _RESAMPLES = 1000
 _INTERVAL = (2.5, 97.5)  # percentiles
-_VALUES_AT_ONCE = 2_000_000  # of the resamples in memory
+_VALUES_AT_ONCE = 2_000_000  # largest number of resampled values in memory
 
 
 class RankCorrelation(NamedTuple):
@@ -42,12 +42,12 @@ def rho(a: np.ndarray, b: np.ndarray) -> float:
 def spearman(a: np.ndarray, b: np.ndarray, seed: int = 0) -> RankCorrelation:
     """Returns Spearman's rank correlation of two quantities.
 
-    The interval is that of the percentile bootstrap: 1,000 resamples of the faces, drawn with replacement. Each face
-    keeps its ranks among all faces. Resamples in which a quantity does not vary are left out.
+    The interval is that of the percentile bootstrap: 1,000 resamples of the faces, drawn with replacement. A resampled
+    face keeps its ranks among all faces. Resamples in which a quantity does not vary are left out.
 
     Args:
       a: first quantity, [faces]; infinite values have the highest rank, faces with NaN are left out.
-      b: second quantity, [faces], the same.
+      b: second quantity, [faces], treated like the first.
       seed: seed of the bootstrap.
     """
     both = ~(np.isnan(a) | np.isnan(b))

@@ -23,9 +23,9 @@ class SplitResult:
 
     Attributes:
       nme: NME of each face, [faces], shares of the normaliser; NaN for a face whose normaliser is unknown.
-      attributes: whether each face has an attribute, bool [faces], by the dataset's attributes.
-      point_groups: NME over the visible and over the occluded landmarks alone, [faces] each, NaN for a face without
-        any; empty where the dataset marks no landmark as occluded.
+      attributes: whether each face has the attribute, bool [faces], by name of the attribute.
+      point_groups: NME over the visible landmarks alone and over the occluded ones alone, [faces] each, NaN for a face
+        without any; empty where the dataset marks no landmark as occluded.
       sample: crops of the first batch, with `points` and `predicted` in input pixels, for samples.png.
       record: index into the split's records, int [faces].
       predicted: predicted landmarks, float64 [faces, points, 2], original pixels.
@@ -103,7 +103,7 @@ def measure(
 
 
 def joined(results: Sequence[SplitResult], kept: Sequence[np.ndarray]) -> SplitResult:
-    """Joins chosen faces of several splits of one dataset to one result, without a sample and without times.
+    """Joins chosen faces of several splits of one dataset into one result, without a sample and without times.
 
     Args:
       results: results of the splits.

@@ -26,12 +26,12 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
-    """Runs `--mode=export`: writes the best checkpoint of a run, its network and its crop to one file.
+    """Runs `--mode=export`: writes the best checkpoint of a run, with its network and crop settings, to one file.
 
     `jax.export` stages the network for any batch size and for all of `PLATFORMS`, independent of the platform of this
     process. JAX guarantees that releases up to 6 months newer and 3 weeks older than this one can read the file. The
-    suffix .onnx selects an ONNX model instead, see `onnx_export.convert`. The suffix .safetensors selects a weights
-    file, see `network_file`.
+    suffix .onnx selects an ONNX model instead (`onnx_export.convert`), and the suffix .safetensors a weights file
+    (`network_file`).
 
     Args:
       workdir: run folder or weights file.
@@ -62,12 +62,12 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
 
 
 def stage(forward: Forward, variables: Mapping[str, Any], size: int) -> bytes:
-    """Returns a forward pass serialised by `jax.export`, as the function of `as_network`.
+    """Returns a forward pass serialised by `jax.export`, with the signature of `as_network`.
 
     Args:
       forward: forward pass, made by `make_forward`.
       variables: variables of the model, or their shapes.
-      size: side of the images, uint8 [any batch, size, size, 3], in pixels.
+      size: side in pixels of the images, uint8 [batch, size, size, 3] for any batch size.
     """
     (batch,) = jax.export.symbolic_shape("batch")
     images = jax.ShapeDtypeStruct((batch, size, size, 3), jnp.uint8)

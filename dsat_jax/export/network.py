@@ -12,7 +12,9 @@ Network = Callable[[Mapping[str, jax.Array], jax.Array], dict[str, jax.Array]]
 
 
 def as_network(forward: Forward, variables: Mapping[str, Any]) -> Network:
-    """Returns a forward pass with named weights and with the fields of `Landmarks` that are not None as named results.
+    """Returns a forward pass with weights and results by name.
+
+    The results are the fields of `Landmarks` that are not None.
 
     Args:
       forward: forward pass, made by `make_forward`.

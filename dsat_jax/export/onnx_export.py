@@ -24,13 +24,13 @@ from dsat_jax.inference.forward import Forward
 from dsat_jax.weights.names import by_name
 
 OPSET = 21
-MOST_BYTES = 2**31 - 1  # largest file of Protocol Buffers
+MOST_BYTES = 2**31 - 1  # largest file that Protocol Buffers allow
 
 Values = Sequence[Any]  # arrays or tracers
 
 
 def check_installed() -> None:
-    """Raises a ValueError if the converter is not installed."""
+    """Raises a UserError if the converter is not installed."""
     if importlib.util.find_spec("jax2onnx") is None:
         raise UserError("ONNX needs the converter jax2onnx, which is not installed: pip install jax2onnx")
 
@@ -47,12 +47,12 @@ def convert(forward: Forward, variables: Mapping[str, Any], settings: Settings) 
       settings: crop and scheme, for the metadata of the model.
 
     Raises:
-      ValueError: if jax2onnx is not installed, or the model is too large for one file.
+      UserError: if jax2onnx is not installed, or the model is too large for one file.
     """
     check_installed()
     import jax2onnx
 
-    # At a lower level it prints a line for each shape without a type.
+    # At a lower level this logger prints a line for each shape without a type.
     logging.getLogger("onnx_ir").setLevel(logging.ERROR)
     (batch,) = jax.export.symbolic_shape("batch")
     images = jax.ShapeDtypeStruct((batch, settings.size, settings.size, 3), jnp.uint8)
@@ -135,7 +135,7 @@ def _pad(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
 
 
 def _dot_general(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
-    """A matrix product with batch axes first, which has a fast kernel in ONNX runtimes; jax2onnx emits an Einsum."""
+    """Computes a matrix product with the batch axes first, because jax2onnx emits a slower Einsum for other orders."""
     left, right = inputs
     (left_sums, right_sums), (left_batch, right_batch) = parameters["dimension_numbers"]
     left_rest = [axis for axis in range(left.ndim) if axis not in (*left_sums, *left_batch)]

@@ -22,7 +22,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             written = pathlib.Path(folder) / path.name
-            yield written
+            yield written  # an error of writing to it, as on a full disk, is named here, too
             written.replace(path)
     except OSError as error:
         raise OSError(f"{path} could not be written: {error.strerror or error}") from error

@@ -11,9 +11,9 @@ from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, Tiff
 from dsat_jax.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-# Above this size Pillow also refuses an image as a decompression bomb; it is half a gigabyte of RGB. A file of a few
-# kilobytes can claim any size, and OpenCV would allocate up to its limit of 3 GiB. That limit can only be lowered by an
-# environment variable that OpenCV reads at its first import.
+# Pillow also refuses larger images, as decompression bombs. An RGB image of this size takes half a gigabyte. A file of
+# a few kilobytes can claim any size, and OpenCV would allocate up to its limit of 3 GiB. That limit can only be lowered
+# by an environment variable that OpenCV reads at its first import.
 MOST_PIXELS = 178_956_970
 # Size of an uncompressed image of that many pixels with four channels of 16 bits.
 MOST_BYTES = 8 * MOST_PIXELS
@@ -27,9 +27,9 @@ _HEADERS = {
     "TIFF": TiffImagePlugin.TiffImageFile,
 }
 
-_ANIMATED = ("PNG", "WebP")  # of a TIFF file the first page is decoded, as in image viewers
+_ANIMATED = ("PNG", "WebP")  # for a TIFF file, the first page is decoded, as in image viewers
 
-# Errors of decoding are exceptions here; without this line OpenCV prints log messages too.
+# This module raises exceptions for decoding errors; without the next line, OpenCV would also print log messages.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
@@ -52,7 +52,7 @@ def read_bytes(path: pathlib.Path) -> bytes:
 def decode(data: bytes, upright: bool) -> np.ndarray:
     """Decodes an image of any supported format, depth and colour space.
 
-    Grey, palette and CMYK images are converted to RGB and 16 bits to 8. Transparency is ignored.
+    Grey, palette and CMYK images are converted to RGB, and 16-bit values to 8 bits. Transparency is ignored.
 
     Args:
       data: content of the file.
@@ -87,7 +87,7 @@ def decoded_bytes(data: bytes) -> int:
 
 
 def _checked_size(data: bytes) -> tuple[int, int]:
-    """Returns width and height of an image; refuses, without decoding it, an image that is too large or animated."""
+    """Returns width and height from the header of an image; refuses an image that is too large or animated."""
     name, header = _read_header(data)
     width, height = header.size
     if width * height > MOST_PIXELS:

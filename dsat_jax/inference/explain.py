@@ -1,4 +1,4 @@
-"""Sheets that explain a prediction: LOTR's attention, or DSAT's heatmaps and boundary heatmaps, over a face."""
+"""Sheets that explain a prediction: LOTR's attention or DSAT's heatmaps, drawn over the crop of a face."""
 
 import functools
 import pathlib
@@ -33,7 +33,7 @@ class Explainer:
       network: trained network.
 
     Attributes:
-      kind: content of the sheets, a part of their file names: 'attention' or 'heatmaps'.
+      kind: content of the sheets, 'attention' or 'heatmaps'; also a part of their file names.
     """
 
     def __init__(self, network: TrainedNetwork):
@@ -48,8 +48,8 @@ class Explainer:
     def __call__(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
         """Returns the sheet of a face.
 
-        The upper tiles are the crop with the predicted landmarks, and the map of all landmarks (and that of all
-        boundaries) over the crop. The lower tiles are the maps of each part of the face.
+        The upper tiles show the crop with the predicted landmarks, and the overview maps over the crop. The lower tiles
+        show the map of each part of the face.
 
         Args:
           image: uint8 [height, width, 3] RGB.
@@ -78,7 +78,9 @@ class Explainer:
 def write(
     explainer: Explainer, image: np.ndarray, boxes: Sequence[np.ndarray], stem: pathlib.Path
 ) -> list[pathlib.Path]:
-    """Writes a sheet for each face: NAME_attention.png or NAME_heatmaps.png, NAME.face1_heatmaps.png ...
+    """Writes a sheet for each face: NAME_heatmaps.png for the first, NAME.face1_heatmaps.png for the second ...
+
+    For LOTR the names end in _attention.png.
 
     Args:
       explainer: explainer of the network.
@@ -102,7 +104,7 @@ def write(
 
 
 def _parts(scheme: Scheme) -> dict[str, tuple[int, ...]]:
-    """Returns landmark indices by part of the face: its boundaries, else its lines, else single landmarks."""
+    """Returns landmark indices by part of the face: boundaries, lines if it has none, or else single landmarks."""
     if len(scheme.boundaries) == len(BOUNDARY_NAMES):
         return dict(zip(BOUNDARY_NAMES, scheme.boundaries, strict=True))
     if scheme.boundaries:
@@ -141,7 +143,7 @@ def _heatmaps(
 def _attention(
     model: LOTR, config: ConfigDict, scheme: Scheme, variables: Mapping[str, Any], images: jax.Array
 ) -> Maps:
-    """Maps of a LOTR: attention of the last decoder layer, averaged over heads, for all queries and for each part."""
+    """Maps of LOTR: attention of the last decoder layer, averaged over heads, for all queries and for each part."""
     prepared = _normalised(config, images)
     points = model.apply(variables, prepared, train=False).points[0]
     attention = attention_maps(model, variables, prepared)[0].mean(axis=0)  # [points, height, width]

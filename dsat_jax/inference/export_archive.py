@@ -4,8 +4,8 @@
     network.jax              forward pass serialised by `jax.export`, without the weights
     weights/NAME.npy         array that the network takes, by its name in the model
 
-The archive contains no pickles, and a checksum of each member. The weights are separate arrays, because JAX would
-parse, copy and optimise constants of the program, 724 MB for a full DSAT.
+The archive contains a checksum of each member, and no pickles. The weights are not constants of the program, because
+JAX would parse, copy and optimise them, 724 MB for a full DSAT.
 """
 
 import dataclasses

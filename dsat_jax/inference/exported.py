@@ -1,6 +1,6 @@
 """Predictors of exported runs. Neither `dsat_jax.models` nor Flax is imported.
 
-An exported network is a StableHLO program. It can only compute, because programs with calls into other code are
+An exported network is a StableHLO program. It cannot run other code, because programs with calls into other code are
 refused. JAX guarantees to read programs that `jax.export` wrote up to 6 months before and 3 weeks after its own
 release. A newer JAX needs a new export of the run.
 """
@@ -26,7 +26,7 @@ CALLS = frozenset({"shape_assertion"})
 
 
 def load_exported(path: str | os.PathLike, find_faces: FindFaces | None = None) -> Predictor:
-    """Returns the predictor of an exported run, which compiles once, for its padded batch.
+    """Returns the predictor of an exported run; it pads all batches to one size, and so compiles the network only once.
 
     Args:
       path: file written by `--mode=export`.
@@ -98,9 +98,7 @@ def _check_fit(network: jax.export.Exported, export: Export) -> None:
 
 
 def _signature(network: jax.export.Exported) -> tuple[dict[str, str], str | None, str | None]:
-    """Returns types and shapes of a network's weights by name, and those of its image and points for one face."""
-    (arguments, _) = jax.tree.unflatten(network.in_tree, network.in_avals)
-    results = jax.tree.unflatten(network.out_tree, network.out_avals)
+    """Returns type and shape of a network's weights by name, of its image and of its points for one face."""
 
     def whole(form: Any) -> str:
         return f"{form.dtype}{list(form.shape)}"
@@ -109,6 +107,8 @@ def _signature(network: jax.export.Exported) -> tuple[dict[str, str], str | None
         return f"{form.dtype}{list(form.shape[1:])}"
 
     try:
+        (arguments, _) = jax.tree.unflatten(network.in_tree, network.in_avals)
+        results = jax.tree.unflatten(network.out_tree, network.out_avals)
         weights, images = arguments
         return (
             {name: whole(form) for name, form in weights.items()},

@@ -41,7 +41,7 @@ def read_boxes(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _is_box(row: object) -> bool:
-    # An integer in JSON may exceed the largest float; for NaN the comparison is false, too.
+    # The comparison refuses integers beyond the largest float, which JSON allows, and NaN.
     return (
         isinstance(row, list)
         and len(row) == 4
@@ -58,7 +58,7 @@ def boxes_for(path: pathlib.Path, files: Sequence[pathlib.Path]) -> dict[str, np
 
     Raises:
       OSError: if the JSON file does not exist or cannot be read.
-      UserError: if its contents have another structure, or a name belongs to none or several of the images.
+      UserError: if its contents have another structure, or a name belongs to no image or to several.
     """
     boxes = read_boxes(path)
     names = [file.name for file in files]

@@ -12,10 +12,10 @@ SUFFIXES = (*image_files.SUFFIXES, *video_files.SUFFIXES)
 
 
 def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
-    """Lists the files that match files, folders and patterns, sorted and without duplicates.
+    """Returns the files that some names and patterns match, sorted and without duplicates.
 
     Args:
-      patterns: files, folders or glob patterns; a folder stands for the images and videos directly in it, recognised by
+      patterns: files, folders or glob patterns; a folder matches the images and videos directly in it, recognised by
         their suffixes.
 
     Raises:
@@ -33,7 +33,7 @@ def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
     for file in files.values():
         try:
             str(file).encode()
-        except UnicodeEncodeError as error:  # its name could not be printed
+        except UnicodeEncodeError as error:  # printing its name would fail
             raise UserError(f"the file name {str(file)!r} is not in UTF-8; rename the file") from error
     return sorted(files.values())
 
@@ -51,7 +51,7 @@ def is_video(file: pathlib.Path) -> bool:
 
 
 def _matches(pattern: str) -> list[pathlib.Path]:
-    if not pattern:  # `pathlib` takes it for the current folder
+    if not pattern:  # `pathlib` would take it for the current folder
         raise UserError("--images has an empty name between its commas")
     path = pathlib.Path(pattern)
     if path.is_dir():

@@ -22,10 +22,10 @@ Forward = Callable[[Mapping[str, Any], jax.Array], Landmarks]
 def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forward:
     """Returns the function from uint8 crops to landmarks, to be jitted.
 
-    With `config.evaluate.mirror` the prediction is averaged with that for the mirrored crops. The average is that of
-    the heatmaps (with landmark and boundary channels swapped), or that of the points if the model has no heatmaps or
-    the decoder is soft_argmax. Training on soft_argmax points does not determine the form of the heatmaps: those of a
-    face and of its mirror image differ more than their means do.
+    With `config.evaluate.mirror` the prediction is averaged with that for the mirrored crops. The heatmaps are averaged
+    (with landmark and boundary channels swapped), or the points if the model has no heatmaps or the decoder is
+    soft_argmax. Training on soft_argmax points determines the means of the heatmaps but not their form, so that the
+    heatmaps of a face and of its mirror image differ more than their means do.
 
     Args:
       model: module from `models.build`.
@@ -60,8 +60,8 @@ def in_scheme(forward: Forward, source: Scheme, target: Scheme) -> Forward:
 
     Args:
       forward: forward pass, made by `make_forward`.
-      source: scheme of its landmarks.
-      target: scheme to convert them to.
+      source: scheme of the landmarks that `forward` returns.
+      target: scheme of the converted landmarks.
 
     Raises:
       UserError: if the source cannot be converted to the target.
@@ -100,7 +100,7 @@ def jit_forward(model: nn.Module, config: ConfigDict, mesh: Mesh, target: Scheme
 
 
 def _average_mirrored(both: Prediction, size: int, scheme: Scheme) -> Prediction:
-    """Averages the predictions for the first half of a batch and for its second half, the mirrored first half."""
+    """Averages the predictions for the two halves of a batch; the second half holds the mirrored crops of the first."""
     points, mirrored_points = jnp.split(both.points, 2)
     unmirrored = geometry.mirror_points(mirrored_points, size, scheme.mirror_permutation)
     heatmaps = both.heatmaps

@@ -28,8 +28,8 @@ class Face:
     Attributes:
       box: float64 [4] x_min, y_min, x_max, y_max around the expected landmarks, image pixels.
       landmarks: float64 [points, 2], pixels of the image as viewers show it, with the EXIF orientation applied.
-      confidence: float32 [points], peak values of the heatmaps. They are comparable within a run only; the report of
-        its evaluation relates them to errors. None for a model without heatmaps.
+      confidence: float32 [points], peak values of the heatmaps. They are comparable only within a run; its
+        evaluation report relates them to errors. None for a model without heatmaps.
       open_channels: bool [channels], true for the channels that the gate opens; None for a model without a gate.
     """
 

@@ -43,7 +43,7 @@ class Smoothed:
     Attributes:
       landmarks: float64 [points, 2], smoothed, pixels.
       velocity: float64 [points, 2], smoothed, face sizes per second.
-      time: seconds.
+      time: time of the frame in seconds.
     """
 
     landmarks: np.ndarray
@@ -52,19 +52,19 @@ class Smoothed:
 
 
 def smooth(settings: OneEuro, before: Smoothed | None, landmarks: np.ndarray, time: float) -> Smoothed:
-    """Applies one step of the One-Euro filter to the landmarks of one face; Algorithm 1 of the paper.
+    """Applies one step of the One-Euro filter to the landmarks of one face (Algorithm 1 of the paper).
 
     Both coordinates of a landmark share a cutoff, which depends on the norm of the velocity. The result is therefore
     independent of the direction of the axes.
 
     Args:
       settings: settings of the filter.
-      before: result of the previous frame; None for the first frame, which is not changed.
+      before: result of the previous frame; None for the first frame, whose landmarks are returned unchanged.
       landmarks: float [points, 2], pixels.
       time: time of the frame in seconds.
 
     Returns:
-      The state with the smoothed landmarks, the `before` of the next frame.
+      The state with the smoothed landmarks, to be passed as `before` for the next frame.
 
     Raises:
       UserError: if the time is not later than that of the previous frame.
@@ -83,13 +83,13 @@ def smooth(settings: OneEuro, before: Smoothed | None, landmarks: np.ndarray, ti
 
 
 def _face_size(landmarks: np.ndarray) -> float:
-    """Returns sqrt(width * height) of the box around landmarks [points, 2], sides of at least a pixel."""
+    """Returns sqrt(width * height) of the box around landmarks [points, 2]; a side counts as at least one pixel."""
     box = geometry.box_of_points(landmarks)
     return float(np.sqrt(np.maximum(box[2:] - box[:2], 1.0).prod()))
 
 
 def _low_pass(value: np.ndarray, before: np.ndarray, cutoff: np.ndarray | float, period: float) -> np.ndarray:
-    """Exponential smoothing (equation 1 of the paper) with the weight that belongs to a cutoff frequency in Hz.
+    """Exponential smoothing (equation 1 of the paper) with the weight that a cutoff frequency in Hz determines.
 
     The weight of the new value is 1 / (1 + tau / period) with the time constant tau = 1 / (2 pi cutoff).
     """

@@ -24,7 +24,7 @@ class Options:
 
     Attributes:
       boxes: JSON file of face boxes in the format of `face_boxes.read_boxes`; None runs the detector.
-      whole_image: whether each image is one face.
+      whole_image: whether each image is treated as one face, without detection.
       detector: .onnx file of YuNet; None selects the bundled cascade.
       smooth: whether to smooth the landmarks of videos.
       explain: whether to draw heatmaps or attention for each face of an image.
@@ -42,8 +42,8 @@ def predict_files(
 ) -> collections.Counter[str]:
     """Predicts the landmarks of images and videos and writes the results.
 
-    An image has the results NAME.json, NAME.pts and NAME_landmarks.jpg, all images together landmarks.csv, and a video
-    NAME.jsonl and NAME_landmarks.mp4. A file that cannot be read is reported and skipped.
+    The results are NAME.json, NAME.pts and NAME_landmarks.jpg for each image, landmarks.csv for all images together,
+    and NAME.jsonl and NAME_landmarks.mp4 for each video. A file that cannot be read is reported and skipped.
 
     Args:
       workdir: run folder or weights file.
@@ -127,9 +127,10 @@ def _box_finder(options: Options, files: Sequence[pathlib.Path]) -> FindBoxes:
 
 
 def whole_image_boxes(image: np.ndarray, enlarge: float) -> np.ndarray:
-    """Returns the face box [1, 4] whose crop, with its margin, covers the whole image, except the ends of a long one.
+    """Returns the face box [1, 4] that, with the margin of the crop, covers the whole image.
 
-    An image of one row or column has no box: the result is [0, 4].
+    If the image is not square, the square crop leaves out the ends of its long side. An image of one row or column has
+    no box: the result is [0, 4].
     """
     height, width = image.shape[:2]
     if min(height, width) == 1:

@@ -1,6 +1,5 @@
-"""Landmarks of the faces in an image, in three lines.
+"""Landmarks of the faces in an image, in a few lines.
 
-from dsat_jax.errors import UserError
 from dsat_jax import Predictor
 
 predictor = Predictor.pretrained()
@@ -37,15 +36,16 @@ FindFaces = Callable[[np.ndarray], np.ndarray]
 
 FACES_AT_ONCE = 8
 LOOKS = 2  # the default number of runs of the network on each face
-_BYTES_AT_ONCE = 2**28  # of images that wait until their faces fill a batch
+_MISSING = object()
+_BYTES_AT_ONCE = 2**28  # limit for the images that wait until their faces fill a batch
 
 
 class Predictor:
     """A trained network as a function from images to faces.
 
     By default the network runs twice on each face: in the given box, and in the box around the landmarks of the first
-    run. Boxes around landmarks are what it was trained on where the dataset has none of its own, so that an imprecise
-    box costs little accuracy. `looks=1` leaves the refinement out.
+    run. The network was trained on boxes around landmarks if its dataset has no face boxes. Because of the second run,
+    an imprecise box costs little accuracy. `looks=1` omits this refinement pass.
 
     Attributes:
       scheme: scheme of the landmarks.
@@ -61,17 +61,17 @@ class Predictor:
         batch_size: int = FACES_AT_ONCE,
         find_faces: FindFaces | None = None,
     ):
-        """Builds a predictor from a forward pass; see `from_run` for one from a run folder.
+        """Builds a predictor from a forward pass; `from_run` builds one from a run folder.
 
         Args:
           forward: function from crops, uint8 [batch_size, size, size, 3], to `Landmarks` in input pixels.
           scheme: scheme of the landmarks.
           size: side of the network's input in pixels.
           enlarge: margin of the crop around a face box, as a share of the box.
-          batch_size: number of crops in each call of `forward`; missing faces are filled up with black crops, so that
-            one compiled shape serves any image.
-          find_faces: function from an image, uint8 [height, width, 3] RGB, to boxes [faces, 4]; None for OpenCV's
-            bundled cascade.
+          batch_size: number of crops in each call of `forward`; if there are fewer faces, black crops fill the batch,
+            so that `forward` compiles for one shape only.
+          find_faces: function from an image, uint8 [height, width, 3] RGB, to boxes [faces, 4]; None selects
+            OpenCV's bundled cascade.
         """
         self.scheme = scheme
         self.enlarge = enlarge
@@ -80,10 +80,10 @@ class Predictor:
         self._batch_size = batch_size
         self._find_faces = find_faces
 
-    # `load_exported` needs neither Flax nor the networks: what these need is imported when they are called.
+    # These methods import Flax and the models only when called, because `load_exported` needs neither.
     @classmethod
     def from_run(cls, workdir: str | os.PathLike, find_faces: FindFaces | None = None) -> "Predictor":
-        """The best checkpoint of a run.
+        """Returns the predictor of the best checkpoint of a run, or of a weights file.
 
         Args:
           workdir: run folder, or a weights file written by `--mode=export`.
@@ -99,7 +99,7 @@ class Predictor:
 
     @classmethod
     def from_network(cls, network: "TrainedNetwork", find_faces: FindFaces | None = None) -> "Predictor":
-        """A network from `trained_network.load`; for the other argument see `__init__`."""
+        """Returns the predictor of a network from `trained_network.load`, with `find_faces` as in `__init__`."""
         from dsat_jax import schemes
         from dsat_jax.inference.forward import jit_forward
         from dsat_jax.runtime import sharding
@@ -117,7 +117,7 @@ class Predictor:
 
     @classmethod
     def pretrained(cls, name: str = zoo.DEFAULT, find_faces: FindFaces | None = None) -> "Predictor":
-        """A shipped network.
+        """Returns the predictor of a shipped network.
 
         Args:
           name: key of `zoo.PRETRAINED`.
@@ -130,14 +130,14 @@ class Predictor:
         return cls.from_run(zoo.weights(name), find_faces)
 
     def __call__(self, image: Image, boxes: np.ndarray | None = None, looks: int = LOOKS) -> list[Face]:
-        """The faces of an image.
+        """Returns the faces of an image.
 
         Args:
           image: file, or array uint8 [height, width, 3] RGB (not OpenCV's BGR), [height, width] grey, or
             [height, width, 4] RGBA.
           boxes: [faces, 4] x_min, y_min, x_max, y_max around the expected landmarks, pixels of the image; None runs
             the face detector.
-          looks: number of times that the network runs on each face, 1 or 2; see the class.
+          looks: number of runs of the network on each face, 1 or 2; 2 includes the refinement pass.
 
         Raises:
           OSError: if there is no such file.
@@ -149,27 +149,24 @@ class Predictor:
     def predict_many(
         self, images: Iterable[Image], boxes: Iterable[np.ndarray | None] | None = None, looks: int = LOOKS
     ) -> Iterator[list[Face]]:
-        """The faces of each of many images, in their order; one batch holds faces of several images.
+        """Yields the faces of each of many images, in their order; one batch holds faces of several images.
 
         Args:
-          images: see `__call__`; read as they are needed, a few ahead.
+          images: files or arrays as in `__call__`; files are read when needed, only a few in advance.
           boxes: boxes of each image as in `__call__`; None runs the face detector on every image.
           looks: see `__call__`.
 
         Raises:
-          OSError, UserError: see `__call__`; raised after the faces of all images before.
+          OSError, UserError: as in `__call__`, raised after the faces of all earlier images are yielded.
         """
         if isinstance(images, str | os.PathLike) or (isinstance(images, np.ndarray) and images.ndim < 4):
             raise UserError("predict_many takes many images, found one: call the predictor itself")
-        boxes_of_images = itertools.repeat(None) if boxes is None else boxes
-        yield from self.predict_pairs(
-            self._prepared(images, boxes_of_images, strict=boxes is not None), looks
-        )
+        yield from self.predict_pairs(self._prepared(images, boxes), looks)
 
     def predict_pairs(
         self, pairs: Iterable[tuple[np.ndarray, np.ndarray]], looks: int = LOOKS
     ) -> Iterator[list[Face]]:
-        """The faces of each of many images whose boxes are known; see `predict_many`.
+        """Yields the faces of each of many images with known boxes, as `predict_many` does.
 
         Args:
           pairs: pixels uint8 [height, width, 3] RGB and boxes [faces, 4] of each image.
@@ -186,7 +183,7 @@ class Predictor:
     def _groups(
         self, pairs: Iterable[tuple[np.ndarray, np.ndarray]]
     ) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
-        """Groups of images whose faces fill a batch; those before an unreadable image come before its error."""
+        """Yields groups of images whose faces fill a batch; an unreadable image raises after those before it."""
         waiting: list[tuple[np.ndarray, np.ndarray]] = []
         try:
             for image, boxes in pairs:
@@ -196,15 +193,22 @@ class Predictor:
                 if not 0 < faces < self._batch_size or held > _BYTES_AT_ONCE:
                     yield waiting
                     waiting = []
-        except (UserError, OSError):
+        except Exception:  # of the iterables that a caller gives
             yield waiting
             raise
         yield waiting
 
     def _prepared(
-        self, images: Iterable[Image], boxes: Iterable[np.ndarray | None], strict: bool
+        self, images: Iterable[Image], boxes: Iterable[np.ndarray | None] | None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for source, boxes_of_image in zip(images, boxes, strict=strict):
+        pairs = (
+            zip(images, itertools.repeat(None))
+            if boxes is None
+            else itertools.zip_longest(images, boxes, fillvalue=_MISSING)
+        )
+        for source, boxes_of_image in pairs:
+            if source is _MISSING or boxes_of_image is _MISSING:
+                raise UserError("found different numbers of images and boxes, expected boxes for each image")
             is_file = isinstance(source, str | os.PathLike)
             image = read_image(pathlib.Path(source)) if is_file else _as_rgb(np.asarray(source))
             yield (
@@ -213,13 +217,13 @@ class Predictor:
             )
 
     def find_faces(self, image: np.ndarray) -> np.ndarray:
-        """Boxes float64 [faces, 4] of the faces in an image, uint8 [height, width, 3] RGB, left to right."""
+        """Returns face boxes, float64 [faces, 4], of an image, uint8 [height, width, 3] RGB, left to right."""
         if self._find_faces is None:
             self._find_faces = FaceDetector()
         return self._find_faces(image)
 
     def _predict(self, group: Sequence[tuple[np.ndarray, np.ndarray]], looks: int) -> Iterator[list[Face]]:
-        """The faces of each image of a group, from its pixels and the boxes [faces, 4]."""
+        """Yields the faces of each image of a group, from its pixels and its boxes [faces, 4]."""
         images = [image for image, boxes in group for _ in boxes]
         first_boxes = [box for _, boxes in group for box in boxes]
         faces = self._predict_faces(images, first_boxes)
@@ -260,7 +264,7 @@ class Predictor:
 
 
 def read_image(path: pathlib.Path) -> np.ndarray:
-    """An image as viewers show it (its EXIF orientation applied), uint8 [height, width, 3] RGB.
+    """Returns an image, uint8 [height, width, 3] RGB, as viewers show it, with its EXIF orientation applied.
 
     Raises:
       OSError: if there is no such file, or it cannot be read.
@@ -268,12 +272,12 @@ def read_image(path: pathlib.Path) -> np.ndarray:
     """
     try:
         return image_files.decode(image_files.read_bytes(path), upright=True)
-    except UserError as error:
+    except ValueError as error:  # also of a path with a NUL
         raise UserError(f"{path} is not an image that can be read: {error}") from error
 
 
 def _as_rgb(array: np.ndarray) -> np.ndarray:
-    """An image uint8 [height, width, 3] from an array that may be grey or have an opacity, which is dropped."""
+    """Returns an image uint8 [height, width, 3] from an array that may be grey or RGBA; the opacity is dropped."""
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise UserError(
@@ -283,7 +287,10 @@ def _as_rgb(array: np.ndarray) -> np.ndarray:
 
 
 def _as_boxes(array: np.ndarray, image: np.ndarray) -> np.ndarray:
-    boxes = np.asarray(array, np.float64)
+    try:
+        boxes = np.asarray(array, np.float64)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"found boxes that are not numbers [faces, 4]: {error}") from error
     if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
         raise UserError(f"found boxes of shape {list(boxes.shape)}, expected [faces, 4]")
     boxes = boxes.reshape(-1, 4)
@@ -292,6 +299,6 @@ def _as_boxes(array: np.ndarray, image: np.ndarray) -> np.ndarray:
 
 
 def refined_box(face: Face) -> np.ndarray:
-    """The box [4] around a face's landmarks; the face's own box if they have collapsed to a line."""
+    """Returns the box [4] around a face's landmarks, or its face box if the landmarks have collapsed to a line."""
     box = geometry.box_of_points(face.landmarks)
     return box if (box[2:] - box[:2] > 1).all() else face.box

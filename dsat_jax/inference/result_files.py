@@ -1,6 +1,7 @@
 """Result files of a prediction.
 
-An image has NAME.json, NAME.pts, NAME.face1.pts ... and NAME_landmarks.jpg. landmarks.csv has the faces of all images.
+The files of an image are NAME.json, NAME.pts, NAME.face1.pts ... and NAME_landmarks.jpg. The file landmarks.csv lists
+the faces of all images.
 """
 
 import csv
@@ -81,17 +82,17 @@ def common_folder(files: Sequence[pathlib.Path]) -> pathlib.Path:
 
 
 def _absolute(file: pathlib.Path) -> pathlib.Path:
-    """Returns the absolute path of a file; a file that is a link is not resolved."""
+    """Returns the absolute path of a file; links are resolved in its folder, but not in its name."""
     return file.parent.resolve() / file.name
 
 
 def output_stems(
     files: Sequence[pathlib.Path], out: pathlib.Path, common: pathlib.Path
 ) -> list[pathlib.Path]:
-    """Returns the path of each file's results, without suffix; folders below the common one are kept.
+    """Returns the path of each file's results, without suffix; subfolders of the common folder are kept.
 
     Args:
-      files: either images or videos; an image and a video may have the same name.
+      files: only images or only videos, because an image and a video may have the same name.
       out: folder of the results.
       common: folder that contains all files, from `common_folder`.
 
@@ -150,9 +151,9 @@ def write_results(
 class LandmarkTable:
     """Context manager that writes landmarks.csv, with a row for each face of all images.
 
-    The first image creates the file and replaces that of an earlier prediction. Columns: picture (path of the image
-    below the common folder of all images), face (number from 0, as in NAME.json), the box x_min, y_min, x_max, y_max,
-    and x0, y0, x1, y1, ... of the landmarks, in image pixels that start at 0.
+    The first image creates the file, which replaces that of an earlier prediction. Columns: picture (path of the image
+    relative to the common folder of all files), face (number from 0, as in NAME.json), the box x_min, y_min, x_max,
+    y_max, and x0, y0, x1, y1, ... of the landmarks, in image pixels that start at 0.
 
     Args:
       out: folder of the results.

@@ -1,4 +1,4 @@
-"""Tracking of faces in a video: the position of a face in one frame is its face box in the next."""
+"""Tracking of faces in a video: the landmarks of a face in one frame determine its face box in the next."""
 
 import collections
 import dataclasses
@@ -15,15 +15,16 @@ from dsat_jax.inference.video_files import Frame
 
 LOOK_EVERY = 25  # frames after which the detector searches for new faces
 TOGETHER = 4  # frames in a batch of the network
-_SAME_PLACE = 0.3  # least overlap of a track with its previous box, and with the detection of its face
+_SAME_PLACE = 0.3  # least overlap of a track's box with its previous box, and with a detection of its face
 _SAME_FACE = 0.6  # overlap of two tracks that follow the same face
 _SMALLEST = 4.0  # least side of a box in pixels
-# Least confidence, as a share of the highest at a detection. Two DSAT runs had 0.2 to 0.3 without a face in the box.
+# Least confidence of a track, as a share of the highest confidence at a detection of its face. For boxes without a face
+# this share was 0.2 to 0.3 in two DSAT runs.
 _LEAST_CONFIDENCE = 0.4
-# Detector runs in a row without the face that end a track, unless the network is confident of the face.
+# A track ends after this number of detector runs in a row without its face, unless the network is confident of it.
 _MOST_MISSED = 3
-_SURE = 0.6  # least confidence for that exception, as a share of the most confident face of the video
-_REMEMBERED = 50  # frames for which a face that reappears at the position of its loss keeps its number
+_SURE = 0.6  # least confidence for that exception, as a share of the highest among current and recent tracks
+_REMEMBERED = 50  # a face that reappears where it was lost within this number of frames keeps its number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Track:
       number: number from 0, in the order of appearance.
       face: the face in the last frame.
       box: float64 [4], face box for the next frame, image pixels.
-      detected: the face in a box of the detector, from the detection with the highest confidence.
+      detected: the face as predicted in a box of the detector, at the detection with the highest confidence.
       missed: number of successive detector runs without the face.
       frame: number of the last frame.
     """
@@ -87,7 +88,7 @@ class Tracks:
         return self._keep(kept, frame)
 
     def look(self, faces: Sequence[Face], frame: Frame) -> bool:
-        """Updates the tracks with the faces that the detector has found in their last frame.
+        """Updates the tracks with the faces that the detector finds in the current frame.
 
         Args:
           faces: all detected faces.
@@ -117,7 +118,7 @@ class Tracks:
         return changed
 
     def _keep(self, kept: list[Track], frame: Frame) -> bool:
-        """Ends all other tracks; returns whether there were any."""
+        """Replaces the current tracks by those to keep and ends all others; returns whether a track has ended."""
         numbers = {track.number for track in kept}
         ended = [track for track in self.current if track.number not in numbers]
         self._ended = [track for track in self._ended if frame.number - track.frame <= _REMEMBERED] + ended
@@ -143,15 +144,15 @@ def carried_box(detected: Face, face: Face) -> np.ndarray:
     """Moves the box of a detected face to its landmarks in another frame.
 
     The box moves with the median of the landmarks and scales with their median distance from it. The box around the
-    landmarks would suffice for an accurate network. With a weak one, a single outlier enlarges that box, the face in
-    the next crop becomes smaller and its landmarks worse, and the face is lost within some frames.
+    landmarks would suffice for an accurate network. With a weak network, a single outlier enlarges that box, the
+    face in the next crop becomes smaller, its landmarks become worse, and it is lost within some frames.
 
     Args:
       detected: face in a box of the detector.
       face: the same face in a later frame.
 
     Returns:
-      float64 [4], not finite if the landmarks have collapsed to a point.
+      float64 [4]; not finite if the detected landmarks have collapsed to a point.
     """
     before, now = np.median(detected.landmarks, axis=0), np.median(face.landmarks, axis=0)
     spread = np.median(np.linalg.norm(detected.landmarks - before, axis=1))
@@ -192,7 +193,7 @@ def follow_faces(
 
     The face box of a track comes from its position in the previous frame, or up to `together` frames before, so that
     the network can process several frames in a batch. (The refinement pass of the predictor corrects a box that is some
-    frames old.) The detector runs in the frame in which a track has ended, after `look_every` frames, and in every
+    frames old.) The detector runs when a track has ended, when its last run is `look_every` frames ago, and in every
     frame while there is no track. At most `together` frames are held in memory.
 
     Args:
@@ -224,5 +225,5 @@ def follow_faces(
                 changed |= tracks.look(predictor(frame.image), frame)
                 next_look = frame.number + look_every
             yield frame, list(tracks.current)
-            if changed:  # the predictions for the next frames are those of other tracks
+            if changed:  # the remaining predictions of the batch are for the previous set of tracks
                 break

@@ -24,8 +24,8 @@ class TrainedNetwork:
     """A trained network.
 
     Attributes:
-      config: configuration of the run; a weights file contains only the sections `network_file.SECTIONS`, and the
-        others have their defaults.
+      config: configuration of the run; a weights file contains only the sections `network_file.SECTIONS`, and all
+        others have default values.
       model: Flax module.
       variables: averaged parameters and statistics, on the mesh.
       mesh: mesh of all devices.

@@ -48,19 +48,19 @@ def predict_video(
     look_every: int = tracking.LOOK_EVERY,
     together: int = tracking.TOGETHER,
 ) -> VideoResults:
-    """Tracks the faces of a video; writes NAME.jsonl with a line for each frame, and NAME_landmarks.mp4 without sound.
+    """Tracks the faces of a video and writes NAME.jsonl, one line per frame, and NAME_landmarks.mp4, without sound.
 
     A line is {"frame": number from 0, "time": seconds, "faces": [{"track": number, "box": [x_min, y_min, x_max, y_max]
-    around the landmarks, "landmarks": [[x, y], ...], "confidence": [...] or null}, ...]}, in pixels of the video as
-    players show it, upright. Smoothing changes the landmarks and the box, not the tracking.
+    around the landmarks, "landmarks": [[x, y], ...], "confidence": [...] or null}, ...]}. Coordinates are
+    pixels of the upright video, as players show it. Smoothing changes the landmarks and the box, not the tracking.
 
     Args:
       predictor: predictor of the landmarks.
       file: video file.
-      out: folder of the results, another than that of the video.
+      out: folder of the results, different from that of the video.
       smooth: settings of the One-Euro filter; None disables it.
       look_every: number of frames after which the detector searches for new faces.
-      together: number of frames in a batch of the network, which share the boxes of the frame before them.
+      together: number of frames in a batch of the network; all use the boxes of the frame before the batch.
 
     Raises:
       OSError: if the file cannot be read, or the results cannot be written.

@@ -17,10 +17,11 @@ SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg")
 _CODEC = "mp4v"
 _USUAL_RATE = 25.0  # frames per second, for files that do not state their rate
 _HIGHEST_RATE = 240.0  # files of variable frame rate may state the rate of their clock instead
-# Seconds that a file may be shorter than it states: most state their length in hundredths of a second, or an estimate.
+# A file may be this many seconds shorter than it states: most files state a length in hundredths of a second, or only
+# an estimate.
 _MISSING = 0.5
 
-# Silences FFmpeg, which reads the variable when OpenCV opens the first video; exceptions report damaged files.
+# Silences FFmpeg, because exceptions report damaged files. It reads the variable when OpenCV opens the first video.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
@@ -47,7 +48,7 @@ class VideoFile:
 
     Attributes:
       rate: frames per second.
-      seconds: length that the file states; 0 if it states none.
+      seconds: length that the file states, in seconds; 0 if it states none.
 
     Raises:
       FileNotFoundError: if the file does not exist.
@@ -83,8 +84,8 @@ class VideoFile:
         """Yields the remaining frames.
 
         Raises:
-          UserError: if the size of the frames changes, or, after the last frame, if there is none or the file states a
-            greater length.
+          UserError: if the size of the frames changes, if the file has no frame, or, after the last frame, if the file
+            states a greater length.
         """
         time, first, longest = -1.0 / self.rate, None, 1 / self.rate
         for number in itertools.count():
@@ -103,7 +104,7 @@ class VideoFile:
             yield Frame(number, time, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
         if number == 0:
             raise UserError(f"{self.path} is a video without a frame that can be read")
-        if time + longest < self.seconds - _MISSING:  # the last frame may be as long as the longest
+        if time + longest < self.seconds - _MISSING:  # the last frame may last as long as the longest
             raise UserError(
                 f"{self.path} stops after {time + longest:.2f} s ({number} frames), expected {self.seconds:.2f} s"
             )

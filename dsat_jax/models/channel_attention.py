@@ -5,8 +5,8 @@ have scales x channels x (scales x channels) elements, a million for each face i
 rank T at most. Its instance normalisation is computed from its two factors, queries and keys:
 
 - The variance of the map follows from the T x T covariances of the factors.
-- The mean of the map is not subtracted, because the softmax over a row is invariant to a constant of the row. For the
-  same reason, the keys can be centred: their mean adds a constant to each row.
+- The mean of the map is not subtracted, because a constant added to a row does not change its softmax. For the same
+  reason, the keys can be centred: their mean adds a constant to each row.
 
 The remaining computation is a softmax attention over channels. Its backward pass recomputes the score maps.
 """
@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 
 INSTANCE_NORM_EPSILON = 1e-5
-# If a face has more scores than this, a CPU processes its maps one after another, so that a map fits the cache. The
-# limit is independent of the batch size, which is unknown when a network is exported.
+# If a face has more scores than this, a CPU processes its maps one after another, so that each map fits in the
+# cache. The limit is independent of the batch size, which is unknown when a network is exported.
 _CACHED_SCORES = 2**18
 
 
@@ -75,7 +75,8 @@ def _normalised(query: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]
         + einsum("bhst,bhtu,bhsu->bhs", query_mean, key_covariance, query_mean)
         + einsum("bhstu,bhtu->bhs", query_covariance, key_covariance)
     )
-    # The division of the scores by sqrt(all_channels) cancels in the normalisation, except for the size of epsilon.
+    # The normalisation cancels the division of the scores by sqrt(all_channels), which therefore only changes the
+    # relative size of epsilon.
     scale = jax.lax.rsqrt(variance / all_channels + INSTANCE_NORM_EPSILON) / jnp.sqrt(all_channels)
     return (query * scale[..., None, None]).astype(dtype), key.astype(dtype)
 
@@ -201,7 +202,7 @@ def _dropped(x: jax.Array, dropout: float, seed: jax.Array | None) -> jax.Array:
     """Returns x after dropout: an element is set to zero if its random byte is below 256 dropout.
 
     Each random number of 32 bits supplies four bytes. The same seed and shape give the same mask, so that the backward
-    pass does not need a stored one.
+    pass needs no stored mask.
     """
     if dropout == 0:
         return x

@@ -197,7 +197,7 @@ class Encoder(nn.Module):
 
 
 class ChannelTransformer(nn.Module):
-    """Exchange between scales: tokens of each scale, an encoder, and feature maps that are added to the input.
+    """Exchange between scales: maps become tokens, an encoder mixes them, and the result is added to the maps.
 
     Attributes:
       layers: number of transformer blocks.
@@ -238,8 +238,9 @@ class ChannelTransformer(nn.Module):
             self.layers, self.heads, self.expand, self.attention_dropout, self.dtype, name="encoder"
         )
         x = encoder(x, train)
-        # The released network upsamples first. A 1x1 convolution commutes with the repetition of pixels, which does not
-        # change the mean and variance of a batch either. All three operations therefore run on the smaller token grid.
+        # The released network upsamples first. The result is the same, because a 1x1 convolution commutes with the
+        # repetition of pixels, and the repetition does not change the mean and variance of a batch. Convolution,
+        # normalisation and ReLU therefore run on the smaller token grid.
         x = ScaleLinear(channels, dtype=self.dtype, name="reconstruct_conv")(x)
         x = nn.relu(batch_norm(train, "reconstruct_norm", self.dtype, axis=(1, 3))(x))
         x = x.reshape(-1, len(maps), grid, grid, channels)

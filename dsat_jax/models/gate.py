@@ -31,7 +31,7 @@ def straight_through(logits: jax.Array) -> jax.Array:
 
 
 def doubled_straight_through(logits: jax.Array) -> jax.Array:
-    """Returns hard gates with the gradient of the released code: the sum of those of both sigmoids."""
+    """Returns hard gates with the gradient of the released code: the sum of the gradients of both sigmoids."""
     sigmoid = nn.sigmoid(logits)
     return straight_through(logits) + (sigmoid - lax.stop_gradient(sigmoid))
 
@@ -80,7 +80,7 @@ class ReleasedGate(nn.Module):
 
 
 class LearnedGate(nn.Module):
-    """Gate whose logits are the output of a small network, and which sets closed channels to zero.
+    """Gate that computes its logits with a small network and sets closed channels to zero.
 
     The layers of the network are commented out in the released code. To close channels, this gate differs from the
     released one in three points: the result is x * gate, each face has a separate gate sample, and the gradient is that
@@ -132,7 +132,7 @@ class LearnedGate(nn.Module):
         x = x.reshape(batch, -1)  # [batch, height / 4 * width / 4 * channels / 4]
         x = nn.Dense(channels, dtype=self.dtype, kernel_init=kernel_init(), name="hidden")(x)
         x = nn.relu(batch_norm(train, "hidden_norm", jnp.float32)(x))
-        # The bias starts the logits near 2. There the noise closes about 3 % of the channels, and most logits are below
+        # With this bias the logits start near 2. The noise then closes about 3 % of the channels. Most logits are below
         # log(11) = 2.4, above which the saturating sigmoid has no gradient.
         return nn.Dense(
             channels, kernel_init=kernel_init(), bias_init=nn.initializers.constant(2.0), name="logit"

@@ -1,7 +1,7 @@
 """LOTR, the localization transformer: a backbone, a Transformer with one query per landmark and a landmark head.
 
 Watchareeruetai et al., "LOTR: Face Landmark Localization Using Localization Transformer", IEEE Access 10 (2022)
-16530-16543, arXiv 2109.10057. The paper does not state the width, the number of heads, the dropout rate and the sizes
+16530-16543, arXiv 2109.10057. The paper does not state the width, the number of heads, the dropout rate or the sizes
 of the up-sampling. This implementation uses the values of DETR.
 """
 
@@ -31,8 +31,8 @@ class LOTR(nn.Module):
       backbone: name of the backbone, a key of `BACKBONES`.
       freeze_norm: whether the statistics, scale and bias of BatchNorm in the backbone are constant.
       upsamplings: number of transposed convolutions, each of which doubles the side of the feature map. The "+" models
-        of the paper have two. These cost 0.2 G multiply-adds at 192 pixels, the difference between the paper's models
-        with and without "+".
+        of the paper have two. These cost 0.2 G multiply-adds at 192 pixels, which is the difference between the paper's
+        models with and without "+".
       dim: width of the Transformer.
       heads: number of heads of each attention layer.
       feed_forward: hidden width of the feed-forward networks.
@@ -135,7 +135,7 @@ class LOTR(nn.Module):
 
 
 class LandmarkHead(nn.Module):
-    """Perceptron from a query to a point: two hidden layers with ReLU and two linear outputs, shared by all queries.
+    """Perceptron, shared by all queries, from a query to a point: two hidden ReLU layers and two linear outputs.
 
     Attributes:
       width: width of the hidden layers.
@@ -154,7 +154,7 @@ class LandmarkHead(nn.Module):
 
 
 def from_relative(points: jax.Array, size: int) -> jax.Array:
-    """Returns points in input pixels from relative points, (0, 0) top left and (1, 1) bottom right of the input."""
+    """Converts relative points to input pixels; (0, 0) is the top left and (1, 1) the bottom right of the input."""
     return points * size - 0.5  # pixel centres are at integers: the top left corner is at (-0.5, -0.5)
 
 

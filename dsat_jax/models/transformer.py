@@ -36,7 +36,7 @@ def learned_position(module: nn.Module, height: int, width: int, dim: int) -> ja
 
 
 def sine_position(module: nn.Module, height: int, width: int, dim: int) -> jax.Array:
-    """Returns the fixed position encoding of DETR: sines and cosines of row and column numbers, scaled to 2 pi.
+    """Returns the fixed position encoding of DETR: sines and cosines of row and column numbers scaled to 0 .. 2 pi.
 
     Args:
       module: unused module; the encoding has no parameters.
@@ -165,12 +165,12 @@ class ResidualLayer(nn.Module):
     def _attend(
         self, name: str, x: jax.Array, train: bool, query: jax.Array, key: jax.Array, value: jax.Array
     ) -> jax.Array:
-        """Returns x [batch, tokens, dim] plus the output of an attention, normalised."""
+        """Returns the normalised sum of x [batch, tokens, dim] and the output of an attention."""
         return self._add(name, x, Attention(self.heads, self.dtype, name=name)(query, key, value), train)
 
     @nn.nowrap
     def _feed_forward(self, x: jax.Array, train: bool) -> jax.Array:
-        """Returns x [batch, tokens, dim] plus the output of the feed-forward network, normalised."""
+        """Returns the normalised sum of x [batch, tokens, dim] and the output of the feed-forward network."""
         network = FeedForward(self.width, self.dropout, self.dtype, name="feed_forward")
         return self._add("feed_forward", x, network(x, train), train)
 

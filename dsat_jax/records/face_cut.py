@@ -11,9 +11,9 @@ CUT_SIDE = 384
 
 # Distance from the centre of a face box to the edges of the cut, in sides of the square that `geometry.crop_matrix`
 # fits to the box. With a margin of 12.5 % a training crop is 1.25 such sides wide. A shift of 10 % moves its edge to
-# 0.5 + 0.1 = 0.6 crops from the centre of the box; a rotation by 30 degrees multiplies this by cos 30 + sin 30 = 1.366,
-# a scale of 0.9 by 1 / 0.9. The product is 1.25 * 0.6 * 1.366 / 0.9 = 1.138; the remaining 1 % covers the half pixels
-# around the outermost pixel centres of the crop.
+# 0.5 + 0.1 = 0.6 crop widths from the centre of the box. A rotation by 30 degrees multiplies this distance by
+# cos 30 + sin 30 = 1.366, and a scale of 0.9 multiplies it by 1 / 0.9. The product is 1.25 * 0.6 * 1.366 / 0.9 = 1.138;
+# the remaining 1 % covers the half pixels around the outermost pixel centres of the crop.
 REACH = 1.15
 
 
@@ -28,7 +28,8 @@ def cut_face(picture: np.ndarray, boxes: Sequence[np.ndarray]) -> tuple[np.ndarr
 
     Returns:
       Cut, uint8 [cut height, cut width, 3], and transform, float64 [2, 3], from pixels of the cut to pixels of the
-      image. The sides of the cut are whole numbers of pixels, so that its two scales can differ in the third digit.
+      image. The sides of the cut are rounded to whole pixels, so that the horizontal and vertical scales can differ in
+      the third digit.
     """
     height, width = picture.shape[:2]
     views = np.stack([_view(box) for box in boxes])

@@ -125,7 +125,7 @@ def _has_area(box: np.ndarray) -> bool:
 
 
 def _check_positions(landmarks: np.ndarray, face: np.ndarray, size: Sequence[int], name: str) -> None:
-    """Refuses landmarks and face boxes at positions where no face of the image can be.
+    """Refuses landmarks and face boxes at positions that no face of the image can have.
 
     Landmarks of a face at the border may be outside the image, by at most the width or the height of the image.
 

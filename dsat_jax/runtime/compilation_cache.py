@@ -15,7 +15,7 @@ def keep() -> None:
 
 
 def _folder() -> pathlib.Path:
-    """Returns a folder for this type of processor: hosts that share a home cannot run each other's programs."""
+    """Returns a folder for this type of processor: another type may be unable to run the compiled programs."""
     caches = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return (
         pathlib.Path(caches)

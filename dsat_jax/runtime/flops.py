@@ -54,7 +54,7 @@ def _of_product(equation: core.JaxprEqn) -> int:
 
 
 def _of_convolution(equation: core.JaxprEqn) -> int:
-    """Each output element takes as many multiply-adds as the kernel has elements for its channel."""
+    """Counts a convolution: each output element takes one multiply-add per kernel element of its channel."""
     kernel = equation.invars[1].aval
     outputs = kernel.shape[equation.params["dimension_numbers"].rhs_spec[0]]
     return 2 * equation.outvars[0].aval.size * kernel.size // outputs

@@ -41,6 +41,11 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
             raise UserError(
                 "--coordinator=HOST:PORT, --num_processes and --process_id go together: give all three"
             )
+        port = coordinator.rpartition(":")[2]
+        if not (port.isdecimal() and 0 < int(port) < 2**16):  # JAX's service would crash
+            raise UserError(
+                f"--coordinator={coordinator}: found the port {port!r}, expected 1 to {2**16 - 1}"
+            )
         if not 0 <= process_id < num_processes:
             raise UserError(f"--process_id={process_id} is not one of 0 to {num_processes - 1}")
         _initialize(*arguments, cluster_detection_method="deactivate")
@@ -49,7 +54,7 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
     elif importlib.util.find_spec("libtpu") and os.environ.get("JAX_PLATFORMS", "tpu").startswith("tpu"):
         try:
             _initialize()
-        except ValueError as error:
+        except UserError as error:
             if "coordinator_address" not in str(error):  # JAX's message on a host without a TPU
                 raise
 
@@ -57,12 +62,23 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
 def _initialize(*arguments: Any, **options: Any) -> None:
     # JAX's service aborts a process that waits for a lost one; a dump of all threads would bury the service's message.
     faulthandler.disable()
-    jax.distributed.initialize(
-        *arguments,
-        **options,
-        heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
-        shutdown_timeout_seconds=HEARTBEAT_SECONDS,
-    )
+    try:
+        jax.distributed.initialize(
+            *arguments,
+            **options,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=HEARTBEAT_SECONDS,
+        )
+    except ValueError as error:
+        raise UserError(f"JAX cannot find the processes of this run: {error}") from error
+
+
+def _count(environment: Mapping[str, str], name: str) -> int:
+    """Returns the number of processes in an environment variable; 1 where it is missing or empty."""
+    value = environment.get(name) or "1"
+    if not value.isdecimal():
+        raise UserError(f"the environment variable {name} is {value!r}, expected a number of processes")
+    return int(value)
 
 
 def is_one_of_several(environment: Mapping[str, str]) -> bool:
@@ -74,9 +90,9 @@ def is_one_of_several(environment: Mapping[str, str]) -> bool:
     Raises:
       UserError: if JAX cannot find the other processes.
     """
-    if int(environment.get("SLURM_STEP_NUM_TASKS") or 1) > 1:
+    if _count(environment, "SLURM_STEP_NUM_TASKS") > 1:
         return True
-    if int(environment.get("OMPI_COMM_WORLD_SIZE") or 1) == 1:
+    if _count(environment, "OMPI_COMM_WORLD_SIZE") == 1:
         return False
     if "OMPI_MCA_orte_hnp_uri" not in environment:
         raise UserError(

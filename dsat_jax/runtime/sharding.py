@@ -16,7 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from dsat_jax.errors import UserError
 
-SMALLEST_SPLIT = 2**14  # elements; smaller arrays are not worth the messages
+SMALLEST_SPLIT = 2**14  # elements; smaller arrays are not worth the communication
 
 
 def make_mesh(model: int = 1) -> Mesh:
@@ -55,7 +55,7 @@ def split_large(tree: Any, mesh: Mesh) -> Any:
     """Returns the shardings of a state or of parameters.
 
     An array of at least `SMALLEST_SPLIT` elements is split over 'model' along its longest dimension that is divisible
-    by the axis. All other arrays have a copy on every device, as have all arrays if the axis has length 1.
+    by the axis. All other arrays have a copy on every device. If the axis has length 1, this applies to all arrays.
 
     Args:
       tree: arrays, or their abstract form.
@@ -122,7 +122,7 @@ def place_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
 
 
 def make_any_process(mesh: Mesh) -> Callable[[bool], jax.Array]:
-    """Returns a function from one flag per process to whether any of them is set, a bool scalar on every device.
+    """Returns a function of one flag per process: whether any flag is set, as a bool scalar on every device.
 
     The function does not wait for the result: it returns the scalar while the device still computes it.
 
@@ -139,7 +139,7 @@ def make_any_process(mesh: Mesh) -> Callable[[bool], jax.Array]:
 
 
 def gather_rows(rows: np.ndarray) -> np.ndarray:
-    """Returns the rows of process 0, then of process 1, and so on, bit for bit, on every process.
+    """Returns the rows of all processes, unchanged and in the order of the processes, on every process.
 
     Args:
       rows: array [rows, ...] of this process; all processes have the same number of rows.

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 @contextlib.contextmanager
 def reported(seconds: float, what: str) -> Iterator[None]:
-    """Logs a warning whenever another `seconds` have passed and the body has not ended.
+    """Logs a warning at regular intervals until the body ends.
 
     Args:
       seconds: time until the first warning, and between warnings.
@@ -36,7 +36,7 @@ def reported(seconds: float, what: str) -> Iterator[None]:
 
 
 def reported_each(items: Iterator[Item], seconds: float, what: str) -> Iterator[Item]:
-    """Yields the same items; logs warnings while the next item takes longer than expected.
+    """Yields all items; logs warnings while the next item is late.
 
     Args:
       items: iterator over items other than None.

@@ -22,7 +22,7 @@ def grey(key: jax.Array, images: jax.Array, probability: float) -> jax.Array:
 
 
 def low_resolution(key: jax.Array, images: jax.Array, probability: float, share: float) -> jax.Array:
-    """Scales some images down to `share` of their size and back (released code: 96 of 128 pixels)."""
+    """Scales some images down to `share` of their size and back up; the released code uses 96 of 128 pixels."""
     batch, height, width, channels = images.shape
     small = (batch, round(height * share), round(width * share), channels)
     blurred = jax.image.resize(
@@ -33,7 +33,7 @@ def low_resolution(key: jax.Array, images: jax.Array, probability: float, share:
 
 
 def occlude(key: jax.Array, images: jax.Array, probability: float, largest: float) -> jax.Array:
-    """Covers a rectangle of a share of the images with one colour.
+    """Covers a rectangle with one random colour in a share of the images.
 
     Args:
       key: random key.

@@ -1,4 +1,4 @@
-"""The mode `benchmark`: speed of a configuration on this machine, in seconds and as a share of its peak rate.
+"""The mode `benchmark`: speed of a configuration on this machine, in seconds and as a share of the machine's peak rate.
 
 `benchmarks/README.md` explains every figure.
 """
@@ -50,7 +50,8 @@ class Figure:
       name: name of the measured operation.
       seconds: median time of one round.
       images: number of images in a round; 0 if it has none.
-      flops: operations of the products in a round, two for each multiply-add; None if they are not counted.
+      flops: operations of the matrix products and convolutions in a round, two for each multiply-add; None if they
+        are not counted.
       share: rate of these operations, divided by the machine's rate of matrix products of the same dtype; None if
         `flops` is None.
     """
@@ -111,7 +112,10 @@ def matrix_product_rate(dtype: jnp.dtype) -> float:
 
 
 def median_seconds(work: Callable[[], Any]) -> float:
-    """Returns the median time of some rounds of work until its results are ready, after one round of warm-up."""
+    """Returns the median time of a round of work until its results are ready, in seconds.
+
+    The first round is a warm-up and does not count.
+    """
     jax.block_until_ready(work())
     rounds: list[float] = []
     while len(rounds) < _LEAST_ROUNDS or sum(rounds) < _LEAST_SECONDS:
@@ -123,7 +127,7 @@ def median_seconds(work: Callable[[], Any]) -> float:
 
 @contextlib.contextmanager
 def _empty_cache() -> Iterator[None]:
-    """Uses an empty folder as compilation cache, so that the first compilation of each program is not a lookup."""
+    """Uses an empty folder as compilation cache, so that the first compilation of each program finds nothing in it."""
     before = jax.config.jax_compilation_cache_dir
     with tempfile.TemporaryDirectory() as folder:
         _use_cache(folder)
@@ -197,7 +201,7 @@ def _training_figures(
             lambda: make_training_step(model, transform, config, mesh),
             (current, placed),
         )
-        # Three times the forward pass, the usual convention; recomputed activations do not count.
+        # By the usual convention a step counts as three forward passes; recomputed activations do not count.
         images = jax.ShapeDtypeStruct(placed["image"].shape, jnp.float32)
         flops = 3 * _forward_operations(model, current.ema, images)
 
@@ -217,7 +221,7 @@ def _training_figures(
 
 
 def _memory(step: jax.stages.Compiled) -> dict[str, float]:
-    """Returns memory in GiB: of the training step on each device by XLA's analysis, and the peak of this process."""
+    """Returns memory in GiB: that of the training step on each device, by XLA's analysis, and this process's peak."""
     analysed = step.memory_analysis()
     return {
         "state_and_batch": analysed.argument_size_in_bytes / 2**30,
@@ -227,7 +231,7 @@ def _memory(step: jax.stages.Compiled) -> dict[str, float]:
 
 
 def _target_figures(config: ConfigDict, heatmaps: jax.ShapeDtypeStruct) -> list[Figure]:
-    """Returns the figure of rendering a batch's target heatmaps, which is part of the loss in the training step."""
+    """Returns the figure for the rendering of a batch's target heatmaps, which the training step includes."""
     scheme, count = schemes.find(config.data.scheme), heatmaps.shape[0]
     points = np.full((count, scheme.num_points, 2), config.input.size / 2, np.float32)
     draw = jax.jit(lambda points: objective.heatmap_targets(heatmaps, points, config, scheme))
@@ -235,7 +239,7 @@ def _target_figures(config: ConfigDict, heatmaps: jax.ShapeDtypeStruct) -> list[
 
 
 def _input_figures(config: ConfigDict, source: Sequence[Any]) -> list[Figure]:
-    """Returns the figure of the reader alone: from records to batches on the host."""
+    """Returns the figure for the reader alone, which makes batches from records on the host."""
     count = config.train.batch_size
     with _batches(config, source) as batches:
         first = next(batches)
@@ -246,7 +250,7 @@ def _input_figures(config: ConfigDict, source: Sequence[Any]) -> list[Figure]:
 
 @contextlib.contextmanager
 def _batches(config: ConfigDict, source: Sequence[Any]) -> Iterator[Iterator[Sample]]:
-    """Yields the reader's batches; with `config.train.keep_decoded` those after the first epoch."""
+    """Yields the reader's batches; with `config.train.keep_decoded` only those after the first epoch."""
     with contextlib.closing(training_batches(config, source, 0)) as batches:
         if config.train.keep_decoded:
             for _ in range(-(-len(source) // config.train.batch_size)):

@@ -26,7 +26,7 @@ def begin(
 
     Args:
       config: run's configuration. `train.start_from` names a trained network, whose arrays are used where name and
-        shape agree with the model's: for other landmarks all arrays but those of the last layer.
+        shape agree with the model's. If the landmarks differ, these are all arrays but those of the last layer.
       model: module from `models.build_for`.
       transform: optimiser from `make_optimizer`.
       mesh: mesh from `sharding.make_mesh`.
@@ -53,7 +53,7 @@ def begin(
 
 
 def _fitting(trained: Mapping[str, Any], initial: Mapping[str, Any], network: str) -> dict[str, Any]:
-    """Returns a model's variables, replaced by those of a trained network where shapes agree; logs the others.
+    """Returns a model's variables, with a trained network's arrays where the shapes agree; logs the other names.
 
     Args:
       trained: arrays of the trained network, by name.

@@ -26,7 +26,7 @@ from dsat_jax.training.meter import Meter, TrainingDivergedError
 from dsat_jax.training.recorder import Recorder
 from dsat_jax.training.training_step import DEVICE_FIELDS, TrainingStep, make_training_step
 
-_IN_FLIGHT = 2  # steps that the host may be ahead of the device
+_IN_FLIGHT = 2  # largest number of steps by which the host is ahead of the device
 
 
 def train(
@@ -37,7 +37,7 @@ def train(
     Args:
       config: run's configuration.
       workdir: run folder.
-      should_stop: function of the step, called before every step in every process. If it returns True in one of them,
+      should_stop: function of the step, called before every step in every process. If it returns True in any process,
         all processes save and stop after the same step, `_IN_FLIGHT` steps later.
 
     Returns:
@@ -69,7 +69,7 @@ def train(
             recorder.message(memory)
         batches = training_batches(config, sources[0], start, jax.process_index(), jax.process_count())
         opened.enter_context(contextlib.closing(batches))
-        # Entered last and so left first: closing the rest would wait for the other processes.
+        # Entered last, so that it exits first: to close the rest would mean to wait for processes that are gone.
         opened.enter_context(processes.lost_processes_named())
         run = _Run(
             config=config,
@@ -108,7 +108,8 @@ class _Run:
             placed = sharding.place_batch({name: batch[name] for name in DEVICE_FIELDS}, self.mesh)
             current, scalars = self.training_step(current, placed)
             meter.add(scalars, batch["record"])
-            # Reading an old answer waits for its step, so that the host is at most `_IN_FLIGHT` steps ahead.
+            # Reading the answer of an earlier step waits for that step, so that the host is at most `_IN_FLIGHT` steps
+            # ahead.
             stop = len(asked) > _IN_FLIGHT and bool(asked.popleft())
             last = step == train.steps
             if step % train.log_every == 0 or last or stop:
@@ -166,7 +167,7 @@ def _make_validation(
     recorder: Recorder,
     workdir: pathlib.Path,
 ) -> Callable[[int, Mapping[str, Any]], float]:
-    """Returns a function that evaluates the variables of a step on validation and returns the NME in percent."""
+    """Returns a function that evaluates the variables of a step on the validation split: NME in percent."""
     forward = jit_forward(model, config, mesh)
     normaliser = metrics.normaliser_name(config.evaluate.normaliser, schemes.find(config.data.scheme))
 
@@ -177,7 +178,7 @@ def _make_validation(
             raise TrainingDivergedError(f"the validation NME of step {step} is {nme}; it was not saved")
         recorder.scalars(step, {"validation_nme": nme})
         recorder.message(f"step {step}: validation NME {nme:.2f} % ({normaliser})")
-        if jax.process_index() == 0:  # its rows of the first batch are faces, not padding
+        if jax.process_index() == 0:  # the rows of process 0 in the first batch are faces, not padding
             grid = drawing.sample_grid(result.sample, schemes.find(config.data.scheme))
             recorder.image(step, "validation", grid)
             drawing.write_image(workdir / drawing.SAMPLES_FILE, grid)

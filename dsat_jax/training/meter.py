@@ -14,11 +14,14 @@ _MOST_SKIPPED = 20  # steps in a row; a network whose outputs are no longer fini
 
 
 class TrainingDivergedError(UserError):
-    """A loss or a gradient that is not finite; no checkpoint contains the state that led to it."""
+    """A loss, a gradient or a validation NME is not finite; the state that led to it is not saved."""
 
 
 class Meter:
-    """A collector of every step's scalars that reports their means, one interval late, so that the device never waits.
+    """Collector of the scalars of every step.
+
+    It reports the means of an interval at the next pause or the end of the next interval, so that the device does not
+    wait.
 
     Args:
       recorder: destination of the means.
@@ -53,7 +56,7 @@ class Meter:
         self._current, self._seconds, self._since = [], 0.0, now
 
     def pause(self, step: int) -> None:
-        """Waits for the device, reports and checks all steps so far, and stops the clock.
+        """Waits for the device, reports the previous interval, checks all steps so far, and stops the clock.
 
         Args:
           step: last step taken.

@@ -26,10 +26,11 @@ def total_loss(
       scheme: scheme of the landmarks.
 
     Returns:
-      The loss, float32 scalar, and each part without its weight, by name.
+      The loss, float32 scalar, and its parts by name, each before its weight is applied.
 
     Raises:
-      UserError: if a weight is positive for a part for which the model has no output.
+      UserError: if a part with a positive weight needs an output that the model lacks, or if no part has a positive
+        weight.
     """
     parts = {}
     if config.loss.heatmap > 0:
@@ -96,5 +97,5 @@ def heatmap_targets(
 
 
 def _boundaries(heatmaps: jax.Array | jax.ShapeDtypeStruct, scheme: Scheme) -> tuple[tuple[int, ...], ...]:
-    """Returns the boundaries that have channels, which follow those of the landmarks."""
+    """Returns the boundaries that have heatmaps; their channels follow those of the landmarks."""
     return scheme.boundaries if heatmaps.shape[-1] > scheme.num_points else ()

@@ -13,7 +13,7 @@ def _cosine(config: ConfigDict, steps: int) -> optax.Schedule:
 
 
 def _step(config: ConfigDict, steps: int) -> optax.Schedule:
-    # The warm-up comes first and is part of the run.
+    # `step_at` counts from the start of the run, but this schedule starts after the warm-up.
     changes = [max(round(share * steps) - config.warmup_steps, 0) for share in config.step_at]
     factors = {step: config.step_factor ** changes.count(step) for step in changes}
     return optax.piecewise_constant_schedule(config.learning_rate, factors)
@@ -41,7 +41,10 @@ def _lamb(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransfo
 
 
 def _decaying(params: optax.Params) -> optax.Params:
-    """Marks the parameters with weight decay: all but biases and scales, recognised by name as they can be stacked."""
+    """Marks the parameters with weight decay: all but biases and scales.
+
+    The name decides, not the number of dimensions, because biases and scales can be stacked.
+    """
     return jax.tree.map_with_path(lambda path, _: path[-1].key not in ("bias", "scale"), params)
 
 
@@ -76,7 +79,7 @@ def make_optimizer(config: ConfigDict, steps: int) -> optax.GradientTransformati
     if config.clip_norm > 0:
         parts.insert(0, optax.clip_by_global_norm(config.clip_norm))
     if config.backbone_factor != 1:
-        # All optimisers multiply by the learning rate last, after weight decay.
+        # All optimisers multiply by the learning rate last, after weight decay, so that the factor scales it.
         parts.append(optax.masked(optax.scale(config.backbone_factor), _backbone))
     return optax.chain(*parts)
 

@@ -1,4 +1,4 @@
-"""Records of a run in training: metrics.jsonl, TensorBoard events and a progress bar."""
+"""Logs of a run in training: metrics.jsonl, TensorBoard events and a progress bar."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ class Recorder:
       workdir: run folder.
       start_step: step from which the run continues; later lines of an interrupted run are dropped.
       steps: number of steps of the whole run.
-      active: whether this process records; if False, every method does nothing. True in one process of a run.
+      active: whether this process records; if False, every method does nothing. True in exactly one process of a run.
     """
 
     def __init__(self, workdir: pathlib.Path, start_step: int, steps: int, active: bool):
@@ -41,7 +41,7 @@ class Recorder:
         )
         atomic_files.write_text(path, "".join(f"{line}\n" for line in kept))
         self._log = path.open("a")
-        # Without tensorboardX's own thread: if it dies on a full disk, everything that waits for its queue hangs.
+        # This writer has no thread. If tensorboardX's thread dies on a full disk, everything that waits for it hangs.
         self._events = EventsWriter(str(workdir / "events"))
         # Makes TensorBoard hide the later steps of an interrupted run.
         start = SessionLog(status=SessionLog.START)

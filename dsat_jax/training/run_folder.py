@@ -1,4 +1,4 @@
-"""The run folder in training: one run at a time, one configuration, visible to all processes."""
+"""The run folder in training: it belongs to one run with one configuration, and all processes see it."""
 
 import contextlib
 import fcntl

@@ -15,7 +15,7 @@ from dsat_jax.runtime import sharding
 
 
 class TrainState(struct.PyTreeNode):
-    """The training state, all of which a checkpoint contains.
+    """The training state. A checkpoint contains all of it.
 
     Attributes:
       step: int32 scalar, number of steps taken.
@@ -74,7 +74,7 @@ def create_on(
         lambda: create(model, optimizer, input_size, jax.random.key(seed)),
         out_shardings=sharding.shardings_of(template(mesh, model, optimizer, input_size)),
     )
-    # The program runs once. Without optimisation it compiles in 4 s on a CPU, with it in 19 s.
+    # The program runs only once, so it is not optimised: on a CPU it then compiles in 4 s instead of 19 s.
     on_cpu = jax.default_backend() == "cpu"
     return creation.lower().compile({"xla_backend_optimization_level": 0} if on_cpu else None)()
 
@@ -84,7 +84,8 @@ def with_variables(created: TrainState, variables: Mapping[str, Mapping[str, Any
 
     Args:
       created: state from `create_on`.
-      variables: 'params' and 'batch_stats' of the model's parts by their names, on the host or on the mesh's devices.
+      variables: new weights, by 'params' or 'batch_stats' and then by part of the model; on the host or on the mesh's
+        devices.
     """
     parts = {"params": created.params, "batch_stats": created.batch_stats}
     old = {kind: {name: parts[kind][name] for name in tree} for kind, tree in variables.items()}
@@ -98,7 +99,7 @@ def with_variables(created: TrainState, variables: Mapping[str, Mapping[str, Any
 def update_ema(
     ema: Mapping[str, Any], new: Mapping[str, Any], decay: float, step: jax.Array
 ) -> dict[str, Any]:
-    """Returns the moving average after new values.
+    """Returns the moving average, updated with new values.
 
     The decay grows as (1 + step) / (10 + step) up to `decay`, so that the average soon forgets the initial values.
     A decay of 0 makes the average equal to the new values.

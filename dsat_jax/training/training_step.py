@@ -51,10 +51,10 @@ def make_training_step(
       mesh: mesh from `sharding.make_mesh`.
 
     Returns:
-      A function of a state, whose arrays it donates, and a batch with `DEVICE_FIELDS`. It returns the next state and
-      float32 scalars: loss and its parts, pixel_error (mean distance in input pixels), gradient_norm,
-      learning_rate, damaged (number of faces), skipped (1 if the step changed nothing) and gate_openness if the
-      model has a gate.
+      A function of a state and a batch with `DEVICE_FIELDS`. It donates the arrays of the state, and returns the next
+      state and float32 scalars: loss and its parts, pixel_error (mean distance in input pixels), gradient_norm,
+      learning_rate, damaged (number of damaged faces), skipped (1 if only the step number changed) and, if the model
+      has a gate, gate_openness.
 
     Raises:
       UserError: if `config.train.not_finite` is unknown.
@@ -97,7 +97,7 @@ def make_training_step(
 def _keep_all(
     old: state.TrainState, new: state.TrainState, scalars: Mapping[str, jax.Array]
 ) -> tuple[state.TrainState, jax.Array]:
-    """Accepts every step; the loop stops before it saves one that is not finite."""
+    """Accepts every step; if one is not finite, the loop stops before it saves the state."""
     del old, scalars
     return new, jnp.zeros(())
 
@@ -147,7 +147,7 @@ def _make_gradients(model: nn.Module, config: ConfigDict) -> GradientFunction:
 
 
 def _accumulated(gradients_of: GradientFunction, parts: int) -> GradientFunction:
-    """Returns the function to the mean gradients and scalars over parts of a batch, processed one after the other.
+    """Returns a function that processes a batch in parts, one after the other, and averages gradients and scalars.
 
     BatchNorm sees one part at a time, and each part has its own gate samples and dropout masks.
     """
@@ -155,7 +155,7 @@ def _accumulated(gradients_of: GradientFunction, parts: int) -> GradientFunction
         return gradients_of
 
     def divide(rows: jax.Array) -> jax.Array:
-        """[batch, ...] -> [parts, batch / parts, ...]; every part has rows of every device, so that no row moves."""
+        """[batch, ...] -> [parts, batch / parts, ...]; every part has rows of every device, so no row moves."""
         return jnp.moveaxis(rows.reshape(-1, parts, *rows.shape[1:]), 1, 0)
 
     def mean_over_parts(params: Any, batch_stats: Any, batch: Batch, key: jax.Array) -> Gradients:
@@ -174,7 +174,10 @@ def _accumulated(gradients_of: GradientFunction, parts: int) -> GradientFunction
 
 
 def _norm(tree: Any) -> jax.Array:
-    """Returns the Euclidean norm of all leaves; with squares XLA would store them, because Adam needs them too."""
+    """Returns the Euclidean norm of all leaves.
+
+    It uses dot products: XLA would keep explicit squares in memory, because Adam needs the same squares.
+    """
     return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
 
 

@@ -1,7 +1,7 @@
 """Weights files: safetensors whose metadata contain the configuration of the network.
 
     metadata "dsat_jax"      JSON: format, version, and the sections of the configuration listed in `SECTIONS`
-    params/NAME              float16: half the size, without an effect on the error of a trained network
+    params/NAME              float16: half the size of float32, without an effect on the error of a trained network
     batch_stats/NAME         float32: variances may be too large or too small for float16
 
 A weights file contains no executable code. `--mode=export --out=FILE.safetensors` writes such a file, and the shipped
@@ -76,8 +76,8 @@ def read(path: pathlib.Path) -> tuple[ConfigDict, dict[str, np.ndarray]]:
     Raises:
       OSError: if the file cannot be read.
       UserError: if the file is not a weights file, is damaged, has another version, is larger than
-        `state_dict.MOST_BYTES`, is shipped and was changed, or contains values that are not finite or have another
-        type.
+        `state_dict.MOST_BYTES`, is a shipped file that was changed, or contains values that are not finite or have
+        another type.
     """
     if path.suffix.lower() != SUFFIX:
         raise UserError(f"{path} is not a weights file: expected a name that ends in {SUFFIX}")

@@ -1,4 +1,4 @@
-"""Readers of weights files that come from anywhere: nothing in a file is executed, and its sizes are checked first.
+"""Readers of weights files from untrusted sources: no code in a file is executed, and sizes are checked first.
 
 PyTorch is imported only to read its own file format.
 """
@@ -16,7 +16,7 @@ import safetensors.numpy
 
 from dsat_jax.errors import UserError
 
-# Limit for the sum of all arrays of a file. The largest network of the project, a full DSAT, has 743 MB.
+# Limit for all arrays of a file together. The largest network of the project, a full DSAT, has 743 MB.
 MOST_BYTES = 2**31
 
 
@@ -78,7 +78,7 @@ def read_safetensors(path: pathlib.Path) -> tuple[bytes, dict[str, np.ndarray], 
         )  # which the library has just accepted
         return data, arrays, header.get("__metadata__", {})
     except Exception as error:
-        # As in `read_state_dict`.
+        # Any class, as in `read_state_dict`.
         raise UserError(f"{path} is damaged, or {_READERS['.safetensors'][1]}: {cause(error)}") from error
 
 
@@ -104,7 +104,7 @@ def _by_name(entries: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def check_archive(archive: zipfile.ZipFile) -> None:
-    """Refuses zip bombs and archives with duplicate names, by their headers alone.
+    """Refuses zip bombs and archives with duplicate names, judged by their headers alone.
 
     Raises:
       UserError: if the members have more than `MOST_BYTES` in total, or two have the same name.
@@ -117,7 +117,7 @@ def check_archive(archive: zipfile.ZipFile) -> None:
 
 
 def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-    with zipfile.ZipFile(path) as archive:  # `np.load` would take another file for a pickle or an array
+    with zipfile.ZipFile(path) as archive:  # `np.load` would also accept a pickle or a single array
         check_archive(archive)
         return {name.removesuffix(".npy"): read_npy(archive, name) for name in archive.namelist()}
 
@@ -142,22 +142,22 @@ def read_npy(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-    return safetensors.numpy.load_file(path)  # bfloat16 is a NumPy type since Flax imported JAX
+    return safetensors.numpy.load_file(path)  # NumPy has the type bfloat16 because JAX is imported
 
 
 def _read_pth(path: pathlib.Path) -> dict[str, np.ndarray]:
     import torch  # optional dependency
 
-    if zipfile.is_zipfile(path):  # files before PyTorch 1.6 are not
+    if zipfile.is_zipfile(path):  # files written before PyTorch 1.6 are not
         with zipfile.ZipFile(path) as archive:
             check_archive(archive)
-    with warnings.catch_warnings():  # about old formats, which are read or refused below
+    with warnings.catch_warnings():  # warnings about old formats, which are read or refused below
         warnings.simplefilter("ignore")
         content = torch.load(path, map_location="cpu", weights_only=True)
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UserError("it holds no state dict, expected tensors by name, alone or under 'state_dict'")
-    # An expanded tensor claims a shape of any size with one stored number.
+    # An expanded tensor may have a shape of any size, but only one stored number.
     _check_size(sum(4 * tensor.numel() for tensor in state.values()))
     whole = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
     for name, tensor in state.items():
@@ -170,7 +170,7 @@ def _read_pth(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def cause(error: Exception) -> str:
-    """Returns the first sentence of a library's error, as the end of an error message.
+    """Returns the first sentence of a library's error, to end an error message with.
 
     PyTorch's advice to disable `weights_only`, which would run code of the file, is left out.
     """

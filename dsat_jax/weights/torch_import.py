@@ -52,7 +52,7 @@ def load_backbone(path: str | pathlib.Path, backbone_name: str, variables_templa
 
     Raises:
       FileNotFoundError: if the file does not exist.
-      UserError: if the backbone does not exist, and for the reasons of `load_torch_dsat`.
+      UserError: if the backbone does not exist, or for a reason listed in `load_torch_dsat`.
     """
     if backbone_name not in torch_names.BACKBONES:
         raise UserError(f"no backbone {backbone_name!r}: expected one of {sorted(torch_names.BACKBONES)}")
@@ -113,7 +113,7 @@ def torch_entries(
       names: translation to PyTorch's names.
 
     Yields:
-      PyTorch's name, and the index of its part in the array; () if the entry fills the whole array.
+      PyTorch's name of the entry, and the index of its part of the array; () if the entry fills the whole array.
     """
     name = names.translate(path)
     counters = re.findall("{(stack|scale|head)}", name)

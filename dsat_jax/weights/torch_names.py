@@ -27,7 +27,7 @@ class TorchNames:
     dropped: tuple[str, ...] = ()
 
     def translate(self, path: tuple[str, ...]) -> str:
-        """Returns PyTorch's name of a Flax array, which may contain {stack}, {scale} and {head}.
+        """Returns PyTorch's name of a Flax array; the name may contain {stack}, {scale} and {head}.
 
         Args:
           path: path of the array in the variables, for example ('params', 'stem_conv', 'kernel').
@@ -137,8 +137,8 @@ _BLOCKS: Pieces = {
 # torchvision.models.resnet50.
 _RESNET = TorchNames({"stem/conv": "conv1", "stem/norm": "bn1", **_BLOCKS}, dropped=("fc.",))
 
-# hrnet_w18 and hrnet_w32 of timm. timm numbers the convolutions of a chain of strided convolutions, also in the chain
-# of one that starts a branch. It does not number single convolutions.
+# hrnet_w18 and hrnet_w32 of timm. timm numbers the strided convolutions of a chain, even if the chain has only one, as
+# at the start of a branch. It does not number other single convolutions.
 _HRNET = TorchNames(
     {
         "stem_([12])/conv": lambda n: f"conv{n}",

@@ -155,7 +155,12 @@ def test_folders_without_an_evaluation_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"one holds no faces\.csv: run --mode=evaluate"):
         comparison.read_errors(folder)
     (folder / FACES_FILE).touch()
-    for text in ("[]", "{}", '{"dataset": "a", "scheme": "b", "normaliser": "c", "threshold": "d"}'):
+    for text in (
+        "[]",
+        "{}",
+        '{"dataset": "a", "scheme": "b", "normaliser": "c", "threshold": "d"}',
+        '{"dataset": "a", "scheme": "w300_68", "normaliser": "inter_ocular", "threshold": NaN}',
+    ):
         (folder / METRICS_FILE).write_text(text)
         with pytest.raises(ValueError, match=r"metrics\.json has no dataset"):
             comparison.read_errors(folder)

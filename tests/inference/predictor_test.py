@@ -9,6 +9,7 @@ import pytest
 
 import dsat_jax
 from dsat_jax import geometry, schemes
+from dsat_jax.errors import UserError
 from dsat_jax.inference.landmarks import Landmarks
 from dsat_jax.inference.predictor import FACES_AT_ONCE, Predictor
 
@@ -152,7 +153,7 @@ def test_what_cannot_be_predicted_is_refused(predictor, tmp_path):
         predictor(tmp_path / "absent.jpg")
     with pytest.raises(ValueError, match="box"):
         predictor(picture(), [[5, 5, 5, 9]])
-    with pytest.raises(ValueError, match="argument 2 is shorter"):
+    with pytest.raises(ValueError, match="different numbers of images and boxes"):
         list(predictor.predict_many([picture(), picture()], [np.empty((0, 4))]))
 
 
@@ -212,3 +213,12 @@ def test_what_is_not_many_pictures_and_boxes_elsewhere_are_refused(predictor):
         predictor(picture(), [[5, 5, 9, 9, 1]])
     with pytest.raises(ValueError, match="is outside the image of 300 x 200 px"):
         predictor(picture(), [[8300, 6900, 9900, 9900]])
+
+
+@pytest.mark.parametrize("second", [[[1, 2], [1]], ["no numbers"], None])
+def test_faces_before_wrong_boxes_are_not_lost(predictor, second):
+    boxes = [[sloppy_box(100, 80)], *([] if second is None else [second])]
+    faces = predictor.predict_many([picture((100, 80)), picture((100, 80))], boxes)
+    assert len(next(faces)) == 1
+    with pytest.raises(UserError, match=r"found boxes|different numbers"):
+        next(faces)

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from dsat_jax.errors import UserError
 from dsat_jax.runtime import processes
 
 OPEN_MPI_4 = {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://10.96.0.1:34911"}
@@ -82,3 +83,20 @@ def test_the_first_signal_asks_for_a_stop_and_the_second_is_the_usual_one(number
 def test_flags_that_do_not_fit_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         processes.start(*arguments)
+
+
+def test_a_count_of_processes_that_is_no_number_is_refused():
+    with pytest.raises(UserError, match="SLURM_STEP_NUM_TASKS is 'abc', expected a number of processes"):
+        processes.is_one_of_several({"SLURM_STEP_NUM_TASKS": "abc"})
+
+
+@pytest.mark.parametrize("port", ["abc", "", "0", "65536"])
+def test_a_port_that_does_not_exist_is_refused_before_jax_sees_it(port):
+    with pytest.raises(UserError, match="expected 1 to 65535"):
+        processes.start(f"localhost:{port}", 2, 0)
+
+
+def test_processes_that_jax_does_not_find_are_an_error_of_the_user(monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    with pytest.raises(UserError, match="JAX cannot find the processes of this run"):
+        processes.start(None, None, None)

@@ -51,8 +51,8 @@ def _report(evaluation: Evaluation, faces: DistinctFaces, analysis: GateAnalysis
         f"{config.name} on {config.data.dataset}",
         _head(evaluation, faces),
         [section for section in sections if section],
-        f"Written by dsat_jax, {when}. One line for each face: {FACES_FILE} in the same folder. The images are the "
-        "dataset's, under its terms.",
+        f"Written by dsat_jax, {when}. {FACES_FILE} in the same folder has one line for each face. The images are "
+        "the dataset's, under its terms of use.",
     )
 
 
@@ -75,5 +75,5 @@ def _head(evaluation: Evaluation, faces: DistinctFaces) -> str:
     ]
     milliseconds = speed.milliseconds_per_face(evaluation)
     if milliseconds is not None:
-        figures.append((number(milliseconds, 1), "ms", "a face, the network"))
+        figures.append((number(milliseconds, 1), "ms", "per face, network only"))
     return f"<p>{html.escape(sentence)}</p>{tiles(figures)}"

@@ -38,7 +38,7 @@ def section(evaluation: Evaluation) -> Section:
 
 
 def _curves(evaluation: Evaluation) -> str:
-    """The cumulative error distribution of each split, or of the subsets of a single one."""
+    """The cumulative error distribution of each split; if there is only one split, also those of its subsets."""
     threshold = evaluation.config.evaluate.threshold
     curves = {split: result.nme for split, result in evaluation.results.items()}
     if len(curves) == 1:

@@ -40,7 +40,7 @@ def calibrate(confidence: np.ndarray, errors: np.ndarray, nme: np.ndarray, bins:
       confidence: confidence of each landmark, [faces, points].
       errors: error of each landmark, [faces, points], shares of the normaliser; only finite ones count.
       nme: NME of each face, [faces], shares of the normaliser.
-      bins: largest number of bins; fewer landmarks make fewer bins.
+      bins: largest number of bins; if there are fewer landmarks, each has its own bin.
     """
     measured = np.isfinite(errors) & np.isfinite(confidence)
     peak, error = confidence[measured].astype(float), 100 * errors[measured]
@@ -80,10 +80,11 @@ def section(evaluation: Evaluation, faces: DistinctFaces) -> Section | None:
     ]
     of_faces = binned.of_faces
     body = (
-        '<p class="soft">Landmarks in ten bins of equal size, by their confidence: the peak value of the heatmap, 1 '
-        "for a peak as high as that of the training targets. A useful confidence falls as the error grows.</p>"
+        '<p class="soft">The landmarks are sorted by confidence into ten bins of equal size. The confidence is the '
+        "peak value of the heatmap; it is 1 for a peak as high as that of the training targets. A useful confidence "
+        "falls as the error grows.</p>"
         f"<p>Spearman's rank correlation of confidence and error over landmarks: <b>{number(binned.of_landmarks)}</b>. "
-        f"Of a face's mean confidence and its NME: <b>{number(of_faces.rho)}</b> "
+        f"The same for a face's mean confidence and its NME: <b>{number(of_faces.rho)}</b> "
         f"(95 % bootstrap interval {number(of_faces.low)} to {number(of_faces.high)}, {of_faces.faces} faces).</p>"
         f'<div class="columns"><figure>{chart.svg()}'
         f"{charts.legend(['median error, band: first to third quartile', 'mean error'])}</figure>"

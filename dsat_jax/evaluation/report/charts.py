@@ -93,7 +93,7 @@ class Chart:
         ]
 
     def bars(self, x: np.ndarray, y: np.ndarray, width: float, series: int) -> None:
-        """Adds bars from the lower edge; `width` is in the units of x."""
+        """Adds bars that start at the lower edge of the chart; `width` is in the units of x."""
         for (left, top), (right, _) in zip(
             self._places(x - width / 2, y), self._places(x + width / 2, y), strict=True
         ):

@@ -69,8 +69,8 @@ def section(evaluation: Evaluation, faces: DistinctFaces, analysis: GateAnalysis
     body = [
         _summary(analysis, _KINDS[evaluation.config.model.gate]),
         f'<div class="columns"><figure>{_cloud(evaluation, faces.result, analysis)}<figcaption>Each dot is a face'
-        " (the largest 1 % of the errors at the end of the axis)"
-        f"{_sampled(len(analysis.open_counts))}, with a small random vertical offset.</figcaption></figure>"
+        f"{_sampled(len(analysis.open_counts))}, with a small random vertical offset. The largest 1 % of the errors "
+        "are at the end of the axis.</figcaption></figure>"
         f"<figure>{_bars(analysis)}<figcaption>Share of faces for which each channel is open, sorted.</figcaption>"
         "</figure></div>",
         "<h3>Open channels by subset</h3>",
@@ -99,7 +99,7 @@ def _summary(analysis: GateAnalysis, kind: str) -> str:
 
 def _sampled(count: int) -> str:
     """A note that the dots are a sample, if they are."""
-    return f"; {_MOST_DOTS} of {count}, evenly spaced," if count > _MOST_DOTS else ""
+    return f" ({_MOST_DOTS} of {count}, evenly spaced)" if count > _MOST_DOTS else ""
 
 
 def _cloud(evaluation: Evaluation, result: SplitResult, analysis: GateAnalysis) -> str:
@@ -162,9 +162,9 @@ def _correlation_table(correlations: dict[str, RankCorrelation]) -> str:
             name="gate-correlations",
         )
         + '<p class="note">Bold where the interval excludes 0. The intervals are from 1,000 bootstrap resamples of the '
-        "faces, without correction for the number of rows: one of twenty unrelated quantities appears bold. Asymmetry "
-        "of the labels: the difference of a face's landmarks from their mirror image after alignment, which grows as "
-        "the head turns.</p>"
+        "faces, without correction for the number of rows: on average one of twenty unrelated quantities appears "
+        "bold. Asymmetry of the labels: the difference of a face's landmarks from their mirror image after alignment; "
+        "it grows as the head turns.</p>"
     )
 
 
@@ -190,8 +190,8 @@ def _partition(partition: Partition, result: SplitResult, count: int) -> str:
     )
     text = (
         f"<p>{count} faces have <b>{partition.patterns}</b> distinct patterns. {how} A face differs from its group's "
-        f"majority in {number(partition.distance_within, 1)} channels on average, from the majority of all faces in "
-        f"{number(partition.distance_whole, 1)}.</p>"
+        f"majority in {number(partition.distance_within, 1)} channels on average, and from the majority of all faces "
+        f"in {number(partition.distance_whole, 1)}.</p>"
     )
     names = list(split_result.subsets(result))
     rows = []
@@ -226,7 +226,7 @@ def _strip(share: np.ndarray) -> str:
 def _explained_table(explained: dict[str, Explained]) -> str:
     """Share of each quantity's variance between the groups, as a table."""
     if not explained:
-        return '<p class="note">All faces have the same pattern, so that there are no groups to compare.</p>'
+        return '<p class="note">All faces have the same pattern, so there are no groups to compare.</p>'
     rows = [
         [
             name,

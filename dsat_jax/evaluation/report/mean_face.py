@@ -13,7 +13,7 @@ _SIDE = 400  # longer side of the drawing
 _MARGIN = 30
 _HARDEST = 10
 _TO_INDEX = 19  # distance of a landmark from its printed index
-_LONGEST = 26  # line of a mean offset, in units of the drawing
+_LONGEST = 26  # longest line of a mean offset, in units of the drawing
 # From the smallest to the largest error; visible on a light and on a dark page.
 _COLOURS = np.array([[64, 145, 220], [70, 190, 160], [235, 190, 60], [235, 110, 60], [200, 40, 90]], float)
 
@@ -48,7 +48,7 @@ def aligned(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         seen = known.sum(axis=0)
         total = np.where(known, moved, 0).sum(axis=0)
         mean = _normalised(np.where(seen > 0, total / np.maximum(seen, 1), np.nan))
-    # The first face determines the rotation so far; replace it by the mean rotation of the faces.
+    # So far the mean face has the rotation of the face it started from; give it the mean rotation of all faces.
     turn = np.exp(-1j * np.angle((factor / np.maximum(np.abs(factor), 1e-12)).mean()))
     return mean * turn, factor * turn, used
 
@@ -77,16 +77,16 @@ def section(evaluation: Evaluation, faces: DistinctFaces) -> Section | None:
     hardest = table(heading, rows, "The hardest landmarks, by their index from 0")
     stretched = f", enlarged {stretch} times" if stretch > 1 else ""
     body = (
-        f'<p class="soft">Mean error of each of the {evaluation.scheme.num_points} landmarks over '
-        f"{used} faces, in % of the {evaluation.normaliser_in_words}: area and colour of a circle on the mean face. "
-        f"The line from each circle shows the mean offset of the predictions{stretched}, the systematic error.</p>"
+        f'<p class="soft">Each circle on the mean face is one of the {evaluation.scheme.num_points} landmarks. Its '
+        f"area and colour show the mean error over {used} faces, in % of the {evaluation.normaliser_in_words}. The "
+        f"line from each circle shows the mean offset of the predictions{stretched}: the systematic error.</p>"
         f'<div class="columns"><figure>{drawing}{_scale(means)}</figure><div>{hardest}</div></div>'
     )
     return Section("landmarks", "Landmarks", body)
 
 
 def mean_and_offset(result: SplitResult) -> tuple[np.ndarray, np.ndarray, int]:
-    """Returns the mean face and the mean offsets of the predictions from the labels in its frame.
+    """Returns the mean face and the mean offsets of the predictions from the labels, in the frame of the mean face.
 
     Returns:
       Mean face and mean offsets, complex [points] each, see `aligned`, and the number of faces used.
@@ -107,7 +107,7 @@ def _extent(mean: np.ndarray) -> float:
 def _draw(
     mean: np.ndarray, means: np.ndarray, offset: np.ndarray, named: list[int], evaluation: Evaluation
 ) -> str:
-    """The mean face as SVG, the `named` landmarks with their index.
+    """The mean face as SVG, with the index at each of the `named` landmarks.
 
     Args:
       mean: mean face, complex [points], units of the drawing.
@@ -154,7 +154,7 @@ def _range(means: np.ndarray) -> tuple[float, float]:
 
 
 def _colour(value: float, means: np.ndarray) -> str:
-    """The colour of a mean error in the range of all."""
+    """The colour of a mean error, by its position in the range of all mean errors."""
     low, high = _range(means)
     place = (value - low) / (high - low) * (len(_COLOURS) - 1)
     channels = [np.interp(place, np.arange(len(_COLOURS)), _COLOURS[:, k]) for k in range(3)]

@@ -9,7 +9,7 @@ _FOLDER = pathlib.Path(__file__).parent
 
 
 class Markup(str):
-    """HTML, where a plain `str` is text that is escaped."""
+    """HTML that is not escaped, unlike the text in a plain `str`."""
 
     __slots__ = ()
 

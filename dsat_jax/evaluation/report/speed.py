@@ -32,9 +32,10 @@ def section(evaluation: Evaluation) -> Section:
     config = evaluation.config
     passes = ", with mirror averaging" if config.evaluate.mirror else ""
     body = (
-        f'<p class="soft">On {html.escape(evaluation.device)}, batches of {config.evaluate.batch_size} faces{passes}. '
-        "Network: from a batch in memory to its landmarks, the median over batches without the first, which may "
-        "include the compilation. Whole: with reading and cropping of the images, and with compilation.</p>"
+        f'<p class="soft">On {html.escape(evaluation.device)}, in batches of {config.evaluate.batch_size} faces'
+        f"{passes}. Network: the time from a batch in memory to its landmarks, the median over all batches but the "
+        "first, which may include the compilation. Whole: the time of the split, including reading and cropping of the "
+        "images and compilation.</p>"
         + table(
             ["split", "faces", "network, ms a face", "whole, s", "whole, faces/s"], rows, name="speed-table"
         )

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 
 from dsat_jax import geometry
-from dsat_jax.data.batches import warp
 from dsat_jax.evaluation.report.evaluation import DistinctFaces, Evaluation
 from dsat_jax.evaluation.report.page import Section, number
 from dsat_jax.records import decode_picture
 from dsat_jax.schemes import Scheme
+from dsat_jax.warp import warp
 
 COUNT = 24
 _SIDE = 256

@@ -48,7 +48,7 @@ class YuNetDetector:
             raise self._refused("OpenCV cannot read it as ONNX") from error
         try:
             self._network.detect(np.zeros((*size, 3), np.uint8))
-        except cv2.error as error:  # raised here rather than at the first image
+        except cv2.error as error:  # so that another network is refused before the first image
             raise self._refused("its network has other outputs than YuNet") from error
 
     def __call__(self, image: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
       stride: stride on both axes.
 
     Returns:
-      Feature maps [batch, height / stride, width / stride, channels], rounded up.
+      Feature maps [batch, height / stride, width / stride, channels], with the size rounded up.
     """
     return lax.platform_dependent(
         x,

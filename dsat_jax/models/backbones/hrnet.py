@@ -44,7 +44,7 @@ class BasicBlock(nn.Module):
 
 
 class HighResolutionModule(nn.Module):
-    """Residual blocks on each branch, then the exchange: each branch becomes the sum of all, resized to its size.
+    """Residual blocks on each branch, then the exchange: each branch becomes the sum of all branches at its size.
 
     Attributes:
       frozen: whether the statistics, scale and bias of BatchNorm are constant.

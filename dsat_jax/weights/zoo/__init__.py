@@ -57,7 +57,7 @@ def check(path: pathlib.Path, data: bytes) -> None:
     Raises:
       UserError: if the SHA-256 is not that of the shipped network.
     """
-    if path.parent != FOLDER or path.stem not in PRETRAINED:
+    if path.resolve().parent != FOLDER.resolve() or path.stem not in PRETRAINED:
         return
     digest = hashlib.sha256(data).hexdigest()
     if digest != PRETRAINED[path.stem]:
