@@ -71,3 +71,10 @@ def test_help_lists_the_modes():
     result = run("--help")
     assert "--config=configs/synthetic.py" in result.stdout
     assert "train|evaluate|predict" in result.stdout
+
+
+def test_processes_that_jax_does_not_find_are_reported_in_one_line():
+    result = run("--mode=evaluate", "--workdir=absent", SLURM_STEP_NUM_TASKS="2")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "error: JAX cannot find the processes of this run" in result.stderr

@@ -94,9 +94,3 @@ def test_a_count_of_processes_that_is_no_number_is_refused():
 def test_a_port_that_does_not_exist_is_refused_before_jax_sees_it(port):
     with pytest.raises(UserError, match="expected 1 to 65535"):
         processes.start(f"localhost:{port}", 2, 0)
-
-
-def test_processes_that_jax_does_not_find_are_an_error_of_the_user(monkeypatch):
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    with pytest.raises(UserError, match="JAX cannot find the processes of this run"):
-        processes.start(None, None, None)
