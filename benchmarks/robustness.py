@@ -3,7 +3,7 @@
 python -m benchmarks.robustness dsat-300w --dataset=w300 --split=helen_test --out=FOLDER
 
 writes robustness.png and robustness.json, and prints a table. The boxes are those of the labels unless they are
-disturbed. The predictions are mirror-averaged, and without a refinement pass except in the rows 'seen twice', whose
+disturbed. The predictions are mirror-averaged, and without a refinement pass except in the rows 'refined', whose
 second prediction is in the box around the landmarks of the first, as in `--mode=predict`.
 """
 
@@ -203,7 +203,7 @@ def measure(measured: Measured) -> dict[str, list[tuple[float, float]]]:
         nmes[name] = [(strength, measured.nme(series, strength)) for strength in series.strengths]
         print(name, nmes[name], flush=True)
     for name in TWICE:
-        nmes[f"{name}, seen twice"] = [
+        nmes[f"{name}, refined"] = [
             (strength, measured.nme(SERIES[name], strength, looks=2)) for strength in SERIES[name].strengths
         ]
     return nmes

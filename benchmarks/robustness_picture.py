@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-_TWICE = ", seen twice"
+_TWICE = ", refined"
 _PALETTE = 64
 
 
@@ -31,7 +31,7 @@ def draw(contents: Mapping[str, Any], labels: Mapping[str, str], path: pathlib.P
                     strengths,
                     nmes,
                     style,
-                    label="seen twice" if style == "s--" else "seen once",
+                    label="with a refinement pass" if style == "s--" else "without",
                     markersize=4,
                 )
         if name == "jpeg":  # a lower quality is a stronger disturbance

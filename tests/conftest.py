@@ -51,3 +51,16 @@ def compilation_cache(tmp_path_factory) -> None:
     """Compiles a function once per session, however often it is jitted."""
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
+@pytest.fixture(scope="session")
+def exported_run(tmp_path_factory) -> tuple[pathlib.Path, pathlib.Path]:
+    """The folder of a run with random weights, and its export."""
+    from made_runs import begin_run, tiny_config  # only for those tests: it imports every network
+
+    from dsat_jax.export import exporter
+
+    workdir = tmp_path_factory.mktemp("run")
+    begin_run(workdir, tiny_config("learned"))
+    exporter.export_run(workdir, workdir / "run.export")
+    return workdir, workdir / "run.export"

@@ -87,7 +87,7 @@ class Predictor:
 
         Args:
           workdir: run folder, or a weights file written by `--mode=export`.
-          find_faces: see `__init__`.
+          find_faces: face detector, see `__init__`.
 
         Raises:
           FileNotFoundError: if the folder holds no run or no checkpoint.
@@ -121,7 +121,7 @@ class Predictor:
 
         Args:
           name: key of `zoo.PRETRAINED`.
-          find_faces: see `__init__`.
+          find_faces: face detector, see `__init__`.
 
         Raises:
           UserError: if no shipped network has that name, or its file is damaged.
@@ -154,7 +154,7 @@ class Predictor:
         Args:
           images: files or arrays as in `__call__`; files are read when needed, only a few in advance.
           boxes: boxes of each image as in `__call__`; None runs the face detector on every image.
-          looks: see `__call__`.
+          looks: number of predictions per face, see `__call__`.
 
         Raises:
           OSError, UserError: as in `__call__`, raised after the faces of all earlier images are yielded.
@@ -170,7 +170,7 @@ class Predictor:
 
         Args:
           pairs: pixels uint8 [height, width, 3] RGB and boxes [faces, 4] of each image.
-          looks: see `__call__`.
+          looks: number of predictions per face, see `__call__`.
 
         Raises:
           UserError: if a box has no area, or `looks` is neither 1 nor 2.

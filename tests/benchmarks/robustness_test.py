@@ -137,7 +137,7 @@ def test_a_refinement_pass_predicts_in_the_box_of_the_first_landmarks(network_pa
 
 
 def test_the_table_has_a_line_for_each_series():
-    nmes = {"rotation": [(0.0, 4.0), (10.0, 5.0)], "shift, seen twice": [(0.0, 4.0)]}
+    nmes = {"rotation": [(0.0, 4.0), (10.0, 5.0)], "shift, refined": [(0.0, 4.0)]}
     table = robustness.table(nmes)
     assert "| rotation, degrees | 4.00 (0), 5.00 (10) |" in table
-    assert "share of its sides, seen twice | 4.00 (0) |" in table
+    assert "share of its sides, refined | 4.00 (0) |" in table

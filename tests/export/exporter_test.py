@@ -9,7 +9,7 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from made_runs import SIZE, begin_run, random_like, tiny_config
+from made_runs import SIZE, random_like, tiny_config
 
 from dsat_jax import models, schemes
 from dsat_jax.config import load_config
@@ -18,15 +18,6 @@ from dsat_jax.inference import export_archive
 from dsat_jax.inference.forward import make_forward
 from dsat_jax.models import transformer
 from dsat_jax.weights.names import by_name
-
-
-@pytest.fixture(scope="module")
-def exported_run(tmp_path_factory) -> tuple[pathlib.Path, pathlib.Path]:
-    """The folder of a run, and its export."""
-    workdir = tmp_path_factory.mktemp("run")
-    begin_run(workdir, tiny_config("learned"))
-    exporter.export_run(workdir, workdir / "run.export")
-    return workdir, workdir / "run.export"
 
 
 def test_an_export_takes_any_number_of_faces_and_runs_on_every_platform(exported_run):

@@ -22,15 +22,6 @@ def image() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (70, 90, 3)).astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def exported_run(tmp_path_factory) -> tuple[pathlib.Path, pathlib.Path]:
-    """The folder of a run, and its export."""
-    workdir = tmp_path_factory.mktemp("run")
-    begin_run(workdir, tiny_config("learned"))
-    exporter.export_run(workdir, workdir / "run.export")
-    return workdir, workdir / "run.export"
-
-
 def check_same(faces: list, expected: list) -> None:
     for face, same in zip(faces, expected, strict=True):
         np.testing.assert_allclose(face.landmarks, same.landmarks, rtol=1e-5, atol=1e-5)

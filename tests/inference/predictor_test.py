@@ -23,7 +23,7 @@ class BrightestPixels:
     """Finds the brightest pixel of each colour in every crop, and opens one channel.
 
     Attributes:
-      shapes: of the crops of every call.
+      shapes: shapes of the crops of every call.
     """
 
     def __init__(self) -> None:
@@ -101,14 +101,14 @@ def test_one_look_runs_the_network_once_in_the_given_box(predictor, network):
         predictor(picture((100, 80)), [sloppy_box(100, 80)], looks=3)
 
 
-def test_faces_of_many_pictures_come_in_order_whatever_their_number(predictor, network):
+def test_faces_of_many_images_come_in_order_whatever_their_number(predictor, network):
     faces = [[(20, 20)], [], [(100, 80), (200, 30)], *([[(40 + 10 * i, 60)] for i in range(20)])]
-    pictures = [picture(*corners) for corners in faces]
+    images = [picture(*corners) for corners in faces]
     boxes = [np.array([sloppy_box(*corner) for corner in corners]).reshape(-1, 4) for corners in faces]
-    found = list(predictor.predict_many(pictures, boxes))
-    assert [len(of_picture) for of_picture in found] == [len(corners) for corners in faces]
-    for of_picture, corners in zip(found, faces, strict=True):
-        for face, corner in zip(of_picture, corners, strict=True):
+    predicted = list(predictor.predict_many(images, boxes))
+    assert [len(faces_of_image) for faces_of_image in predicted] == [len(corners) for corners in faces]
+    for faces_of_image, corners in zip(predicted, faces, strict=True):
+        for face, corner in zip(faces_of_image, corners, strict=True):
             np.testing.assert_allclose(face.landmarks, truth(*corner), atol=0.7)
     assert set(network.shapes) == {(FACES_AT_ONCE, SIZE, SIZE, 3)}  # one compiled shape
     assert len(network.shapes) == 2 * 3  # 23 faces, 8 at once, twice
@@ -116,12 +116,12 @@ def test_faces_of_many_pictures_come_in_order_whatever_their_number(predictor, n
 
 def test_more_faces_than_fit_into_a_batch(predictor):
     corners = [(x, y) for x in (10, 60, 110, 160, 210, 260) for y in (10, 70, 130)]
-    found = predictor(picture(*corners), np.array([sloppy_box(*corner) for corner in corners]))
-    for face, corner in zip(found, corners, strict=True):
+    predicted = predictor(picture(*corners), np.array([sloppy_box(*corner) for corner in corners]))
+    for face, corner in zip(predicted, corners, strict=True):
         np.testing.assert_allclose(face.landmarks, truth(*corner), atol=0.7)
 
 
-def test_pictures_are_read_as_they_are_needed(predictor):
+def test_images_are_read_as_they_are_needed(predictor):
     read = []
 
     def endless() -> Iterator[np.ndarray]:
@@ -129,8 +129,8 @@ def test_pictures_are_read_as_they_are_needed(predictor):
             read.append(number)
             yield picture((100, 80))
 
-    found = predictor.predict_many(endless(), itertools.repeat([sloppy_box(100, 80)]))
-    next(found)
+    predicted = predictor.predict_many(endless(), itertools.repeat([sloppy_box(100, 80)]))
+    next(predicted)
     assert len(read) == FACES_AT_ONCE
 
 
@@ -158,33 +158,33 @@ def test_what_cannot_be_predicted_is_refused(predictor, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("array", "found"),
+    ("array", "described"),
     [
         (np.zeros((20, 30, 3)), r"float64\[20, 30, 3\]"),
         (np.zeros((3, 20, 30), np.uint8), r"uint8\[3, 20, 30\]"),
         (np.zeros((0, 0, 3), np.uint8), r"uint8\[0, 0, 3\]"),
     ],
 )
-def test_arrays_of_another_form_are_refused(predictor, array, found):
+def test_arrays_of_another_form_are_refused(predictor, array, described):
     for boxes in (None, [[2, 2, 18, 18]]):
-        with pytest.raises(ValueError, match=rf"found an array {found}, expected an image uint8"):
+        with pytest.raises(ValueError, match=rf"found an array {described}, expected an image uint8"):
             predictor(array, boxes)
 
 
-def test_pictures_without_a_face_do_not_wait(predictor):
+def test_images_without_a_face_do_not_wait(predictor):
     read = []
 
-    def pictures() -> Iterator[np.ndarray]:
+    def images() -> Iterator[np.ndarray]:
         for number in itertools.count():
             read.append(number)
             yield picture()
 
-    found = predictor.predict_many(pictures())
-    assert [next(found), next(found)] == [[], []]
+    predicted = predictor.predict_many(images())
+    assert [next(predicted), next(predicted)] == [[], []]
     assert len(read) == 2
 
 
-def test_grey_and_transparent_arrays_are_pictures(predictor):
+def test_grey_and_transparent_arrays_are_images(predictor):
     image = picture((100, 80))
     grey = image.max(axis=-1)
     opaque = np.concatenate([image, np.full((*grey.shape, 1), 255, np.uint8)], axis=-1)
@@ -195,17 +195,17 @@ def test_grey_and_transparent_arrays_are_pictures(predictor):
     )
 
 
-def test_pictures_before_one_that_cannot_be_read_are_not_lost(predictor, tmp_path):
+def test_images_before_one_that_cannot_be_read_are_not_lost(predictor, tmp_path):
     (tmp_path / "fake.jpg").write_text("no picture")
-    pictures = [picture((100, 80)), picture((20, 20)), tmp_path / "fake.jpg"]
-    found = predictor.predict_many(pictures, [[sloppy_box(100, 80)], [sloppy_box(20, 20)], None])
+    images = [picture((100, 80)), picture((20, 20)), tmp_path / "fake.jpg"]
+    predicted = predictor.predict_many(images, [[sloppy_box(100, 80)], [sloppy_box(20, 20)], None])
     for corner in ((100, 80), (20, 20)):
-        np.testing.assert_allclose(next(found)[0].landmarks, truth(*corner), atol=0.7)
+        np.testing.assert_allclose(next(predicted)[0].landmarks, truth(*corner), atol=0.7)
     with pytest.raises(ValueError, match=r"fake\.jpg is not an image"):
-        next(found)
+        next(predicted)
 
 
-def test_what_is_not_many_pictures_and_boxes_elsewhere_are_refused(predictor):
+def test_what_is_not_many_images_and_boxes_elsewhere_are_refused(predictor):
     for one in ("photo.jpg", picture()):
         with pytest.raises(ValueError, match="found one: call the predictor itself"):
             next(predictor.predict_many(one))
