@@ -1,6 +1,6 @@
 """DSAT and LOTR on synthetic_faces: 98 points of rendered faces; inter-ocular NME.
 
-python run.py --config=configs/synthetic.py             NME 3.06 % on test (500 faces), 3.4 min on 2 CPU cores
+python run.py --config=configs/synthetic.py             NME 3.19 % on test (500 faces), 3.4 min on 2 CPU cores
 python run.py --config=configs/synthetic.py:lotr-tiny   NME 4.70 % on test, 16.7 min on 2 CPU cores
 
 The first command trains the variant `tiny`. The first run renders the dataset; the times exclude this. Measured on an
