@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 from dsat_jax import drawing, schemes
 from dsat_jax.data import datasets
 from dsat_jax.data.batches import evaluation_batches
+from dsat_jax.errors import UserError
 from dsat_jax.evaluation import error_curves, gate_analysis, report
 from dsat_jax.evaluation.report.evaluation import Evaluation, picture_names
 from dsat_jax.evaluation.result_files import CED_FILE, METRICS_FILE, REPORT_FILE
@@ -181,8 +182,11 @@ def evaluate_run(
 
     Raises:
       FileNotFoundError: if the folder holds no run or no checkpoint, or the dataset has not been built.
-      UserError: if the schemes of run and dataset differ, and neither can be converted to the other.
+      UserError: if a split is named more than once, or if the schemes of run and dataset differ and neither can be
+        converted to the other.
     """
+    if len(set(splits)) < len(splits):
+        raise UserError(f"--split={','.join(splits)} names a split more than once")
     config = trained_network.read_config(workdir)
     if dataset or splits:
         config.data.dataset = dataset or config.data.dataset
@@ -207,8 +211,8 @@ def _results_folder(network: pathlib.Path, dataset: str, splits: Sequence[str], 
     folder = (
         pathlib.Path("evaluations") / _file_name(network) if network.is_file() else network / "evaluations"
     )
-    # Unique for each choice of splits: split names contain neither + nor /, and dataset names contain no point.
-    return folder / "+".join([dataset.replace("/", "."), *splits])
+    # Unique for each choice of splits: they contain neither commas nor /, and dataset names no point.
+    return folder / "+".join([dataset.replace("/", "."), *([",".join(splits)] if splits else [])])
 
 
 def _file_name(weights: pathlib.Path) -> str:

@@ -14,6 +14,7 @@ from dsat_jax.checkpoints.manager import Checkpoints
 from dsat_jax.config import default, load_config, save_config
 from dsat_jax.data import datasets
 from dsat_jax.data.batches import evaluation_batches
+from dsat_jax.errors import UserError
 from dsat_jax.evaluation import evaluate
 from dsat_jax.evaluation.result_files import FACES_FILE, METRICS_FILE, REPORT_FILE
 from dsat_jax.inference import trained_network
@@ -164,3 +165,11 @@ def test_weights_files_of_the_same_name_have_different_folders(tmp_path):
     assert len(folders) == 2
     shipped = evaluate._results_folder(zoo.weights("dsat-300w"), "w300/original", [], own=True)
     assert shipped == pathlib.Path("evaluations/dsat-300w/w300.original")
+
+
+def test_no_two_choices_of_splits_share_a_folder(tmp_path):
+    choices = [[], ["test"], ["test", "train"], ["test+train"], ["train", "test"]]
+    folders = {evaluate._results_folder(tmp_path, "w300", choice, own=False) for choice in choices}
+    assert len(folders) == len(choices)
+    with pytest.raises(UserError, match=r"--split=test,test names a split more than once"):
+        evaluate.evaluate_run(tmp_path, splits=["test", "test"])
