@@ -19,6 +19,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from dsat_jax.checkpoints import checksums, save_errors
 from dsat_jax.errors import UserError
+from dsat_jax.weights.names import by_name
 
 Tree = TypeVar("Tree")
 
@@ -236,11 +237,7 @@ def _restore(path: pathlib.Path, step: int, template: Tree) -> Tree:
 
 def _forms(tree: Tree) -> dict[str, str]:
     """Returns type and shape of every array: `{"params/backbone/conv/kernel": "float32[3, 3, 64, 64]", ...}`."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): f"{leaf.dtype}{list(leaf.shape)}"
-        for path, leaf in leaves
-    }
+    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in by_name(tree).items()}
 
 
 def _steps(path: pathlib.Path) -> list[int]:

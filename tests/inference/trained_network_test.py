@@ -1,19 +1,14 @@
 """Trained networks from run folders and weights files: the same network, or a refusal."""
 
-import json
-
 import jax
 import numpy as np
 import pytest
-import safetensors
-import safetensors.numpy
 from made_runs import begin_run, tiny_config
+from made_weights import rewritten
 
 from dsat_jax import models
 from dsat_jax.inference import trained_network
 from dsat_jax.weights import network_file
-
-METADATA = "dsat_jax"
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +44,6 @@ def test_the_configuration_is_read_alone(run, file):
         config = trained_network.read_config(path)
         for section in network_file.SECTIONS:
             assert config[section] == tiny_config("learned")[section], (path, section)
-
-
-def rewritten(file, folder, change):
-    """A copy of a weights file whose arrays and metadata were changed."""
-    arrays = safetensors.numpy.load_file(file)
-    with safetensors.safe_open(file, framework="numpy") as opened:
-        metadata = json.loads(opened.metadata()[METADATA])
-    change(arrays, metadata)
-    safetensors.numpy.save_file(arrays, folder / "changed.safetensors", {METADATA: json.dumps(metadata)})
-    return folder / "changed.safetensors"
 
 
 def remove_array(arrays, metadata):

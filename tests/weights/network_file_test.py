@@ -1,11 +1,10 @@
 """Weights files: a round trip, and refusal of other files."""
 
-import json
-
 import jax
 import numpy as np
 import pytest
 import safetensors.numpy
+from made_weights import rewritten
 from ml_collections import ConfigDict
 
 from configs import synthetic
@@ -14,8 +13,6 @@ from dsat_jax.inference import trained_network
 from dsat_jax.runtime import sharding
 from dsat_jax.training import optimizer, state
 from dsat_jax.weights import network_file
-
-METADATA = "dsat_jax"
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +41,6 @@ def file(config, variables, tmp_path_factory):
     path = tmp_path_factory.mktemp("networks") / "mine.safetensors"
     network_file.write(path, config, variables)
     return path
-
-
-def rewritten(file, folder, change):
-    """A copy of a weights file whose arrays and metadata were changed."""
-    arrays = safetensors.numpy.load_file(file)
-    with safetensors.safe_open(file, framework="numpy") as opened:
-        metadata = json.loads(opened.metadata()[METADATA])
-    change(arrays, metadata)
-    safetensors.numpy.save_file(arrays, folder / "changed.safetensors", {METADATA: json.dumps(metadata)})
-    return folder / "changed.safetensors"
 
 
 def test_a_network_is_read_as_it_was_written_in_half_precision(file, config, variables):
