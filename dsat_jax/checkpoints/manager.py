@@ -7,6 +7,7 @@ it is complete. A seal, a file of checksums in that folder, detects later damage
 import contextlib
 import dataclasses
 import pathlib
+import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -54,8 +55,9 @@ class Checkpoints:
         """
         self.path = workdir.resolve() / FOLDER
         if jax.process_index() == 0:
+            _remove_incomplete(self.path)
             _set_damaged_aside(self.path)
-        multihost_utils.sync_global_devices("damaged checkpoints are set aside")
+        multihost_utils.sync_global_devices("incomplete checkpoints are removed, damaged ones set aside")
         if not _steps(self.path) and any_in(workdir):
             raise UserError(
                 f"every checkpoint in {self.path} is damaged: restore a copy, or delete that folder to start again"
@@ -64,7 +66,7 @@ class Checkpoints:
         self._kept = _NewestAndBest({step: facts[step].validation_nme for step in facts})
         handlers = ocp.handlers.DefaultCheckpointHandlerRegistry()
         handlers.add(_STATE, _SealedSave, _SealedHandler())
-        options = ocp.CheckpointManagerOptions(preservation_policy=self._kept, cleanup_tmp_directories=True)
+        options = ocp.CheckpointManagerOptions(preservation_policy=self._kept)
         self._manager = ocp.CheckpointManager(
             epath.Path(self.path), options=options, handler_registry=handlers
         )
@@ -262,6 +264,14 @@ def _examine(path: pathlib.Path) -> tuple[dict[int, float | None], dict[int, str
             if folder.parent.is_dir():  # otherwise a run in training has just removed it
                 damaged[step] = str(error)
     return whole, damaged
+
+
+def _remove_incomplete(path: pathlib.Path) -> None:
+    """Removes the saves that were interrupted before their rename."""
+    # Not left to Orbax, which removes them in the background and does not wait for that when it is closed: a second
+    # opening of the folder then removes the same files at the same time and fails.
+    for folder in path.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
+        shutil.rmtree(folder)
 
 
 def _set_damaged_aside(path: pathlib.Path) -> None:

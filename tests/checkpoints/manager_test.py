@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from made_states import restored_newest, state_at, template_of
 
@@ -246,6 +247,18 @@ def test_restoring_on_another_number_of_devices(tmp_path):
     """
     finished(in_python(script, tmp_path, XLA_FLAGS="--xla_force_host_platform_device_count=4"))
     assert same(restored_newest(tmp_path), state_at(1).replace(step=jnp.int32(2), params=state_at(2).params))
+
+
+def test_incomplete_saves_are_gone_once_the_folder_is_open(tmp_path):
+    """Repeated openings do not compete for the files of one interrupted save."""
+    path = save_all(tmp_path, {1: None})
+    for _ in range(5):
+        unfinished = path / f"2{ocp.utils.TMP_DIR_SUFFIX}" / "state" / "d"
+        unfinished.mkdir(parents=True)
+        for number in range(200):
+            (unfinished / str(number)).touch()
+        Checkpoints(tmp_path).close()
+        assert folders(path) == {"1"}
 
 
 def test_a_save_that_is_killed_leaves_the_checkpoint_before_it(tmp_path):
