@@ -89,7 +89,61 @@ def box_overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return shared / (area[:, None] + other_area[None] - shared)
 
 
-def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
+def fit_similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Returns the similarity that maps points to targets with the least squared error, without a reflection.
+
+    Args:
+      points: points [points, 2], at least two different ones.
+      targets: their targets [points, 2].
+
+    Returns:
+      Similarity, float64 [2, 3] (Umeyama, Least-squares estimation of transformation parameters between two point
+      patterns, 1991; in the plane, a product of complex numbers); not finite if all points are equal.
+    """
+    centre, target_centre = points.mean(axis=0), targets.mean(axis=0)
+    from_centre, target_from_centre = points - centre, targets - target_centre
+    along = (from_centre * target_from_centre).sum()
+    across = (from_centre[:, 0] * target_from_centre[:, 1] - from_centre[:, 1] * target_from_centre[:, 0]).sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        linear = np.array([[along, -across], [across, along]]) / np.float64(np.square(from_centre).sum())
+    return np.concatenate([linear, (target_centre - linear @ centre)[:, None]], axis=1)
+
+
+def roll_matrix(roll: float, centre: np.ndarray) -> np.ndarray:
+    """Returns the rotation [2, 3] by `roll` radians, clockwise in the image (y points down), about `centre` [2]."""
+    linear = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    return np.concatenate([linear, (centre - linear @ centre)[:, None]], axis=1)
+
+
+def box_centre(box: np.ndarray) -> np.ndarray:
+    """Returns the centre [..., 2] of boxes [..., 4]."""
+    return (box[..., :2] + box[..., 2:]) / 2
+
+
+def rolled_box(points: np.ndarray, roll: float) -> np.ndarray:
+    """Returns the box [4] around points [points, 2] whose sides are turned with a face, by `roll` about its centre.
+
+    The corners of the box are those of an upright box before it is turned by `roll_matrix(roll, its centre)`.
+    """
+    origin = np.zeros(2)
+    upright = box_of_points(transform_points(roll_matrix(-roll, origin), points))
+    middle = transform_points(roll_matrix(roll, origin), box_centre(upright)[None])[0]
+    half = (upright[2:] - upright[:2]) / 2
+    return np.concatenate([middle - half, middle + half])
+
+
+def box_of_rolled(box: np.ndarray, roll: float) -> np.ndarray:
+    """Returns the box [4] with sides along the image around the ellipse in a box [4] turned by `roll`.
+
+    A face fills about the ellipse in its box, so that this is about the box of its landmarks.
+    """
+    centre, half = box_centre(box), (box[2:] - box[:2]) / 2
+    cos, sin = np.cos(roll), np.sin(roll)
+    extent = np.hypot([half[0] * cos, half[0] * sin], [half[1] * sin, half[1] * cos])
+    return np.concatenate([centre - extent, centre + extent])
+
+
+def crop_matrix(box: np.ndarray, size: int, enlarge: float, roll: float = 0.0) -> np.ndarray:
     """Returns the similarity that maps a face box to the network's input. Every crop of the project uses it.
 
     The box is enlarged by `enlarge` of its width and height on each side. Its four corners are then fitted by least
@@ -101,6 +155,8 @@ def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
       box: x_min, y_min, x_max, y_max [4] in pixels of the image.
       size: side of the square input in pixels.
       enlarge: margin on each side as a share of the box.
+      roll: angle of the face in radians, clockwise in the image; the box is turned by it about its centre, and the
+        face is upright in the crop.
 
     Returns:
       Similarity, float64 [2, 3], image pixels to input pixels.
@@ -118,7 +174,8 @@ def crop_matrix(box: np.ndarray, size: int, enlarge: float) -> np.ndarray:
     scale = (size - 1) * (width + height) / (width**2 + height**2)
     centre_x, centre_y = (x_min + x_max) / 2, (y_min + y_max) / 2
     middle = (size - 1) / 2
-    return np.array([[scale, 0.0, middle - scale * centre_x], [0.0, scale, middle - scale * centre_y]])
+    upright = np.array([[scale, 0.0, middle - scale * centre_x], [0.0, scale, middle - scale * centre_y]])
+    return compose(upright, roll_matrix(-roll, np.array([centre_x, centre_y]))) if roll else upright
 
 
 def jitter_matrix(size: int, angle: float, scale: float, shift: np.ndarray, mirror: bool) -> np.ndarray:
@@ -137,8 +194,8 @@ def jitter_matrix(size: int, angle: float, scale: float, shift: np.ndarray, mirr
       Transform, float64 [2, 3].
     """
     radians = np.deg2rad(angle)
-    linear = scale * np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
     centre = np.full(2, (size - 1) / 2)
+    linear = scale * roll_matrix(radians, centre)[:, :2]
     offset = centre - linear @ centre + np.asarray(shift, np.float64)
     matrix = np.concatenate([linear, offset[:, None]], axis=1)
     return compose(mirror_matrix(size), matrix) if mirror else matrix

@@ -36,4 +36,6 @@ AFLW_19 = Scheme(
         run(12, 14),
         run(15, 17),
     ),
+    nose_tip=13,
+    mouth_corners=(15, 17),
 )

@@ -42,4 +42,6 @@ JD_106 = Scheme(
         run(84, 95, 84),
         run(96, 103, 96),
     ),
+    nose_tip=54,
+    mouth_corners=(84, 90),
 )

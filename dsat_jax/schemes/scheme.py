@@ -37,6 +37,8 @@ class Scheme:
       eye_corners: the two outer eye corners; their distance is the inter-ocular normaliser.
       pupils: landmarks whose means are the left and the right pupil; their distance is the inter-pupil normaliser.
       lines: polylines to draw, closed where the last index repeats the first.
+      nose_tip: tip of the nose; None if the scheme does not define it.
+      mouth_corners: left and right corner of the mouth; None if the scheme does not define them.
     """
 
     name: str
@@ -46,6 +48,20 @@ class Scheme:
     eye_corners: tuple[int, int]
     pupils: tuple[tuple[int, ...], tuple[int, ...]]
     lines: tuple[tuple[int, ...], ...]
+    nose_tip: int | None = None
+    mouth_corners: tuple[int, int] | None = None
+
+    @property
+    def five_points(self) -> tuple[tuple[int, ...], ...] | None:
+        """Landmarks whose means are the five points of face alignment; None if the scheme does not define them.
+
+        The five points are the left and the right pupil, the tip of the nose, and the left and the right corner of the
+        mouth.
+        """
+        if self.nose_tip is None or self.mouth_corners is None:
+            return None
+        left, right = self.mouth_corners
+        return (*self.pupils, (self.nose_tip,), (left,), (right,))
 
     @property
     def mirror_permutation(self) -> np.ndarray:

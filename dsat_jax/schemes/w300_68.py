@@ -36,4 +36,6 @@ W300_68 = Scheme(
         run(48, 59, 48),
         run(60, 67, 60),
     ),
+    nose_tip=30,
+    mouth_corners=(48, 54),
 )

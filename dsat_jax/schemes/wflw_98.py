@@ -37,4 +37,6 @@ WFLW_98 = Scheme(
         run(76, 87, 76),
         run(88, 95, 88),
     ),
+    nose_tip=54,
+    mouth_corners=(76, 82),
 )
