@@ -103,7 +103,9 @@ def fit_similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
     centre, target_centre = points.mean(axis=0), targets.mean(axis=0)
     from_centre, target_from_centre = points - centre, targets - target_centre
     along = (from_centre * target_from_centre).sum()
-    across = (from_centre[:, 0] * target_from_centre[:, 1] - from_centre[:, 1] * target_from_centre[:, 0]).sum()
+    across = (
+        from_centre[:, 0] * target_from_centre[:, 1] - from_centre[:, 1] * target_from_centre[:, 0]
+    ).sum()
     with np.errstate(invalid="ignore", divide="ignore"):
         linear = np.array([[along, -across], [across, along]]) / np.float64(np.square(from_centre).sum())
     return np.concatenate([linear, (target_centre - linear @ centre)[:, None]], axis=1)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from dsat_jax import schemes
+from dsat_jax.inference.detections import Detections
 from dsat_jax.inference.landmarks import Landmarks
 from dsat_jax.inference.predictor import Predictor
 from dsat_jax.inference.video_files import Frame, VideoWriter
@@ -54,9 +55,10 @@ class DotFinder:
     def __init__(self, has_confidence: bool = True):
         self.detections = self.batches = 0
         self._has_confidence = has_confidence
-        self.predictor = Predictor(self._forward, SCHEME, _CROP, 0.25, find_faces=self._find_faces)
+        self.predictor = Predictor(self._forward, SCHEME, _CROP, 0.25, self._find_faces)
 
-    def _forward(self, crops: np.ndarray) -> Landmarks:
+    def _forward(self, crops: np.ndarray, mirror: bool) -> Landmarks:
+        del mirror
         self.batches += 1
         bright = np.where(crops > 100, crops, 0).astype(np.float32).reshape(len(crops), -1, 3)
         weight = (bright + 1e-6) / (bright + 1e-6).sum(axis=1, keepdims=True)
@@ -65,9 +67,9 @@ class DotFinder:
         confidence = bright.max(axis=1) / 255
         return Landmarks(points, confidence if self._has_confidence else None, None)
 
-    def _find_faces(self, image: np.ndarray) -> np.ndarray:
+    def _find_faces(self, image: np.ndarray) -> Detections:
         self.detections += 1
         _, _, blobs, centres = cv2.connectedComponentsWithStats((image[..., 0] > 100).astype(np.uint8))
         red = centres[1:][blobs[1:, cv2.CC_STAT_AREA] > 20]
         red = red[np.argsort(red[:, 0])]
-        return np.concatenate([red, red + DOTS.max(axis=0)], axis=1)
+        return Detections(np.concatenate([red, red + DOTS.max(axis=0)], axis=1))

@@ -68,7 +68,23 @@ _WHOLE_IMAGE = flags.DEFINE_bool(
 _DETECTOR = flags.DEFINE_string(
     "detector",
     None,
-    "predict: .onnx file of the YuNet face detector, used instead of OpenCV's bundled cascade.",
+    "predict: face detector: mtcnn, cascade (OpenCV's), or the .onnx file of YuNet. Default: mtcnn.",
+)
+_THRESHOLD = flags.DEFINE_float(
+    "threshold", None, "predict: least score of a face, from 0 to 1. Default: 0.7."
+)
+_LARGEST_FIRST = flags.DEFINE_bool(
+    "largest-first", False, "predict: order the faces of an image by size, not from left to right."
+)
+_LOOKS = flags.DEFINE_integer(
+    "looks",
+    None,
+    "predict: runs of the network on a face, 1 or 2. Default: 2 for images, 1 for the tracked faces of videos.",
+)
+_MIRROR = flags.DEFINE_bool(
+    "mirror",
+    None,
+    "predict: average with the mirrored face. Default: yes for images, no for the tracked faces of videos.",
 )
 _SMOOTH = flags.DEFINE_bool(
     "smooth", False, "predict: smooth the landmarks of videos with a One-Euro filter."
@@ -90,7 +106,21 @@ MODES_OF_FLAGS = {
     "dataset": ("evaluate",),
     "split": ("evaluate",),
     "out": ("predict", "export", "compare", "benchmark"),
-    **dict.fromkeys(("images", "boxes", "whole-image", "detector", "smooth", "explain"), ("predict",)),
+    **dict.fromkeys(
+        (
+            "images",
+            "boxes",
+            "whole-image",
+            "detector",
+            "threshold",
+            "largest-first",
+            "looks",
+            "mirror",
+            "smooth",
+            "explain",
+        ),
+        ("predict",),
+    ),
 }
 
 
@@ -191,6 +221,10 @@ def _predict(_: Sequence[str]) -> int:
         boxes=_BOXES.value,
         whole_image=_WHOLE_IMAGE.value,
         detector=_DETECTOR.value,
+        threshold=_THRESHOLD.value,
+        largest_first=_LARGEST_FIRST.value,
+        looks=_LOOKS.value,
+        mirror=_MIRROR.value,
         smooth=_SMOOTH.value,
         explain=_EXPLAIN.value,
     )

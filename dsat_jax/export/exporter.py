@@ -53,11 +53,14 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
         network_file.write(out, config, variables)
     elif suffix == ".onnx":
         config.model.dtype = "float32"  # ONNX runtimes compute in float32
-        forward = make_forward(models.build_for(config), config, scheme)
+        forward = make_forward(models.build_for(config), config, scheme, config.evaluate.mirror)
         atomic_files.write_bytes(out, onnx_export.convert(forward, variables, settings))
     else:
-        staged = stage(make_forward(network.model, config, scheme), variables, size)
-        export_archive.write(out, Export(settings, staged, by_name(variables)))
+        plain, mirrored = (
+            stage(make_forward(network.model, config, scheme, mirror), variables, size)
+            for mirror in (False, True)
+        )
+        export_archive.write(out, Export(settings, plain, mirrored, by_name(variables)))
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {scheme.num_points} points on crops of {size} px")
 
 

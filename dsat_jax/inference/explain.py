@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from dsat_jax import decode, drawing, geometry, preprocess, schemes
 from dsat_jax.config import choose
+from dsat_jax.inference.face_crops import FaceCrop
 from dsat_jax.inference.trained_network import TrainedNetwork
 from dsat_jax.models.lotr import LOTR, attention_maps
 from dsat_jax.schemes import BOUNDARY_NAMES, Scheme
@@ -45,15 +46,14 @@ class Explainer:
         self._maps = jax.jit(functools.partial(maps, model, config, self._scheme))
         self._variables = network.variables
 
-    def __call__(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
+    def __call__(self, face: FaceCrop) -> np.ndarray:
         """Returns the sheet of a face.
 
         The upper tiles show the crop with the predicted landmarks, and the overview maps over the crop. The lower tiles
         show the map of each part of the face.
 
         Args:
-          image: uint8 [height, width, 3] RGB.
-          box: [4] x_min, y_min, x_max, y_max around the face's landmarks, image pixels.
+          face: the crop around the face's landmarks.
 
         Returns:
           uint8 [height, width, 3] RGB.
@@ -61,7 +61,8 @@ class Explainer:
         Raises:
           UserError: if the box has no area.
         """
-        crop = warp(image, geometry.crop_matrix(box, self._size, self._enlarge), self._size)
+        matrix = geometry.crop_matrix(face.box, self._size, self._enlarge, face.roll)
+        crop = warp(face.image, matrix, self._size)
         points, overviews, parts = jax.device_get(self._maps(self._variables, crop[None]))
         large = [_tile(crop, _LARGE, "landmarks", points=points, lines=self._scheme.lines)]
         large += [_tile(crop, _LARGE, name, values) for name, values in overviews.items()]
@@ -75,17 +76,14 @@ class Explainer:
         return np.concatenate([_filled(np.concatenate(row, axis=1), width) for row in rows])
 
 
-def write(
-    explainer: Explainer, image: np.ndarray, boxes: Sequence[np.ndarray], stem: pathlib.Path
-) -> list[pathlib.Path]:
+def write(explainer: Explainer, faces: Sequence[FaceCrop], stem: pathlib.Path) -> list[pathlib.Path]:
     """Writes a sheet for each face: NAME_heatmaps.png for the first, NAME.face1_heatmaps.png for the second ...
 
     For LOTR the names end in _attention.png.
 
     Args:
       explainer: explainer of the network.
-      image: uint8 [height, width, 3] RGB.
-      boxes: [4] box of each face, around its landmarks, image pixels.
+      faces: the crop around the landmarks of each face.
       stem: path of the sheets up to NAME.
 
     Returns:
@@ -96,10 +94,10 @@ def write(
       UserError: if a box has no area.
     """
     paths = []
-    for i, box in enumerate(boxes):
-        face = f".face{i}" if i else ""
-        paths.append(stem.with_name(f"{stem.name}{face}_{explainer.kind}.png"))
-        drawing.write_image(paths[-1], explainer(image, box))
+    for i, face in enumerate(faces):
+        number = f".face{i}" if i else ""
+        paths.append(stem.with_name(f"{stem.name}{number}_{explainer.kind}.png"))
+        drawing.write_image(paths[-1], explainer(face))
     return paths
 
 

@@ -2,6 +2,7 @@
 
     settings.json            format, version, crop, landmark scheme, version of JAX
     network.jax              forward pass serialised by `jax.export`, without the weights
+    mirrored.jax             forward pass that averages with the mirrored crops
     weights/NAME.npy         array that the network takes, by its name in the model
 
 The archive contains a checksum of each member, and no pickles. The weights are not constants of the program, because
@@ -27,8 +28,8 @@ from dsat_jax.schemes import Scheme
 from dsat_jax.weights import state_dict
 
 FORMAT = "dsat_jax export"
-VERSION = 1
-_SETTINGS, _NETWORK, _WEIGHTS = "settings.json", "network.jax", "weights/"
+VERSION = 2
+_SETTINGS, _NETWORK, _MIRRORED, _WEIGHTS = "settings.json", "network.jax", "mirrored.jax", "weights/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +61,13 @@ class Export:
     Attributes:
       settings: settings of the network.
       network: serialised `jax.export.Exported`.
+      mirrored: the same, averaged with the mirrored crops.
       weights: arrays that the network takes, by name.
     """
 
     settings: Settings
     network: bytes
+    mirrored: bytes
     weights: Mapping[str, np.ndarray]
 
 
@@ -97,6 +100,7 @@ def write(path: pathlib.Path, export: Export) -> None:
         # `ZipInfo` has a fixed date, so that equal exports give equal bytes.
         archive.writestr(zipfile.ZipInfo(_SETTINGS), json.dumps(settings, indent=2) + "\n")
         archive.writestr(zipfile.ZipInfo(_NETWORK), export.network)
+        archive.writestr(zipfile.ZipInfo(_MIRRORED), export.mirrored)
         for name, array in export.weights.items():
             with archive.open(zipfile.ZipInfo(f"{_WEIGHTS}{name}.npy"), "w") as stream:
                 np.lib.format.write_array(stream, array, allow_pickle=False)
@@ -131,9 +135,8 @@ def read(path: pathlib.Path) -> Export:
 
 def _read(archive: zipfile.ZipFile) -> Export:
     names = archive.namelist()
-    for name in (_SETTINGS, _NETWORK):
-        if name not in names:
-            raise UserError(f"it contains no {name}")
+    if _SETTINGS not in names:
+        raise UserError(f"it contains no {_SETTINGS}")
     settings = text_files.parse_json(archive.read(_SETTINGS))
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise UserError(f"{_SETTINGS} does not state the format {FORMAT!r}")
@@ -141,6 +144,9 @@ def _read(archive: zipfile.ZipFile) -> Export:
         raise UserError(
             f"it has version {settings.get('version')!r}, this dsat_jax reads {VERSION}: export the run again"
         )
+    for name in (_NETWORK, _MIRRORED):
+        if name not in names:
+            raise UserError(f"it contains no {name}")
     weights = [name for name in names if name.startswith(_WEIGHTS)]
     return Export(
         Settings(
@@ -150,6 +156,7 @@ def _read(archive: zipfile.ZipFile) -> Export:
             jax_version=_text(settings, "jax"),
         ),
         network=archive.read(_NETWORK),
+        mirrored=archive.read(_MIRRORED),
         weights={
             name.removeprefix(_WEIGHTS).removesuffix(".npy"): state_dict.read_npy(archive, name)
             for name in weights

@@ -16,9 +16,10 @@ import numpy as np
 
 from dsat_jax.errors import UserError
 from dsat_jax.inference import export_archive
+from dsat_jax.inference.detections import FindFaces
 from dsat_jax.inference.export_archive import Export
 from dsat_jax.inference.landmarks import Landmarks
-from dsat_jax.inference.predictor import FindFaces, Predictor
+from dsat_jax.inference.predictor import Predictor
 from dsat_jax.weights import state_dict
 
 # The only custom call that JAX writes into these programs: the check of a batch's shape.
@@ -26,12 +27,11 @@ CALLS = frozenset({"shape_assertion"})
 
 
 def load_exported(path: str | os.PathLike, find_faces: FindFaces | None = None) -> Predictor:
-    """Returns the predictor of an exported run; it pads all batches to one size, and so compiles the network only once.
+    """Returns the predictor of an exported run.
 
     Args:
       path: file written by `--mode=export`.
-      find_faces: function from an image, uint8 [height, width, 3] RGB, to face boxes [faces, 4]; None selects the
-        bundled cascade.
+      find_faces: function from an image, uint8 [height, width, 3] RGB, to `Detections`; None selects MTCNN.
 
     Raises:
       OSError: if the file does not exist or cannot be read.
@@ -41,39 +41,42 @@ def load_exported(path: str | os.PathLike, find_faces: FindFaces | None = None) 
     path = pathlib.Path(path)
     export = export_archive.read(path)
     try:
-        network = _deserialise(export)
-        _check_fit(network, export)
+        networks = {
+            mirror: _deserialise(program, export)
+            for mirror, program in ((False, export.network), (True, export.mirrored))
+        }
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     weights = jax.device_put(dict(export.weights))
-    call = jax.jit(network.call)
+    calls = {mirror: jax.jit(network.call) for mirror, network in networks.items()}
 
-    def forward(crops: np.ndarray) -> Landmarks:
-        results = call(weights, crops)
+    def forward(crops: np.ndarray, mirror: bool) -> Landmarks:
+        results = calls[mirror](weights, crops)
         return Landmarks(results["points"], results.get("confidence"), results.get("gates"))
 
     settings = export.settings
-    return Predictor(forward, settings.scheme, settings.size, settings.enlarge, find_faces=find_faces)
+    return Predictor(forward, settings.scheme, settings.size, settings.enlarge, find_faces)
 
 
-def _deserialise(export: Export) -> jax.export.Exported:
-    """Returns the network of an export; refuses a network that this JAX cannot read or run."""
+def _deserialise(program: bytes, export: Export) -> jax.export.Exported:
+    """Returns a network of an export; refuses a network that this JAX cannot read or run, or of other weights."""
     try:
-        network = jax.export.deserialize(bytearray(export.network))
-        program = network.mlir_module()
+        network = jax.export.deserialize(bytearray(program))
+        text = network.mlir_module()
     except Exception as error:
         # FlatBuffers and MLIR do not validate lengths and types; damaged files raise exceptions of any class.
         raise UserError(
             f"JAX {jax.__version__} cannot read the network, which JAX {export.settings.jax_version} wrote: "
             f"{state_dict.cause(error)}"
         ) from error
-    called = set(re.findall(r"custom_call(?: @(\w+)\()?", program))
+    called = set(re.findall(r"custom_call(?: @(\w+)\()?", text))
     if not called <= CALLS:
         target = min(called - CALLS) or "an unnamed function"
         raise UserError(f"the network calls {target}, expected no custom call but {', '.join(CALLS)}")
     platform = jax.export.default_export_platform()
     if platform not in network.platforms:
         raise UserError(f"the network is for {', '.join(network.platforms)}, this process runs on {platform}")
+    _check_fit(network, export)
     return network
 
 

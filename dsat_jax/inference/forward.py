@@ -19,10 +19,10 @@ from dsat_jax.schemes import Scheme, conversion_indices
 Forward = Callable[[Mapping[str, Any], jax.Array], Landmarks]
 
 
-def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forward:
+def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme, mirror: bool) -> Forward:
     """Returns the function from uint8 crops to landmarks, to be jitted.
 
-    With `config.evaluate.mirror` the prediction is averaged with that for the mirrored crops. The heatmaps are averaged
+    With `mirror` the prediction is averaged with that for the mirrored crops. The heatmaps are averaged
     (with landmark and boundary channels swapped), or the points if the model has no heatmaps or the decoder is
     soft_argmax. Training on soft_argmax points determines the means of the heatmaps but not their form, so that the
     heatmaps of a face and of its mirror image differ more than their means do.
@@ -31,6 +31,7 @@ def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forwar
       model: module from `models.build`.
       config: configuration of the run.
       scheme: scheme of the landmarks.
+      mirror: whether to average with the mirrored crops.
 
     Returns:
       A function of variables and images (uint8 [batch, size, size, 3]).
@@ -39,7 +40,7 @@ def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme) -> Forwar
 
     def forward(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:
         inputs = preprocess.normalise(preprocess.to_unit_range(images), config.input.mean, config.input.std)
-        if config.evaluate.mirror:
+        if mirror:
             both = model.apply(variables, jnp.concatenate([inputs, inputs[:, :, ::-1]]), train=False)
             prediction = _average_mirrored(both, config.input.size, scheme)
         else:
@@ -76,7 +77,13 @@ def in_scheme(forward: Forward, source: Scheme, target: Scheme) -> Forward:
     return converted
 
 
-def jit_forward(model: nn.Module, config: ConfigDict, mesh: Mesh, target: Scheme | None = None) -> Forward:
+def jit_forward(
+    model: nn.Module,
+    config: ConfigDict,
+    mesh: Mesh,
+    target: Scheme | None = None,
+    mirror: bool | None = None,
+) -> Forward:
     """Returns the jitted forward pass on a mesh; its results are replicated, so that every process has all faces.
 
     Args:
@@ -84,12 +91,13 @@ def jit_forward(model: nn.Module, config: ConfigDict, mesh: Mesh, target: Scheme
       config: configuration of the run.
       mesh: mesh from `sharding.make_mesh`.
       target: scheme to convert the landmarks to; None keeps the scheme of the run.
+      mirror: whether to average with the mirrored crops; None for `config.evaluate.mirror`.
 
     Raises:
       UserError: if the landmarks cannot be converted.
     """
     scheme = schemes.find(config.data.scheme)
-    forward = make_forward(model, config, scheme)
+    forward = make_forward(model, config, scheme, config.evaluate.mirror if mirror is None else mirror)
     if target is not None:
         forward = in_scheme(forward, scheme, target)
     return jax.jit(

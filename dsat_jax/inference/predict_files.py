@@ -10,12 +10,24 @@ import numpy as np
 import tqdm
 
 from dsat_jax.errors import UserError
-from dsat_jax.inference import explain, face_boxes, file_patterns, result_files, trained_network, video
-from dsat_jax.inference.detectors.yunet import YuNetDetector
+from dsat_jax.inference import (
+    detectors,
+    explain,
+    face_boxes,
+    face_crops,
+    file_patterns,
+    result_files,
+    tracking,
+    trained_network,
+    video,
+)
+from dsat_jax.inference.detections import Detections
+from dsat_jax.inference.face_crops import FaceCrop
+from dsat_jax.inference.image_input import read_image
 from dsat_jax.inference.one_euro import OneEuro
-from dsat_jax.inference.predictor import Predictor, read_image, refined_box
+from dsat_jax.inference.predictor import LOOKS, MIRROR, Predictor
 
-FindBoxes = Callable[[Predictor, pathlib.Path, np.ndarray], np.ndarray]
+FindBoxes = Callable[[Predictor, pathlib.Path, np.ndarray], Detections]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +37,11 @@ class Options:
     Attributes:
       boxes: JSON file of face boxes in the format of `face_boxes.read_boxes`; None runs the detector.
       whole_image: whether each image is treated as one face, without detection.
-      detector: .onnx file of YuNet; None selects the bundled cascade.
+      detector: name or file of the face detector, as `detectors.make` takes it; None selects the default.
+      threshold: least score of a face; None selects the detector's default.
+      largest_first: whether to order the faces of an image by size instead of from left to right.
+      looks: number of runs of the network on a face; None selects 2 for images, and 1 for the tracked faces of videos.
+      mirror: whether to average with the mirrored face; None selects yes for images, and no for tracked faces.
       smooth: whether to smooth the landmarks of videos.
       explain: whether to draw heatmaps or attention for each face of an image.
     """
@@ -33,6 +49,10 @@ class Options:
     boxes: str | None = None
     whole_image: bool = False
     detector: str | None = None
+    threshold: float | None = None
+    largest_first: bool = False
+    looks: int | None = None
+    mirror: bool | None = None
     smooth: bool = False
     explain: bool = False
 
@@ -67,7 +87,7 @@ def predict_files(
     stems, video_stems = (result_files.output_stems(each, out, common) for each in (image_files, videos))
     find_boxes = _box_finder(options, image_files)
     network = trained_network.load(workdir)
-    detector = None if options.detector is None else YuNetDetector(pathlib.Path(options.detector))
+    detector = detectors.make(options.detector or detectors.DEFAULT, options.threshold)
     predictor = Predictor.from_network(network, detector)
     explainer = explain.Explainer(network) if options.explain else None
     counts = collections.Counter[str]()
@@ -80,9 +100,9 @@ def predict_files(
                 _without_face(options),
                 bar,
             )
-            counts += _predict_images(predictor, images, out, explainer)
+            counts += _predict_images(predictor, images, out, explainer, options)
     for file, stem in zip(videos, video_stems, strict=True):
-        counts += _predict_video(predictor, file, stem.parent, OneEuro() if options.smooth else None)
+        counts += _predict_video(predictor, file, stem.parent, options)
     if counts["unreadable"] == len(files):
         raise UserError(f"none of the {len(files)} files could be read")
     return counts
@@ -91,9 +111,10 @@ def predict_files(
 def _check(options: Options, videos: Sequence[pathlib.Path]) -> None:
     """Refuses options that exclude each other, and options without an effect on the files."""
     for_images = {"--boxes": options.boxes is not None, "--whole-image": options.whole_image}
-    box_flags = for_images | {"--detector": options.detector is not None}
+    finding = {"--detector": options.detector, "--threshold": options.threshold}
+    box_flags = for_images | {flag: value is not None for flag, value in finding.items()}
     conflicting = [flag for flag, is_set in box_flags.items() if is_set]
-    if len(conflicting) > 1:
+    if len(conflicting) > 1 and not set(conflicting) <= set(finding):
         raise UserError(f"{' and '.join(conflicting)} exclude each other")
     for flag, is_set in (for_images | {"--explain": options.explain}).items():
         if is_set and videos:
@@ -112,18 +133,23 @@ def _without_face(options: Options) -> str:
 def _box_finder(options: Options, files: Sequence[pathlib.Path]) -> FindBoxes:
     """Returns the function that finds the boxes of an image: from a file, from its size, or by a detector."""
     if options.whole_image:
-        return lambda predictor, path, image: whole_image_boxes(image, predictor.enlarge)
+        return lambda predictor, path, image: Detections(whole_image_boxes(image, predictor.enlarge))
     if options.boxes is None:
-        return lambda predictor, path, image: predictor.find_faces(image)
+        return lambda predictor, path, image: _detected(predictor, image, options)
     boxes_by_name = face_boxes.boxes_for(pathlib.Path(options.boxes), files)
 
-    def find(predictor: Predictor, path: pathlib.Path, image: np.ndarray) -> np.ndarray:
+    def find(predictor: Predictor, path: pathlib.Path, image: np.ndarray) -> Detections:
         del predictor
         boxes = boxes_by_name.get(path.name, np.empty((0, 4)))
         face_boxes.check_inside(boxes, image, f"{options.boxes}, {path.name}")
-        return boxes
+        return Detections(boxes)
 
     return find
+
+
+def _detected(predictor: Predictor, image: np.ndarray, options: Options) -> Detections:
+    detections = predictor.find_faces(image)
+    return detections.largest_first() if options.largest_first else detections
 
 
 def whole_image_boxes(image: np.ndarray, enlarge: float) -> np.ndarray:
@@ -146,7 +172,7 @@ class _Images:
     Attributes:
       files: image files.
       stems: paths of their results, without suffix.
-      find_boxes: function from a file and its pixels to face boxes [faces, 4].
+      find_boxes: function from a file and its pixels to detections.
       without_face: message about an image without a face.
       bar: progress bar, advanced here for each unreadable file.
       unreadable: number of unreadable files so far.
@@ -155,7 +181,7 @@ class _Images:
 
     files: Sequence[pathlib.Path]
     stems: Sequence[pathlib.Path]
-    find_boxes: Callable[[pathlib.Path, np.ndarray], np.ndarray]
+    find_boxes: Callable[[pathlib.Path, np.ndarray], Detections]
     without_face: str
     bar: tqdm.tqdm
     unreadable: int = 0
@@ -163,7 +189,7 @@ class _Images:
         default_factory=collections.deque
     )
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def __iter__(self) -> Iterator[tuple[np.ndarray, Detections]]:
         for file, stem in zip(self.files, self.stems, strict=True):
             try:
                 image = read_image(file)
@@ -172,18 +198,24 @@ class _Images:
                 self.bar.update()
                 self.unreadable += 1
                 continue
-            boxes = self.find_boxes(file, image)
+            detections = self.find_boxes(file, image)
             self.waiting.append((file, stem, image))
-            yield image, boxes
+            yield image, detections
 
 
 def _predict_images(
-    predictor: Predictor, images: _Images, out: pathlib.Path, explainer: explain.Explainer | None
+    predictor: Predictor,
+    images: _Images,
+    out: pathlib.Path,
+    explainer: explain.Explainer | None,
+    options: Options,
 ) -> collections.Counter[str]:
     """Writes the results of images, and prints a summary."""
     counts, started = collections.Counter[str](), time.monotonic()
     with result_files.LandmarkTable(out, predictor.scheme.num_points) as table:
-        for faces in predictor.predict_pairs(images):
+        looks = LOOKS if options.looks is None else options.looks
+        mirror = MIRROR if options.mirror is None else options.mirror
+        for faces in predictor.predict_pairs(images, looks, mirror):
             file, stem, image = images.waiting.popleft()
             if not faces:
                 images.bar.write(f"{file}: {images.without_face}")
@@ -191,7 +223,8 @@ def _predict_images(
             result_files.write_results(file, stem, image, faces, predictor.scheme)
             table.add(file, stem, faces)
             if explainer is not None:
-                explain.write(explainer, image, [refined_box(face) for face in faces], stem)
+                crops = [face_crops.refined(FaceCrop(image, face.box, face.roll), face) for face in faces]
+                explain.write(explainer, crops, stem)
             images.bar.update()
     counts["unreadable"] = images.unreadable
     summary = ", ".join(f"{kind}: {count}" for kind, count in counts.items() if count or kind == "faces")
@@ -201,11 +234,18 @@ def _predict_images(
 
 
 def _predict_video(
-    predictor: Predictor, file: pathlib.Path, out: pathlib.Path, smooth: OneEuro | None
+    predictor: Predictor, file: pathlib.Path, out: pathlib.Path, options: Options
 ) -> collections.Counter[str]:
     """Writes the results of a video, and prints a summary."""
     try:
-        results = video.predict_video(predictor, file, out, smooth)
+        results = video.predict_video(
+            predictor,
+            file,
+            out,
+            OneEuro() if options.smooth else None,
+            looks=tracking.LOOKS if options.looks is None else options.looks,
+            mirror=tracking.MIRROR if options.mirror is None else options.mirror,
+        )
     except UserError as error:
         tqdm.tqdm.write(f"skipped: {error}")
         return collections.Counter({"unreadable": 1})

@@ -41,7 +41,9 @@ def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Face], schem
         "scheme": scheme.name,
         "faces": [
             {
-                "box": np.round(face.box, 3).tolist(),
+                "box": np.round(face.bounds, 3).tolist(),
+                "roll": round(float(np.rad2deg(face.roll)), 2),
+                "score": None if face.score is None else round(face.score, 4),
                 "landmarks": np.round(face.landmarks, 3).tolist(),
                 "confidence": rounded(face.confidence),
                 "open_channels": None if face.open_channels is None else int(face.open_channels.sum()),
@@ -188,7 +190,7 @@ class LandmarkTable:
         writer = csv.writer(self._file, lineterminator="\n")
         image_path = stem.relative_to(self._out).with_name(file.name).as_posix()
         for number, face in enumerate(faces):
-            values = np.concatenate([face.box, face.landmarks.reshape(-1)])  # [points, 2] -> [points * 2]
+            values = np.concatenate([face.bounds, face.landmarks.reshape(-1)])  # [points, 2] -> [points * 2]
             writer.writerow([image_path, number, *np.round(values, 3).tolist()])
 
     def _create(self) -> TextIO:

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from dsat_jax import geometry
+from dsat_jax import five_points, geometry
 from dsat_jax.errors import UserError
+from dsat_jax.inference.detections import Detections
 from dsat_jax.inference.landmarks import Face
 from dsat_jax.inference.predictor import FACES_AT_ONCE, Predictor
 from dsat_jax.inference.video_files import Frame
 
 LOOK_EVERY = 25  # frames after which the detector searches for new faces
 TOGETHER = 4  # frames in a batch of the network
+LOOKS, MIRROR = 1, False  # a tracked face has a precise box
 _SAME_PLACE = 0.3  # least overlap of a track's box with its previous box, and with a detection of its face
 _SAME_FACE = 0.6  # overlap of two tracks that follow the same face
 _SMALLEST = 4.0  # least side of a box in pixels
@@ -34,7 +36,8 @@ class Track:
     Attributes:
       number: number from 0, in the order of appearance.
       face: the face in the last frame.
-      box: float64 [4], face box for the next frame, image pixels.
+      box: float64 [4], face box for the next frame, image pixels, turned by `roll` about its centre.
+      roll: angle of that box in radians, clockwise in the image.
       detected: the face as predicted in a box of the detector, at the detection with the highest confidence.
       missed: number of successive detector runs without the face.
       frame: number of the last frame.
@@ -43,9 +46,15 @@ class Track:
     number: int
     face: Face
     box: np.ndarray
+    roll: float
     detected: Face
     missed: int
     frame: int
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """The box without its roll: float64 [4], sides along the image."""
+        return geometry.box_of_rolled(self.box, self.roll)
 
 
 class Tracks:
@@ -60,9 +69,10 @@ class Tracks:
         self._ended: list[Track] = []
         self._numbers = itertools.count()
 
-    def boxes(self) -> np.ndarray:
-        """Returns the face boxes for the next frame: float64 [tracks, 4]."""
-        return _boxes(self.current)
+    def detections(self) -> Detections:
+        """Returns the face boxes of the tracks for the next frame."""
+        boxes = np.array([track.box for track in self.current], np.float64).reshape(-1, 4)
+        return Detections(boxes, np.array([track.roll for track in self.current], np.float64))
 
     def follow(self, faces: Sequence[Face], frame: Frame) -> bool:
         """Updates the tracks with the faces predicted in their boxes.
@@ -76,15 +86,16 @@ class Tracks:
         """
         kept: list[Track] = []
         for track, face in zip(self.current, faces, strict=True):
-            box = carried_box(track.detected, face)
+            box, roll = carried_box(track.detected, face)
+            moved = dataclasses.replace(track, face=face, box=box, roll=roll, frame=frame.number)
             if (
                 _can_be_face(box, frame)
                 and _is_confident(face, track.detected)
-                and geometry.box_overlaps(track.box[None], box[None])[0, 0] >= _SAME_PLACE
+                and geometry.box_overlaps(_bounds([track]), _bounds([moved]))[0, 0] >= _SAME_PLACE
                 # Of two tracks on one face the older one is kept.
-                and not (geometry.box_overlaps(_boxes(kept), box[None]) > _SAME_FACE).any()
+                and not (geometry.box_overlaps(_bounds(kept), _bounds([moved])) > _SAME_FACE).any()
             ):
-                kept.append(dataclasses.replace(track, face=face, box=box, frame=frame.number))
+                kept.append(moved)
         return self._keep(kept, frame)
 
     def look(self, faces: Sequence[Face], frame: Frame) -> bool:
@@ -97,8 +108,8 @@ class Tracks:
         Returns:
           Whether a track has started or ended.
         """
-        faces = [face for face in faces if _can_be_face(carried_box(face, face), frame)]
-        shared = geometry.box_overlaps(self.boxes(), _boxes(faces))  # [tracks, faces]
+        faces = [face for face in faces if _can_be_face(carried_box(face, face)[0], frame)]
+        shared = geometry.box_overlaps(_bounds(self.current), _bounds(faces))  # [tracks, faces]
         kept = []
         for track, row in zip(self.current, shared, strict=True):
             if (row >= _SAME_PLACE).any():
@@ -110,9 +121,9 @@ class Tracks:
         changed = self._keep(kept, frame)
         for face in faces:
             # The detector may find a face twice.
-            if (geometry.box_overlaps(self.boxes(), face.box[None]) < _SAME_PLACE).all():
+            if (geometry.box_overlaps(_bounds(self.current), _bounds([face])) < _SAME_PLACE).all():
                 number = self._number_for(face)
-                self.current.append(Track(number, face, face.box, face, 0, frame.number))
+                self.current.append(Track(number, face, face.box, face.roll, face, 0, frame.number))
                 changed = True
         self.current.sort(key=lambda track: track.number)
         return changed
@@ -134,16 +145,17 @@ class Tracks:
 
     def _number_for(self, face: Face) -> int:
         """Returns the number of the track that ended at the position of a new face, else a new number."""
-        shared = geometry.box_overlaps(_boxes(self._ended), face.box[None])[:, 0]
+        shared = geometry.box_overlaps(_bounds(self._ended), _bounds([face]))[:, 0]
         if not (shared >= _SAME_PLACE).any():
             return next(self._numbers)
         return self._ended.pop(int(shared.argmax())).number
 
 
-def carried_box(detected: Face, face: Face) -> np.ndarray:
+def carried_box(detected: Face, face: Face) -> tuple[np.ndarray, float]:
     """Moves the box of a detected face to its landmarks in another frame.
 
-    The box moves with the median of the landmarks and scales with their median distance from it. The box around the
+    The box moves with the median of the landmarks, scales with their median distance from it, and turns with them. The
+    box around the
     landmarks would suffice for an accurate network. With a weak network, a single outlier enlarges that box, the
     face in the next crop becomes smaller, its landmarks become worse, and it is lost within some frames.
 
@@ -152,17 +164,27 @@ def carried_box(detected: Face, face: Face) -> np.ndarray:
       face: the same face in a later frame.
 
     Returns:
-      float64 [4]; not finite if the detected landmarks have collapsed to a point.
+      Box, float64 [4], and its roll in radians; not finite if the detected landmarks have collapsed to a point.
     """
+    roll = detected.roll + _roll(face) - _roll(detected)
     before, now = np.median(detected.landmarks, axis=0), np.median(face.landmarks, axis=0)
     spread = np.median(np.linalg.norm(detected.landmarks - before, axis=1))
     scale = np.median(np.linalg.norm(face.landmarks - now, axis=1)) / spread if spread > 0 else np.nan
-    return np.tile(now, 2) + scale * (detected.box - np.tile(before, 2))
+    turned = geometry.roll_matrix(roll - detected.roll, before)
+    centre = geometry.transform_points(turned, geometry.box_centre(detected.box)[None])[0]
+    middle = now + scale * (centre - before)
+    half = scale * (detected.box[2:] - detected.box[:2]) / 2
+    return np.concatenate([middle - half, middle + half]), roll
 
 
-def _boxes(faces: Sequence[Face | Track]) -> np.ndarray:
-    """Returns the boxes of faces or tracks: float64 [faces, 4]."""
-    return np.array([face.box for face in faces], np.float64).reshape(-1, 4)
+def _roll(face: Face) -> float:
+    points = five_points.of_landmarks(face.landmarks, face.scheme)
+    return 0.0 if points is None else five_points.roll_of(points)
+
+
+def _bounds(faces: Sequence[Face | Track]) -> np.ndarray:
+    """Returns the boxes of faces or tracks, with sides along the image: float64 [faces, 4]."""
+    return np.array([face.bounds for face in faces], np.float64).reshape(-1, 4)
 
 
 def _can_be_face(box: np.ndarray, frame: Frame) -> bool:
@@ -188,19 +210,22 @@ def follow_faces(
     frames: Iterable[Frame],
     look_every: int = LOOK_EVERY,
     together: int = TOGETHER,
+    looks: int = LOOKS,
+    mirror: bool = MIRROR,
 ) -> Iterator[tuple[Frame, list[Track]]]:
     """Tracks the faces of a video.
 
     The face box of a track comes from its position in the previous frame, or up to `together` frames before, so that
-    the network can process several frames in a batch. (The refinement pass of the predictor corrects a box that is some
-    frames old.) The detector runs when a track has ended, when its last run is `look_every` frames ago, and in every
-    frame while there is no track. At most `together` frames are held in memory.
+    the network can process several frames in a batch. The detector runs when a track has ended, when its last run is
+    `look_every` frames ago, and in every frame while there is no track. At most `together` frames are held in memory.
 
     Args:
       predictor: predictor of the landmarks.
       frames: frames of the video.
       look_every: number of frames after which the detector searches for new faces.
       together: number of frames in a batch of the network.
+      looks: number of runs of the network on a tracked face, see `Predictor`; a detected face takes the default.
+      mirror: whether to average a tracked face with its mirror image, see `Predictor`.
 
     Yields:
       Each frame and its tracks, with unsmoothed landmarks.
@@ -217,8 +242,8 @@ def follow_faces(
         waiting.extend(itertools.islice(frames, max(at_once - len(waiting), 0)))
         if not waiting:
             return
-        images = [frame.image for frame in itertools.islice(waiting, at_once)]
-        for faces in predictor.predict_many(images, [tracks.boxes()] * len(images)):
+        pairs = [(frame.image, tracks.detections()) for frame in itertools.islice(waiting, at_once)]
+        for faces in predictor.predict_pairs(pairs, looks, mirror):
             frame = waiting.popleft()
             changed = tracks.follow(faces, frame)
             if changed or not tracks.current or frame.number >= next_look:

@@ -47,6 +47,8 @@ def predict_video(
     smooth: OneEuro | None = None,
     look_every: int = tracking.LOOK_EVERY,
     together: int = tracking.TOGETHER,
+    looks: int = tracking.LOOKS,
+    mirror: bool = tracking.MIRROR,
 ) -> VideoResults:
     """Tracks the faces of a video and writes NAME.jsonl, one line per frame, and NAME_landmarks.mp4, without sound.
 
@@ -61,6 +63,8 @@ def predict_video(
       smooth: settings of the One-Euro filter; None disables it.
       look_every: number of frames after which the detector searches for new faces.
       together: number of frames in a batch of the network; all use the boxes of the frame before the batch.
+      looks: number of runs of the network on a tracked face, see `tracking.follow_faces`.
+      mirror: whether to average a tracked face with its mirror image.
 
     Raises:
       OSError: if the file cannot be read, or the results cannot be written.
@@ -73,7 +77,9 @@ def predict_video(
         frames = iter(source)
         first = next(frames)  # raises before anything is written
         stem.parent.mkdir(parents=True, exist_ok=True)
-        tracked = tracking.follow_faces(predictor, itertools.chain([first], frames), look_every, together)
+        tracked = tracking.follow_faces(
+            predictor, itertools.chain([first], frames), look_every, together, looks, mirror
+        )
         shown = tqdm.tqdm(tracked, file.name, round(source.seconds * source.rate) or None, unit="frame")
         try:
             return _write_results(shown, stem, source.rate, smooth, predictor.scheme)

