@@ -18,6 +18,7 @@ FLOORS = (
     (
         "dsat_jax.drawing",
         "dsat_jax.warp",
+        "dsat_jax.five_points",
         "dsat_jax.targets",
         "dsat_jax.decode",
         "dsat_jax.losses",
@@ -28,6 +29,7 @@ FLOORS = (
         "dsat_jax.schemes",
         "dsat_jax.geometry",
         "dsat_jax.runtime",
+        "dsat_jax.limits",
         "dsat_jax.files",
         "dsat_jax.errors",
     ),

@@ -3,6 +3,7 @@
 import reprlib
 from collections.abc import Iterator, Mapping
 
+from dsat_jax import limits
 from dsat_jax.errors import UserError
 
 LARGEST = 2**31 - 1  # upper limit of every number
@@ -27,9 +28,9 @@ RANGES = {
     **dict.fromkeys(_DEPTHS, (0, 64)),
     "model.decoder_layers": (1, 64),
     "model.upsamplings": (0, 5),
-    "input.size": (16, 4096),
+    "input.size": limits.INPUT_SIZE,
     "input.std": (1e-6, LARGEST),
-    "input.enlarge": (0, 10),
+    "input.enlarge": limits.ENLARGE,
     "augment.rotation": (0, 360),
     "augment.scale": (0.01, 100),
     "augment.shift": (0, 10),

@@ -13,16 +13,19 @@ import jax.export
 import jax.numpy as jnp
 
 from dsat_jax import models, schemes
-from dsat_jax.export import onnx_export
+from dsat_jax.errors import UserError
+from dsat_jax.export import onnx_export, onnx_metadata
 from dsat_jax.export.network import as_network
 from dsat_jax.files import atomic_files
 from dsat_jax.inference import export_archive, trained_network
 from dsat_jax.inference.export_archive import Export, Settings
 from dsat_jax.inference.forward import Forward, make_forward
+from dsat_jax.inference.trained_network import TrainedNetwork
 from dsat_jax.weights import network_file
 from dsat_jax.weights.names import by_name
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+SUFFIXES = (".export", ".onnx", network_file.SUFFIX)
 
 
 def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
@@ -30,19 +33,22 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
 
     `jax.export` stages the network for any batch size and for all of `PLATFORMS`, independent of the platform of this
     process. JAX guarantees that releases up to 6 months newer and 3 weeks older than this one can read the file. The
-    suffix .onnx selects an ONNX model instead (`onnx_export.convert`), and the suffix .safetensors a weights file
+    suffix .export selects this format, .onnx an ONNX model (`onnx_export.convert`), and .safetensors a weights file
     (`network_file`).
 
     Args:
       workdir: run folder or weights file.
-      out: file to write; an existing file is replaced.
+      out: file to write, with a suffix of `SUFFIXES`; an existing file is replaced.
 
     Raises:
       OSError: if the folder contains no run or no checkpoint, or the file cannot be written.
-      UserError: if the run or its checkpoints are damaged, or the converter to ONNX is not installed.
+      UserError: if the suffix is unknown, the run or its checkpoints are damaged, or the converter to ONNX is not
+        installed.
     """
     export_archive.check_target(out)
     suffix = out.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UserError(f"{out} ends in {suffix or 'no suffix'}, expected one of {', '.join(SUFFIXES)}")
     if suffix == ".onnx":
         onnx_export.check_installed()
     network = trained_network.load(workdir)
@@ -54,14 +60,23 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
     elif suffix == ".onnx":
         config.model.dtype = "float32"  # ONNX runtimes compute in float32
         forward = make_forward(models.build_for(config), config, scheme, config.evaluate.mirror)
-        atomic_files.write_bytes(out, onnx_export.convert(forward, variables, settings))
+        metadata = onnx_metadata.of_network(settings, config, workdir)
+        atomic_files.write_bytes(out, onnx_export.convert(forward, variables, settings, metadata))
     else:
-        plain, mirrored = (
-            stage(make_forward(network.model, config, scheme, mirror), variables, size)
-            for mirror in (False, True)
-        )
-        export_archive.write(out, Export(settings, plain, mirrored, by_name(variables)))
+        export_archive.write(out, staged_export(network))
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {scheme.num_points} points on crops of {size} px")
+
+
+def staged_export(network: TrainedNetwork) -> Export:
+    """Returns a network with its forward passes staged by JAX."""
+    config, variables = network.config, jax.device_get(network.variables)
+    scheme, size = schemes.find(config.data.scheme), config.input.size
+    plain, mirrored = (
+        stage(make_forward(network.model, config, scheme, mirror), variables, size)
+        for mirror in (False, True)
+    )
+    settings = Settings(size, config.input.enlarge, scheme, jax.__version__)
+    return Export(settings, plain, mirrored, by_name(variables))
 
 
 def stage(forward: Forward, variables: Mapping[str, Any], size: int) -> bytes:

@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from dsat_jax import schemes
-from dsat_jax.config.check import RANGES
+from dsat_jax import limits, schemes
 from dsat_jax.errors import UserError
 from dsat_jax.files import atomic_files, text_files
 from dsat_jax.schemes import Scheme
@@ -150,8 +149,8 @@ def _read(archive: zipfile.ZipFile) -> Export:
     weights = [name for name in names if name.startswith(_WEIGHTS)]
     return Export(
         Settings(
-            size=_number(settings, "size", int, 1, RANGES["input.size"][1]),
-            enlarge=float(_number(settings, "enlarge", (int, float), *RANGES["input.enlarge"])),
+            size=_number(settings, "size", int, 1, limits.INPUT_SIZE[1]),
+            enlarge=float(_number(settings, "enlarge", (int, float), *limits.ENLARGE)),
             scheme=schemes.find(_text(settings, "scheme")),
             jax_version=_text(settings, "jax"),
         ),

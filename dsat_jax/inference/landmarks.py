@@ -1,12 +1,17 @@
 """Results of a trained network: landmarks of a batch of crops, and the faces of an image."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from dsat_jax import geometry
+from dsat_jax import five_points, geometry
+from dsat_jax.errors import UserError
+from dsat_jax.inference import eye_openness, head_pose
+from dsat_jax.inference.eye_openness import EyeAspectRatio
+from dsat_jax.inference.head_pose import HeadPose
 from dsat_jax.schemes import Scheme
 
 
@@ -22,6 +27,11 @@ class Landmarks(NamedTuple):
     points: jax.Array
     confidence: jax.Array | None
     gates: jax.Array | None
+
+
+CropForward = Callable[
+    [np.ndarray, bool], Landmarks
+]  # from crops, and whether to average with their mirror images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,3 +62,33 @@ class Face:
     def bounds(self) -> np.ndarray:
         """The box without its roll: float64 [4], sides along the image."""
         return geometry.box_of_rolled(self.box, self.roll)
+
+    @property
+    def five_points(self) -> np.ndarray:
+        """The five points of face alignment, float64 [5, 2] in image pixels, see `dsat_jax.five_points`.
+
+        Raises:
+          UserError: if the scheme does not define them.
+        """
+        points = five_points.of_landmarks(self.landmarks, self.scheme)
+        if points is None:
+            raise UserError(
+                f"the scheme {self.scheme.name!r} does not define the tip of the nose and the corners of the mouth, "
+                "expected a built-in scheme for the five points"
+            )
+        return points
+
+    @property
+    def eye_aspect_ratio(self) -> EyeAspectRatio:
+        """Openness of the left and the right eye of the image, see `eye_openness.eye_aspect_ratio`.
+
+        Raises:
+          UserError: if the scheme does not define the lids, or the corners of an eye coincide.
+        """
+        return eye_openness.eye_aspect_ratio(self.landmarks, self.scheme)
+
+    def head_pose(
+        self, image_shape: Sequence[int] | None = None, camera: np.ndarray | None = None
+    ) -> HeadPose:
+        """Returns yaw, pitch and roll of the head, with the arguments and errors of `head_pose.estimate`."""
+        return head_pose.estimate(self.landmarks, self.scheme, image_shape, camera)

@@ -11,11 +11,12 @@ import dataclasses
 import itertools
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
+from absl import logging
 
 from dsat_jax import geometry
 from dsat_jax.errors import UserError
@@ -23,15 +24,14 @@ from dsat_jax.inference import detectors, face_crops
 from dsat_jax.inference.detections import Detections, FindFaces
 from dsat_jax.inference.face_crops import FaceCrop
 from dsat_jax.inference.image_input import Image, as_boxes, as_image
-from dsat_jax.inference.landmarks import Face, Landmarks
+from dsat_jax.inference.landmarks import CropForward, Face
+from dsat_jax.runtime import compilation_cache
 from dsat_jax.schemes import Scheme
 from dsat_jax.warp import warp
 from dsat_jax.weights import zoo
 
 if TYPE_CHECKING:
     from dsat_jax.inference.trained_network import TrainedNetwork
-
-CropForward = Callable[[np.ndarray, bool], Landmarks]
 
 FACES_AT_ONCE = 8
 LOOKS = 2  # the default number of runs of the network on each face
@@ -95,7 +95,10 @@ class Predictor:
         """
         from dsat_jax.inference import trained_network
 
-        return cls.from_network(trained_network.load(pathlib.Path(workdir)), find_faces)
+        path = pathlib.Path(workdir)
+        if zoo.is_shipped(path):
+            return cls._from_shipped(path.stem, find_faces)
+        return cls.from_network(trained_network.load(path), find_faces)
 
     @classmethod
     def from_network(cls, network: "TrainedNetwork", find_faces: FindFaces | None = None) -> "Predictor":
@@ -118,18 +121,42 @@ class Predictor:
         )
 
     @classmethod
-    def pretrained(cls, name: str = zoo.DEFAULT, find_faces: FindFaces | None = None) -> "Predictor":
+    def pretrained(
+        cls,
+        name: str = zoo.DEFAULT,
+        find_faces: FindFaces | None = None,
+        cache: bool | str | os.PathLike = False,
+    ) -> "Predictor":
         """Returns the predictor of a shipped network.
 
         Args:
           name: key of `zoo.PRETRAINED`.
           find_faces: face detector, see `__init__`.
+          cache: folder in which JAX keeps the compiled programs of this process for the next one, or True for the
+            folder that the command line uses; the first call of the predictor then takes less than a second. False
+            changes no setting of JAX.
 
         Raises:
           UserError: if no shipped network has that name, or its file is damaged.
           OSError: if its file is missing.
         """
-        return cls.from_run(zoo.weights(name), find_faces)
+        if cache:
+            compilation_cache.keep(None if cache is True else pathlib.Path(cache))
+        return cls._from_shipped(name, find_faces)
+
+    @classmethod
+    def _from_shipped(cls, name: str, find_faces: FindFaces | None) -> "Predictor":
+        from dsat_jax.inference import staged_network
+
+        path = zoo.weights(name)
+        try:
+            forward, settings = staged_network.load_shipped(name)
+            return cls(forward, settings.scheme, settings.size, settings.enlarge, find_faces)
+        except staged_network.UnreadableProgramError as error:
+            logging.info("%s is traced again: %s", name, error)  # the same network, half a second later
+        from dsat_jax.inference import trained_network
+
+        return cls.from_network(trained_network.load(path), find_faces)
 
     def __call__(
         self, image: Image, boxes: np.ndarray | None = None, looks: int = LOOKS, mirror: bool = MIRROR

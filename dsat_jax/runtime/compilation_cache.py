@@ -1,4 +1,4 @@
-"""JAX's cache of compiled programs, kept between calls of the command line."""
+"""JAX's cache of compiled programs, kept between processes."""
 
 import hashlib
 import os
@@ -8,10 +8,16 @@ import platform
 import jax
 
 
-def keep() -> None:
-    """Turns on JAX's compilation cache, in a folder of the user's cache unless another folder is already set."""
+def keep(folder: pathlib.Path | None = None) -> None:
+    """Turns on JAX's compilation cache for this process, unless it is already on.
+
+    Args:
+      folder: folder of the compiled programs; None selects one in the user's cache.
+    """
     if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(_folder()))
+        jax.config.update("jax_compilation_cache_dir", str(folder or _folder()))
+        # By default JAX keeps only programs that took a second to compile.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _folder() -> pathlib.Path:

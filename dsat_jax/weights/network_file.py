@@ -10,18 +10,19 @@ networks are such files.
 
 import json
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
-from ml_collections import ConfigDict
 
-from dsat_jax.config import from_sections
 from dsat_jax.errors import UserError
 from dsat_jax.files import atomic_files, text_files
 from dsat_jax.weights import state_dict, zoo
 from dsat_jax.weights.names import by_name
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 SUFFIX = ".safetensors"
 # Sections of the configuration that inference needs.
@@ -31,7 +32,7 @@ _FORMAT = "dsat_jax network"
 _VERSION = 1
 
 
-def write(path: pathlib.Path, config: ConfigDict, variables: dict[str, Any]) -> None:
+def write(path: pathlib.Path, config: "ConfigDict", variables: dict[str, Any]) -> None:
     """Writes a network; equal networks give equal bytes.
 
     Args:
@@ -67,11 +68,26 @@ def _stored(name: str, array: np.ndarray) -> np.ndarray:
     return stored
 
 
-def read(path: pathlib.Path) -> tuple[ConfigDict, dict[str, np.ndarray]]:
+def read(path: pathlib.Path) -> tuple["ConfigDict", dict[str, np.ndarray]]:
     """Reads a network.
 
     Returns:
       The configuration, with defaults in the sections that the file does not contain, and float32 arrays by name.
+
+    Raises:
+      OSError, UserError: as `read_arrays`, and if the configuration is invalid.
+    """
+    from dsat_jax.config import from_sections  # ml_collections, which reading the arrays alone does not need
+
+    sections, arrays = read_arrays(path)
+    return from_sections(sections, SECTIONS, str(path)), arrays
+
+
+def read_arrays(path: pathlib.Path) -> tuple[object, dict[str, np.ndarray]]:
+    """Reads the arrays of a network.
+
+    Returns:
+      The sections of the configuration as in the file, not checked, and float32 arrays by name.
 
     Raises:
       OSError: if the file cannot be read.
@@ -96,5 +112,4 @@ def read(path: pathlib.Path) -> tuple[ConfigDict, dict[str, np.ndarray]]:
             raise UserError(
                 f"{path}: {name} holds {array.dtype}, expected {_type(name).__name__}, all finite"
             )
-    config = from_sections(metadata.get("config"), SECTIONS, str(path))
-    return config, {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+    return metadata.get("config"), {name: np.asarray(array, np.float32) for name, array in arrays.items()}

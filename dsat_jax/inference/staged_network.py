@@ -1,0 +1,164 @@
+"""Networks staged by JAX: exported runs, and the shipped networks. Neither `dsat_jax.models` nor Flax is imported.
+
+An exported network is a StableHLO program. It cannot run other code, because programs with calls into other code are
+refused. JAX guarantees to read programs that `jax.export` wrote up to 6 months before and 3 weeks after its own
+release. A newer JAX needs a new export of the run.
+"""
+
+import functools
+import pathlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.export
+import numpy as np
+
+from dsat_jax.errors import UserError
+from dsat_jax.inference import export_archive
+from dsat_jax.inference.export_archive import Export, Settings
+from dsat_jax.inference.landmarks import CropForward, Landmarks
+from dsat_jax.weights import network_file, state_dict, zoo
+
+# The only custom call that JAX writes into these programs: the check of a batch's shape.
+CALLS = frozenset({"shape_assertion"})
+
+
+# On CPUs, XLA's older code generator for fused operations takes two thirds of the time and of the memory to compile
+# these programs, which run equally fast.
+_CPU_OPTIONS = {"xla_cpu_use_fusion_emitters": False}
+
+
+class UnreadableProgramError(UserError):
+    """A program of another version of JAX, which this one cannot read."""
+
+
+def load(path: pathlib.Path) -> tuple[CropForward, Settings]:
+    """Loads an exported run.
+
+    Args:
+      path: file written by `--mode=export`.
+
+    Returns:
+      The forward pass for a predictor, and the settings of the network.
+
+    Raises:
+      OSError, UserError: see `exported.load_exported`.
+    """
+    export = export_archive.read(path)
+    try:
+        for program in (export.network, export.mirrored):
+            _check(_deserialise(program, export), export)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    return _forward(export, export.weights), export.settings
+
+
+def load_shipped(name: str) -> tuple[CropForward, Settings]:
+    """Loads a shipped network from its staged programs, without Flax and without tracing.
+
+    Args:
+      name: key of `zoo.PRETRAINED`.
+
+    Returns:
+      The forward pass for a predictor, and the settings of the network.
+
+    Raises:
+      OSError: if a file of the network is missing.
+      UserError: if a file of the network is damaged.
+      UnreadableProgramError: if this JAX cannot read the programs.
+    """
+    export = export_archive.read(zoo.program(name))
+    _deserialise(export.network, export)
+    return _forward(export, network_file.read_arrays(zoo.weights(name))[1]), export.settings
+
+
+def _forward(export: Export, weights: Mapping[str, np.ndarray]) -> CropForward:
+    on_device = jax.device_put(dict(weights))
+    options = _CPU_OPTIONS if jax.default_backend() == "cpu" else None
+
+    @functools.cache  # at the first use, because most processes use only one of the two
+    def compiled(mirror: bool) -> Callable[..., dict[str, jax.Array]]:
+        network = _deserialise(export.mirrored if mirror else export.network, export)
+        return jax.jit(network.call, compiler_options=options)
+
+    def forward(crops: np.ndarray, mirror: bool) -> Landmarks:
+        results = compiled(mirror)(on_device, crops)
+        return Landmarks(results["points"], results.get("confidence"), results.get("gates"))
+
+    return forward
+
+
+def _deserialise(program: bytes, export: Export) -> jax.export.Exported:
+    """Returns a network of an export; refuses a network that this JAX cannot read."""
+    try:
+        return jax.export.deserialize(bytearray(program))
+    except Exception as error:
+        # FlatBuffers and MLIR do not validate lengths and types; damaged files raise exceptions of any class.
+        raise _unreadable(export, error) from error
+
+
+def _unreadable(export: Export, error: Exception) -> UnreadableProgramError:
+    return UnreadableProgramError(
+        f"JAX {jax.__version__} cannot read the network, which JAX {export.settings.jax_version} wrote: "
+        f"{state_dict.cause(error)}"
+    )
+
+
+def _check(network: jax.export.Exported, export: Export) -> None:
+    """Refuses a network that calls other code, does not run here, or belongs to other weights."""
+    try:
+        program = network.mlir_module()
+    except Exception as error:  # of any class, see `_deserialise`
+        raise _unreadable(export, error) from error
+    called = set(re.findall(r"custom_call(?: @(\w+)\()?", program))
+    if not called <= CALLS:
+        target = min(called - CALLS) or "an unnamed function"
+        raise UserError(f"the network calls {target}, expected no custom call but {', '.join(CALLS)}")
+    platform = jax.export.default_export_platform()
+    if platform not in network.platforms:
+        raise UserError(f"the network is for {', '.join(network.platforms)}, this process runs on {platform}")
+    _check_fit(network, export)
+
+
+def _check_fit(network: jax.export.Exported, export: Export) -> None:
+    """Compares arguments and results of the network with the settings and the weights of the export."""
+    stored = {name: f"{array.dtype}{list(array.shape)}" for name, array in export.weights.items()}
+    expected, images, points = _signature(network)
+    names = [name for name in sorted({*expected, *stored}) if expected.get(name) != stored.get(name)]
+    if names:
+        name, more = names[0], f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise UserError(
+            f"the weights belong to another network: {name} is {stored.get(name, 'missing')}, the network expects "
+            f"{expected.get(name, 'no array of this name')}{more}"
+        )
+    size, num_points = export.settings.size, export.settings.scheme.num_points
+    for label, form, described in (
+        ("takes images", images, f"uint8[{size}, {size}, 3]"),
+        ("returns points", points, f"float32[{num_points}, 2]"),
+    ):
+        if form != described:
+            raise UserError(f"the network {label} {form} per face, expected {described} by its settings")
+
+
+def _signature(network: jax.export.Exported) -> tuple[dict[str, str], str | None, str | None]:
+    """Returns type and shape of a network's weights by name, of its image and of its points for one face."""
+
+    def whole(form: Any) -> str:
+        return f"{form.dtype}{list(form.shape)}"
+
+    def of_one(form: Any) -> str:
+        return f"{form.dtype}{list(form.shape[1:])}"
+
+    try:
+        (arguments, _) = jax.tree.unflatten(network.in_tree, network.in_avals)
+        results = jax.tree.unflatten(network.out_tree, network.out_avals)
+        weights, images = arguments
+        return (
+            {name: whole(form) for name, form in weights.items()},
+            of_one(images),
+            of_one(results["points"]),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError("the network has another signature than an export of this project") from error
