@@ -7,10 +7,11 @@ The docstring of each subpackage describes it; docs/architecture.md gives the or
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dsat_jax.inference.alignment import align
     from dsat_jax.inference.exported import load_exported
     from dsat_jax.inference.predictor import Predictor
 
-__all__ = ["Predictor", "__version__", "load_exported"]
+__all__ = ["Predictor", "__version__", "align", "load_exported"]
 __version__ = "0.2.0"  # pyproject.toml reads it here
 
 
@@ -24,4 +25,8 @@ def __getattr__(name: str) -> Any:
         from dsat_jax.inference.exported import load_exported
 
         return load_exported
+    if name == "align":
+        from dsat_jax.inference.alignment import align
+
+        return align
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

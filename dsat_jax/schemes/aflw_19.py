@@ -38,4 +38,5 @@ AFLW_19 = Scheme(
     ),
     nose_tip=13,
     mouth_corners=(15, 17),
+    chin=18,
 )

@@ -4,7 +4,7 @@ Left and right alternate: outer ends of the brows 0 1, inner ends 2 3; upper and
 right brow 6 7; outer eye corners 8 9, inner 10 11; upper and lower lid of the left eye 12 13, of the right eye 14 15.
 """
 
-from dsat_jax.schemes.scheme import Scheme, pairs
+from dsat_jax.schemes.scheme import Eyelids, Scheme, pairs
 
 COFW_29 = Scheme(
     name="cofw_29",
@@ -38,4 +38,6 @@ COFW_29 = Scheme(
     ),
     nose_tip=20,
     mouth_corners=(22, 23),
+    chin=28,
+    eyelids=(Eyelids((8, 10), pairs("12-13")), Eyelids((11, 9), pairs("14-15"))),
 )

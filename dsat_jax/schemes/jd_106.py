@@ -5,7 +5,7 @@ edge 58-62, up the right side from the wing 63), eyes 66-73 and 75-82, their cen
 lip 96-103, pupils 104 and 105.
 """
 
-from dsat_jax.schemes.scheme import Scheme, contour_pairs, pairs, run
+from dsat_jax.schemes.scheme import Eyelids, Scheme, contour_pairs, pairs, run
 
 JD_106 = Scheme(
     name="jd_106",
@@ -44,4 +44,6 @@ JD_106 = Scheme(
     ),
     nose_tip=54,
     mouth_corners=(84, 90),
+    chin=16,
+    eyelids=(Eyelids((66, 70), pairs("67-73 68-72 69-71")), Eyelids((75, 79), pairs("76-82 77-81 78-80"))),
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,18 @@ BOUNDARY_NAMES = (
 )
 
 
+class Eyelids(NamedTuple):
+    """Landmarks of the opening of an eye.
+
+    Attributes:
+      corners: left and right corner of the eye.
+      lids: opposite landmarks of the upper and the lower lid, left to right.
+    """
+
+    corners: tuple[int, int]
+    lids: tuple[tuple[int, int], ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Scheme:
     """Definition of a landmark set.
@@ -39,6 +52,8 @@ class Scheme:
       lines: polylines to draw, closed where the last index repeats the first.
       nose_tip: tip of the nose; None if the scheme does not define it.
       mouth_corners: left and right corner of the mouth; None if the scheme does not define them.
+      chin: lowest point of the chin; None if the scheme does not define it.
+      eyelids: lids of the left and the right eye; None if the scheme does not define them.
     """
 
     name: str
@@ -50,6 +65,8 @@ class Scheme:
     lines: tuple[tuple[int, ...], ...]
     nose_tip: int | None = None
     mouth_corners: tuple[int, int] | None = None
+    chin: int | None = None
+    eyelids: tuple[Eyelids, Eyelids] | None = None
 
     @property
     def five_points(self) -> tuple[tuple[int, ...], ...] | None:

@@ -1,6 +1,6 @@
 """The 68 landmarks of 300W, of MERL-RAV and of the COFW-68 annotation."""
 
-from dsat_jax.schemes.scheme import Scheme, contour_pairs, pairs, run
+from dsat_jax.schemes.scheme import Eyelids, Scheme, contour_pairs, pairs, run
 
 W300_68 = Scheme(
     name="w300_68",
@@ -38,4 +38,6 @@ W300_68 = Scheme(
     ),
     nose_tip=30,
     mouth_corners=(48, 54),
+    chin=8,
+    eyelids=(Eyelids((36, 39), pairs("37-41 38-40")), Eyelids((42, 45), pairs("43-47 44-46"))),
 )

@@ -1,6 +1,6 @@
 """The 98 landmarks of WFLW."""
 
-from dsat_jax.schemes.scheme import Scheme, contour_pairs, pairs, run
+from dsat_jax.schemes.scheme import Eyelids, Scheme, contour_pairs, pairs, run
 
 WFLW_98 = Scheme(
     name="wflw_98",
@@ -39,4 +39,6 @@ WFLW_98 = Scheme(
     ),
     nose_tip=54,
     mouth_corners=(76, 82),
+    chin=16,
+    eyelids=(Eyelids((60, 64), pairs("61-67 62-66 63-65")), Eyelids((68, 72), pairs("69-75 70-74 71-73"))),
 )

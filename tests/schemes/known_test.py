@@ -16,7 +16,8 @@ def test_a_built_in_scheme_is_written_by_its_name(scheme):
 
 
 def test_a_custom_scheme_survives_as_text():
-    custom = dataclasses.replace(W300_68, name="mine", pupils=((36,), (45,)))
+    undescribed = {"nose_tip": None, "mouth_corners": None, "chin": None, "eyelids": None}
+    custom = dataclasses.replace(W300_68, name="mine", pupils=((36,), (45,)), **undescribed)
     assert find(as_text(custom)) == custom
 
 

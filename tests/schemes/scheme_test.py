@@ -119,6 +119,42 @@ def test_positions_of_parts_match_their_names(scheme, face):
 
 
 @ALL
+def test_the_named_landmarks_of_a_drawn_face_are_at_their_places(scheme, face):
+    points = landmarks_in(face, scheme)
+    mirror = scheme.mirror_permutation
+    assert [mirror[scheme.nose_tip], mirror[scheme.chin]] == [scheme.nose_tip, scheme.chin]
+    assert mirror[scheme.mouth_corners[0]] == scheme.mouth_corners[1]
+    assert points[scheme.chin, 1] == points[:, 1].max()
+    mouth_height = points[scheme.mouth_corners[0], 1]
+    assert (
+        points[scheme.eye_corners[0], 1] < points[scheme.nose_tip, 1] < mouth_height < points[scheme.chin, 1]
+    )
+
+
+@ALL
+def test_lids_are_opposite_and_mirrored(scheme, face):
+    if scheme.eyelids is None:
+        assert scheme is AFLW_19
+        return
+    points = landmarks_in(face, scheme)
+    left, right = scheme.eyelids
+    assert scheme.mirror_permutation[list(left.corners)].tolist() == list(right.corners[::-1])
+    assert scheme.mirror_permutation[list(left.lids)].tolist() == [list(lids) for lids in right.lids[::-1]]
+    assert (left.corners[0], right.corners[1]) == scheme.eye_corners
+    for eye in scheme.eyelids:
+        x = [
+            points[eye.corners[0], 0],
+            *(points[list(lids), 0].mean() for lids in eye.lids),
+            points[eye.corners[1], 0],
+        ]
+        assert x == sorted(x)
+        for upper, lower in eye.lids:
+            assert points[upper, 1] < points[lower, 1]
+            # Opposite landmarks are above each other, up to 2 pixels; neighbours on a lid are further apart.
+            assert abs(points[upper, 0] - points[lower, 0]) < 2
+
+
+@ALL
 def test_every_landmark_is_drawn_or_a_pupil_and_every_index_exists(scheme):
     drawn = {i for line in scheme.lines for i in line} | {i for group in scheme.pupils for i in group}
     alone = ALONE.get(scheme.name, set())
