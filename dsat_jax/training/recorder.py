@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import tqdm
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 from dsat_jax.files import atomic_files
+from dsat_jax.runtime.progress import progress_bar
 
 METRICS_LOG = "metrics.jsonl"
 
@@ -46,7 +46,7 @@ class Recorder:
         # Makes TensorBoard hide the later steps of an interrupted run.
         start = SessionLog(status=SessionLog.START)
         self._write(Event(step=start_step + 1, session_log=start))
-        self._bar = tqdm.tqdm(total=steps, initial=start_step, unit="step", dynamic_ncols=True)
+        self._bar = progress_bar(total=steps, initial=start_step, unit="step")
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Appends a line to metrics.jsonl and a point to every curve.

@@ -1,0 +1,41 @@
+"""Where a progress bar appears, and that messages leave it in one piece."""
+
+import subprocess
+import sys
+
+import notebook_kernel
+from nbformat.v4 import new_code_cell, new_notebook
+
+PROGRAM = """
+from dsat_jax.runtime.progress import progress_bar
+
+with progress_bar(total=3, unit="image") as bar:
+    for number in range(3):
+        bar.write(f"message {number}")
+        bar.update()
+"""
+MESSAGES = ["message 0", "message 1", "message 2"]
+
+
+def test_a_notebook_without_ipywidgets_has_one_output_and_no_warning(tmp_path):
+    block = "import sys; sys.modules['ipywidgets'] = None"
+    notebook = new_notebook(cells=[new_code_cell(block), new_code_cell(PROGRAM)])
+    notebook = notebook_kernel.execute(notebook, tmp_path)
+    [output] = notebook.cells[1].outputs
+    assert output.name == "stdout"
+    *messages, bar = output.text.rstrip("\n").split("\n")
+    assert [message.strip() for message in messages] == MESSAGES
+    assert bar.startswith("100%|██████████| 3/3 [")
+
+
+def test_outside_a_notebook_the_bar_is_on_standard_error():
+    finished = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=notebook_kernel.ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert finished.stdout.split("\n") == [*MESSAGES, ""]
+    assert "100%|██████████| 3/3 [" in finished.stderr
