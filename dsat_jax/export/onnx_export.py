@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dsat_jax.errors import UserError
+from dsat_jax.export import onnx_metadata
 from dsat_jax.export.network import as_network
 from dsat_jax.inference.export_archive import Settings
 from dsat_jax.inference.forward import Forward
@@ -35,16 +36,22 @@ def check_installed() -> None:
         raise UserError("ONNX needs the converter jax2onnx, which is not installed: pip install jax2onnx")
 
 
-def convert(forward: Forward, variables: Mapping[str, Any], settings: Settings) -> bytes:
+def convert(
+    forward: Forward,
+    variables: Mapping[str, Any],
+    settings: Settings,
+    metadata: Mapping[str, str],
+) -> bytes:
     """Returns a forward pass as a serialised ONNX model.
 
     The input is `images`, uint8 [batch, size, size, 3] for any batch size. The outputs are `points`, `confidence` and
-    `gates` as in `Landmarks`, without those that the network does not have. The metadata are the settings.
+    `gates` as in `Landmarks`, without those that the network does not have.
 
     Args:
       forward: forward pass, made by `make_forward`.
       variables: variables of the model, on the host.
-      settings: crop and scheme, for the metadata of the model.
+      settings: size of the crop and scheme.
+      metadata: metadata of the network by name; those of input and outputs are added.
 
     Raises:
       UserError: if jax2onnx is not installed, or the model is too large for one file.
@@ -66,8 +73,9 @@ def convert(forward: Forward, variables: Mapping[str, Any], settings: Settings) 
         input_names=["images"],
         output_names=sorted(results),  # JAX's order of dictionary leaves
     )
-    for name, value in settings.described().items():
-        model.metadata_props.add(key=name, value=str(value))
+    model.doc_string = onnx_metadata.DESCRIPTION
+    for name, value in {**metadata, **onnx_metadata.of_signature(settings, sorted(results))}.items():
+        model.metadata_props.add(key=name, value=value)
     if model.ByteSize() > MOST_BYTES:
         raise UserError(
             f"the model has {model.ByteSize()} bytes, expected at most {MOST_BYTES} in an ONNX file"

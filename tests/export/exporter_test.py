@@ -13,6 +13,7 @@ from made_runs import SIZE, random_like, tiny_config
 
 from dsat_jax import models, schemes
 from dsat_jax.config import load_config
+from dsat_jax.errors import UserError
 from dsat_jax.export import exporter
 from dsat_jax.inference import export_archive
 from dsat_jax.inference.forward import make_forward
@@ -56,7 +57,7 @@ def test_an_export_from_a_machine_with_a_gpu_runs_on_one_without(monkeypatch):
     crops = np.random.default_rng(2).integers(0, 256, (2, SIZE, SIZE, 3)).astype(np.uint8)
     init = functools.partial(model.init, train=False)
     variables = random_like(jax.eval_shape(init, jax.random.key(0), jnp.zeros(crops.shape)))
-    forward = make_forward(model, config, scheme)
+    forward = make_forward(model, config, scheme, config.evaluate.mirror)
     cuda = types.SimpleNamespace(platform_version="PJRT C API cuda 13000")
     with monkeypatch.context() as patched:
         patched.setattr(transformer, "get_backend", lambda: cuda)
@@ -71,3 +72,12 @@ def test_an_unwritable_path_is_refused_before_the_run_is_read(tmp_path):
         exporter.export_run(tmp_path / "absent", tmp_path)
     with pytest.raises(FileNotFoundError, match="absent holds no run"):
         exporter.export_run(tmp_path / "absent", tmp_path / "run.export")
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("run.pb", ".pb"), ("run", "no suffix")])
+def test_an_unknown_suffix_is_refused_before_the_run_is_read(name, suffix, tmp_path):
+    with pytest.raises(
+        UserError, match=rf"{name} ends in {suffix}, expected one of \.export, \.onnx, \.safe"
+    ):
+        exporter.export_run(tmp_path / "absent", tmp_path / name)
+    assert list(tmp_path.iterdir()) == []

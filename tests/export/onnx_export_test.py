@@ -39,10 +39,11 @@ def test_an_onnx_runtime_finds_the_same_landmarks(name):
     crops = np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3)).astype(np.uint8)
     init = functools.partial(model.init, train=False)
     variables = random_like(jax.eval_shape(init, jax.random.key(0), jnp.zeros(crops.shape)))
-    forward = make_forward(model, config, scheme)
+    forward = make_forward(model, config, scheme, config.evaluate.mirror)
     settings = Settings(SIZE, 0.125, scheme, jax.__version__)
     session = onnxruntime.InferenceSession(
-        onnx_export.convert(forward, variables, settings), providers=["CPUExecutionProvider"]
+        onnx_export.convert(forward, variables, settings, {"size": str(SIZE)}),
+        providers=["CPUExecutionProvider"],
     )
     expected = jax.jit(forward)(variables, crops)
     names = [output.name for output in session.get_outputs()]
@@ -52,7 +53,8 @@ def test_an_onnx_runtime_finds_the_same_landmarks(name):
         for output, values in zip(names, results, strict=True):
             np.testing.assert_allclose(values, getattr(expected, output)[:count], rtol=1e-4, atol=1e-4)
     metadata = session.get_modelmeta().custom_metadata_map
-    assert (metadata["size"], metadata["enlarge"], metadata["scheme"]) == (str(SIZE), "0.125", scheme.name)
+    assert set(metadata) == {"size", "input images", *(f"output {name}" for name in names)}
+    assert metadata["size"] == str(SIZE)
 
 
 @needs_onnx
@@ -72,7 +74,7 @@ def test_an_onnx_runtime_fits_peaks_to_a_fraction_of_a_pixel():
 
     settings = Settings(SIZE, 0.125, AFLW_19, jax.__version__)
     session = onnxruntime.InferenceSession(
-        onnx_export.convert(forward, {"centres": centres}, settings), providers=["CPUExecutionProvider"]
+        onnx_export.convert(forward, {"centres": centres}, settings, {}), providers=["CPUExecutionProvider"]
     )
     brightness = np.array([0, 70, 200], np.uint8)
     images = np.broadcast_to(brightness[:, None, None, None], (3, SIZE, SIZE, 3))
@@ -81,14 +83,13 @@ def test_an_onnx_runtime_fits_peaks_to_a_fraction_of_a_pixel():
     np.testing.assert_allclose(points, forward({"centres": centres}, jnp.asarray(images)).points, atol=1e-4)
 
 
-@needs_onnx
-@pytest.mark.filterwarnings("ignore")
-def test_the_suffix_onnx_selects_the_format(tmp_path):
+def test_the_suffix_onnx_selects_the_format(onnx_file):
     import onnx
 
-    begin_run(tmp_path, tiny_config("learned"))
-    exporter.export_run(tmp_path, tmp_path / "run.onnx")
-    onnx.checker.check_model(str(tmp_path / "run.onnx"))
+    onnx.checker.check_model(str(onnx_file))
+    metadata = {entry.key: entry.value for entry in onnx.load(onnx_file).metadata_props}
+    assert (metadata["size"], metadata["scheme"], metadata["mirror"]) == (str(SIZE), "wflw_98", "true")
+    assert metadata["output points"].startswith("float32 [batch, 98, 2]")
 
 
 @pytest.mark.skipif("jax2onnx" not in MISSING, reason="the converter is installed")
