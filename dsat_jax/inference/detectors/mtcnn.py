@@ -29,13 +29,16 @@ _PROPOSAL_SCORE, _REFINED_SCORE = 0.7, 0.7
 _SAME_SCALE, _SAME_PROPOSAL, _SAME_REFINED = 0.5, 0.7, 0.7
 _SAME_FACE = 0.7  # shared area, as a share of the smaller box
 _MOST_PROPOSALS, _MOST_REFINED = 400, 100
+# Scores of the best face above which the image is upright, and above which it is turned. Of upright images of the test
+# set of Helen, 19 of 20 are above the first; of wrong detections in images turned by 180 degrees, 1 of 5.
+_UPRIGHT, _TURNED = 0.97, 0.99
 _QUARTER_TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180)
 
 
 class FaceDetector:
     """Detector of faces of at least 2 % of the image's longest side, upright or rolled.
 
-    If it finds none, it searches the image turned by 90, 270 and 180 degrees.
+    If it is sure of none, it also searches the image turned by 90, 270 and 180 degrees.
 
     Args:
       threshold: least score of a face, from 0 to 1.
@@ -56,15 +59,16 @@ class FaceDetector:
         return detections.from_points(points, scores).left_to_right()
 
     def _search_turned(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the five points and the scores of the faces, upright if there are any, else of the best turn."""
-        points, scores = self._search(image)
-        if len(scores):
-            return points, scores
-        results = []
+        """Returns the five points and the scores of the faces, upright unless the detector is surer of a turn."""
+        upright = self._search(image)
+        if upright[1].max(initial=0) >= _UPRIGHT:
+            return upright
+        turned = []
         for turn in _QUARTER_TURNS:
             points, scores = self._search(cv2.rotate(image, turn))
-            results.append((_turned_back(points, turn, image.shape), scores))
-        return max(results, key=lambda result: result[1].max(initial=0))
+            turned.append((_turned_back(points, turn, image.shape), scores))
+        best = max(turned, key=lambda result: result[1].max(initial=0))
+        return best if best[1].max(initial=0) >= _TURNED or not len(upright[1]) else upright
 
     def _search(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns points [faces, 5, 2] and scores [faces] of the faces of an image."""
