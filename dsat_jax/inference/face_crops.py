@@ -1,12 +1,16 @@
-"""The crops that the network sees: in the boxes of a detector, and in the boxes around predicted landmarks."""
+"""The crops that the network sees, in the boxes of a detector or around predicted landmarks, and their batches."""
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from dsat_jax import five_points, geometry
 from dsat_jax.inference.detections import Detections
 from dsat_jax.inference.landmarks import Face
+
+FACES_AT_ONCE = 8  # largest batch of the network
+_BYTES_AT_ONCE = 2**28  # limit for the images that wait until their faces fill a batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,3 +53,33 @@ def refined(crop: FaceCrop, face: Face) -> FaceCrop:
     roll = 0.0 if points is None else five_points.roll_of(points)
     box = geometry.rolled_box(face.landmarks, roll)
     return dataclasses.replace(crop, box=box, roll=roll) if (box[2:] - box[:2] > 1).all() else crop
+
+
+def groups(
+    pairs: Iterable[tuple[np.ndarray, Detections]],
+) -> Iterator[list[tuple[np.ndarray, Detections]]]:
+    """Yields groups of images whose faces fill a batch.
+
+    Args:
+      pairs: pixels uint8 [height, width, 3] RGB and detections of each image; an exception of the iterable is raised
+        after the group of the images before it.
+    """
+    waiting: list[tuple[np.ndarray, Detections]] = []
+    try:
+        for image, detections in pairs:
+            waiting.append((image, detections))
+            faces = sum(len(detections) for _, detections in waiting)
+            held = sum(image.nbytes for image, _ in waiting)
+            if not 0 < faces < FACES_AT_ONCE or held > _BYTES_AT_ONCE:
+                yield waiting
+                waiting = []
+    except Exception:  # of the iterables that a caller gives
+        yield waiting
+        raise
+    yield waiting
+
+
+def batch_size(faces: int, devices: int = 1) -> int:
+    """Returns the size of the batch for some faces: a power of two, so that few programs are compiled."""
+    power = 1 << (faces - 1).bit_length()
+    return -(-power // devices) * devices

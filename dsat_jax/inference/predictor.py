@@ -22,7 +22,7 @@ from dsat_jax import geometry
 from dsat_jax.errors import UserError
 from dsat_jax.inference import detectors, face_crops
 from dsat_jax.inference.detections import Detections, FindFaces
-from dsat_jax.inference.face_crops import FaceCrop
+from dsat_jax.inference.face_crops import FACES_AT_ONCE, FaceCrop
 from dsat_jax.inference.image_input import Image, as_boxes, as_image
 from dsat_jax.inference.landmarks import CropForward, Face
 from dsat_jax.runtime import compilation_cache
@@ -33,11 +33,9 @@ from dsat_jax.weights import zoo
 if TYPE_CHECKING:
     from dsat_jax.inference.trained_network import TrainedNetwork
 
-FACES_AT_ONCE = 8
 LOOKS = 2  # the default number of runs of the network on each face
 MIRROR = True  # whether the network by default also runs on each mirrored face
 _MISSING = object()
-_BYTES_AT_ONCE = 2**28  # limit for the images that wait until their faces fill a batch
 
 
 class Predictor:
@@ -215,7 +213,7 @@ class Predictor:
         """
         if looks not in (1, 2):
             raise UserError(f"looks is {looks!r}, expected 1 or 2")
-        for group in _groups(pairs):
+        for group in face_crops.groups(pairs):
             yield from self._predict(group, looks, mirror)
 
     def find_faces(self, image: np.ndarray) -> Detections:
@@ -270,7 +268,9 @@ class Predictor:
 
     def _predict_batch(self, crops: Sequence[FaceCrop], mirror: bool) -> list[Face]:
         matrices = [geometry.crop_matrix(crop.box, self._size, self.enlarge, crop.roll) for crop in crops]
-        pixels = np.zeros((_batch_size(len(crops), self._devices), self._size, self._size, 3), np.uint8)
+        pixels = np.zeros(
+            (face_crops.batch_size(len(crops), self._devices), self._size, self._size, 3), np.uint8
+        )
         for row, (crop, matrix) in enumerate(zip(crops, matrices, strict=True)):
             pixels[row] = warp(crop.image, matrix, self._size)
         landmarks = jax.device_get(self._forward(pixels, mirror))
@@ -288,28 +288,3 @@ class Predictor:
             )
             for row, (crop, matrix) in enumerate(zip(crops, matrices, strict=True))
         ]
-
-
-def _groups(
-    pairs: Iterable[tuple[np.ndarray, Detections]],
-) -> Iterator[list[tuple[np.ndarray, Detections]]]:
-    """Yields groups of images whose faces fill a batch; an unreadable image raises after those before it."""
-    waiting: list[tuple[np.ndarray, Detections]] = []
-    try:
-        for image, detections in pairs:
-            waiting.append((image, detections))
-            faces = sum(len(detections) for _, detections in waiting)
-            held = sum(image.nbytes for image, _ in waiting)
-            if not 0 < faces < FACES_AT_ONCE or held > _BYTES_AT_ONCE:
-                yield waiting
-                waiting = []
-    except Exception:  # of the iterables that a caller gives
-        yield waiting
-        raise
-    yield waiting
-
-
-def _batch_size(faces: int, devices: int) -> int:
-    """Returns the size of the batch for some faces: a power of two, so that few programs are compiled."""
-    power = 1 << (faces - 1).bit_length()
-    return -(-power // devices) * devices
