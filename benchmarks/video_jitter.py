@@ -129,7 +129,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("|---|---|---|---|---|---|")
         unsmoothed = None
         for name, smooth in SETTINGS.items():
-            results = video.predict_video(predictor, file, pathlib.Path(folder) / "out", smooth)
+            results = video.predict_video(
+                predictor, file, pathlib.Path(folder) / "out", video.Settings(smooth)
+            )
             smoothed = found_landmarks(results.landmarks)
             unsmoothed = smoothed if unsmoothed is None else unsmoothed
             for number, part in enumerate(PARTS):

@@ -270,11 +270,11 @@ def test_fields_of_the_configuration_exist(path):
 
 @pytest.mark.parametrize("path", [*DOCS, *CARDS], ids=relative)
 def test_flags_and_configurations_of_commands_exist(path):
-    main = (PACKAGE / "command_line" / "main.py").read_text()
-    flags = {"help", "verbosity", *re.findall(r'DEFINE_\w+\(\s*"([\w-]+)"', main)}
+    code = "".join(file.read_text() for file in sorted((PACKAGE / "command_line").glob("*.py")))
+    flags = {"help", "verbosity", *re.findall(r'(?:DEFINE_\w+|_PortFlag)\(\s*"([\w-]+)"', code)}
     wrong = []
     for line in path.read_text().splitlines():
-        if not re.search(r"\brun\.py --|\bdsat-jax --", line):
+        if not re.search(r"\b(run\.py|dsat-jax) (--|\w)", line):
             continue
         command = re.split(r"\brun\.py |\bdsat-jax ", line, maxsplit=1)[1].partition("`")[0].partition("#")[0]
         wrong += [flag for flag in re.findall(r"(?<!\S)--([\w-]+)(?![\w.-])", command) if flag not in flags]

@@ -5,17 +5,22 @@ python run.py --config=configs/synthetic.py
     an interrupted run
 python run.py --config=configs/w300.py:lotr-small --config.train.batch_size=64 --workdir=runs/mine
     a variant of a configuration, with one field changed; dsat_jax/config/defaults.py explains every field
-python run.py --mode=evaluate --workdir=runs/mine --dataset=wflw --split=test
+python run.py evaluate --workdir=runs/mine --dataset=wflw --split=test
     writes metrics.json, faces.csv and report.html, for the run's own test splits unless --split names others
-python run.py --mode=predict --images='photos/*.jpg,film.mp4' --out=predictions
+python run.py predict photos/*.jpg film.mp4 --out=predictions
     predicts landmarks of images and videos with a shipped network, or with a trained one given by --workdir=runs/mine
-python run.py --mode=export --workdir=runs/mine --out=mine.export
+python run.py predict camera:0 --show
+    follows the faces of a camera, and shows them on a page at http://127.0.0.1:8000
+python run.py export --workdir=runs/mine --out=mine.export
     writes one file with network and weights for dsat_jax.load_exported; --out=mine.onnx writes ONNX, and
     --out=mine.safetensors writes the weights alone
-python run.py --mode=compare runs/mine runs/synthetic --out=comparison
+python run.py compare runs/mine runs/synthetic --out=comparison
     compares evaluated runs
+
+The first word is the mode; --mode=predict selects it as well, and train is the default.
 """
 
+import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -23,11 +28,12 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from dsat_jax.command_line import parsing
+from dsat_jax.command_line import parsing, prediction
 from dsat_jax.errors import UserError
 
 INTERRUPTED = 130  # exit code that shells use for SIGINT
 STOPPED = 75  # exit code of a run that stopped on request and can be continued (EX_TEMPFAIL)
+BROKEN_PIPE = 141  # exit code that shells use for SIGPIPE
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -49,48 +55,12 @@ _DATASET = flags.DEFINE_string(
 _SPLIT = flags.DEFINE_list(
     "split", [], "evaluate: TFDS splits, separated by commas. Default: the test splits."
 )
-_IMAGES = flags.DEFINE_list(
-    "images", [], "predict: images, videos, folders or patterns, separated by commas."
-)
 _OUT = flags.DEFINE_string(
     "out",
     None,
     "predict, compare: folder of the results. Default: predictions, comparison. export: file to write. Default: "
     "network.export in the run folder, or in the current one for --weights. benchmark: file to write. Default: "
     "benchmark.json.",
-)
-_BOXES = flags.DEFINE_string(
-    "boxes", None, 'predict: .json file of face boxes: {"a.jpg": [[x_min, y_min, x_max, y_max], ...], ...}.'
-)
-_WHOLE_IMAGE = flags.DEFINE_bool(
-    "whole-image", False, "predict: treat each image as one face, without detection."
-)
-_DETECTOR = flags.DEFINE_string(
-    "detector",
-    None,
-    "predict: face detector: mtcnn, cascade (OpenCV's), or the .onnx file of YuNet. Default: mtcnn.",
-)
-_THRESHOLD = flags.DEFINE_float(
-    "threshold", None, "predict: least score of a face, from 0 to 1. Default: 0.7."
-)
-_LARGEST_FIRST = flags.DEFINE_bool(
-    "largest-first", False, "predict: order the faces of an image by size, not from left to right."
-)
-_LOOKS = flags.DEFINE_integer(
-    "looks",
-    None,
-    "predict: runs of the network on a face, 1 or 2. Default: 2 for images, 1 for the tracked faces of videos.",
-)
-_MIRROR = flags.DEFINE_bool(
-    "mirror",
-    None,
-    "predict: average with the mirrored face. Default: yes for images, no for the tracked faces of videos.",
-)
-_SMOOTH = flags.DEFINE_bool(
-    "smooth", False, "predict: smooth the landmarks of videos with a One-Euro filter."
-)
-_EXPLAIN = flags.DEFINE_bool(
-    "explain", False, "predict: draw the attention or the heatmaps of the network for each face."
 )
 _DEVICE = flags.DEFINE_enum(
     "device", None, ["cpu", "gpu", "tpu"], "Type of device. Default: the fastest that JAX finds."
@@ -106,23 +76,9 @@ MODES_OF_FLAGS = {
     "dataset": ("evaluate",),
     "split": ("evaluate",),
     "out": ("predict", "export", "compare", "benchmark"),
-    **dict.fromkeys(
-        (
-            "images",
-            "boxes",
-            "whole-image",
-            "detector",
-            "threshold",
-            "largest-first",
-            "looks",
-            "mirror",
-            "smooth",
-            "explain",
-        ),
-        ("predict",),
-    ),
+    **dict.fromkeys(prediction.FLAGS, ("predict",)),
 }
-
+MODES_WITH_WORDS = ("predict", "compare")  # words after the mode are images, and folders
 
 # Packages of the extra `train`, which inference does not need.
 TRAINING_PACKAGES = frozenset(
@@ -150,16 +106,20 @@ def main(arguments: Sequence[str]) -> int:
 
     compilation_cache.keep()
     try:
-        if len(arguments) > 1 and _MODE.value != "compare":
-            raise UserError(f"unexpected arguments: {' '.join(arguments[1:])}")
+        words = parsing.take_mode(arguments[1:], MODES)
+        if words and _MODE.value not in MODES_WITH_WORDS:
+            raise UserError(f"unexpected arguments: {' '.join(words)}")
         parsing.check_used(_MODE.value, MODES_OF_FLAGS)
         processes.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
         _choose_device()
         with processes.lost_processes_named():
-            return MODES[_MODE.value](arguments[1:])
+            return MODES[_MODE.value](words)
     except KeyboardInterrupt:
         parsing.refuse("interrupted")
         return processes.leave(INTERRUPTED)
+    except BrokenPipeError:  # the program that reads the output has ended, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        return processes.leave(BROKEN_PIPE)
     except (UserError, OSError) as error:
         if logging.level_debug():
             raise
@@ -212,24 +172,12 @@ def _evaluate(_: Sequence[str]) -> int:
     return 0
 
 
-def _predict(_: Sequence[str]) -> int:
-    from dsat_jax.inference import predict_files
+def _predict(words: Sequence[str]) -> int:
     from dsat_jax.weights import zoo
 
     _check_alone()
-    options = predict_files.Options(
-        boxes=_BOXES.value,
-        whole_image=_WHOLE_IMAGE.value,
-        detector=_DETECTOR.value,
-        threshold=_THRESHOLD.value,
-        largest_first=_LARGEST_FIRST.value,
-        looks=_LOOKS.value,
-        mirror=_MIRROR.value,
-        smooth=_SMOOTH.value,
-        explain=_EXPLAIN.value,
-    )
     out = pathlib.Path("predictions" if _OUT.value is None else _OUT.value)
-    predict_files.predict_files(_network(zoo.DEFAULT), _IMAGES.value, out, options)
+    prediction.predict(_network(zoo.DEFAULT), words, out)
     return 0
 
 
@@ -318,8 +266,7 @@ def run() -> None:
     sys.modules[
         "__main__"
     ].__doc__ = __doc__  # absl prints it above the flags; installed commands have no docstring
-    for flag in flags.FLAGS.flags_by_module_dict()[
-        __name__
-    ]:  # otherwise `--help` shows only the script's flags
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    for module in (__name__, prediction.__name__):  # otherwise `--help` shows only the script's flags
+        for flag in flags.FLAGS.flags_by_module_dict()[module]:
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     app.run(main, flags_parser=parsing.parse)

@@ -5,7 +5,7 @@ import pathlib
 import re
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from absl import flags
 from ml_collections import config_flags
@@ -78,6 +78,34 @@ def _config_path(name: str) -> str:
             f"--config={name}: no configuration is called {stem}, expected a path or one of {', '.join(names)}"
         )
     return f"{path}{colon}{variant}"
+
+
+def take_mode(words: Sequence[str], modes: Collection[str]) -> Sequence[str]:
+    """Sets the flag `--mode` to the mode that the first word names, if any.
+
+    Args:
+      words: arguments that are not flags.
+      modes: names of the modes.
+
+    Returns:
+      The words without that of the mode.
+
+    Raises:
+      UserError: if a word and the flag name a mode, or the first word is not a mode and the flag names none.
+    """
+    if not words:
+        return words
+    first, flag = words[0], flags.FLAGS["mode"]
+    if flag.present and first in modes:
+        raise UserError(
+            f"{first} and --mode={flag.value} both name a mode, expected one of them; a file is ./{first}"
+        )
+    if not flag.present and first not in modes:
+        raise UserError(f"{first} is not a mode, expected {', '.join(modes)}")
+    if flag.present:
+        return words
+    flag.value = first
+    return words[1:]
 
 
 def check_used(mode: str, modes_of_flags: Mapping[str, Sequence[str]]) -> None:

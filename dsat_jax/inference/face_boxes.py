@@ -1,4 +1,4 @@
-"""Face boxes from a JSON file of the user, checked against the images."""
+"""Face boxes without a detector: from a JSON file of the user, checked against the images, or of whole images."""
 
 import pathlib
 import reprlib
@@ -65,12 +65,29 @@ def boxes_for(path: pathlib.Path, files: Sequence[pathlib.Path]) -> dict[str, np
     unused = sorted(set(boxes) - set(names))
     if unused:
         raise UserError(
-            f"{path} has boxes for {', '.join(unused)}, which --images does not name (names without folders)"
+            f"{path} has boxes for {', '.join(unused)}, which are not among the images (names without folders)"
         )
     several = sorted(name for name in boxes if names.count(name) > 1)
     if several:
-        raise UserError(f"{path} has boxes for {several[0]}, but --images names several images of that name")
+        raise UserError(f"{path} has boxes for {several[0]}, but several images have that name")
     return boxes
+
+
+def whole_image_boxes(image: np.ndarray, enlarge: float) -> np.ndarray:
+    """Returns the face box [1, 4] that, with the margin of the crop, covers the whole image.
+
+    If the image is not square, the square crop leaves out the ends of its long side. An image of one row or column has
+    no box: the result is [0, 4].
+
+    Args:
+      image: [height, width, 3].
+      enlarge: margin of the crop around a face box, as a share of the box.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) == 1:
+        return np.empty((0, 4))
+    margin_x, margin_y = (enlarge / (1 + 2 * enlarge) * (side - 1) for side in (width, height))
+    return np.array([[margin_x, margin_y, width - 1 - margin_x, height - 1 - margin_y]])
 
 
 def check_inside(boxes: np.ndarray, image: np.ndarray, where: str) -> None:

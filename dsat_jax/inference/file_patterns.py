@@ -1,14 +1,65 @@
-"""Image and video files given on the command line as files, folders and patterns."""
+"""Inputs of a prediction as the command line names them: files, folders, patterns, a camera, a stream, `-`."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
 
 from dsat_jax.errors import UserError
 from dsat_jax.files import image_files
-from dsat_jax.inference import video_files
+from dsat_jax.inference import live, video_files
 
 SUFFIXES = (*image_files.SUFFIXES, *video_files.SUFFIXES)
+STDIN = "-"
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Inputs of a prediction.
+
+    Attributes:
+      images: image files.
+      videos: video files.
+      has_stdin: whether an image comes from standard input.
+      address: camera or stream, the only input; None for files.
+    """
+
+    images: list[pathlib.Path]
+    videos: list[pathlib.Path]
+    has_stdin: bool = False
+    address: str | None = None
+
+    @property
+    def videos_and_cameras(self) -> list[str]:
+        """Names of the inputs that have many frames, for messages."""
+        return [
+            *(str(file) for file in self.videos),
+            *([] if self.address is None else [live.shown_name(self.address)]),
+        ]
+
+
+def read_inputs(patterns: Sequence[str]) -> Inputs:
+    """Returns the inputs that some names stand for.
+
+    Args:
+      patterns: names as `list_files` takes them, `-` for an image from standard input, or an address as
+        `live.is_address` takes it.
+
+    Raises:
+      FileNotFoundError: if a pattern matches no file.
+      UserError: if there are other inputs than an address, or as in `list_files`.
+    """
+    address = next((pattern for pattern in patterns if live.is_address(pattern)), None)
+    if address is not None:
+        if len(patterns) > 1:
+            raise UserError(f"{live.shown_name(address)} is predicted alone, found {len(patterns)} inputs")
+        return Inputs([], [], address=address)
+    named = [pattern for pattern in patterns if pattern != STDIN]
+    has_stdin = STDIN in patterns
+    files = list_files(named) if named or not has_stdin else []
+    return Inputs(
+        [file for file in files if not is_video(file)], [file for file in files if is_video(file)], has_stdin
+    )
 
 
 def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
@@ -23,7 +74,7 @@ def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
       UserError: if a pattern is empty or invalid, or a file name is not in UTF-8.
     """
     if not patterns:
-        raise FileNotFoundError("--images names no file: expected --images=FILE, FOLDER or 'PATTERN*.jpg'")
+        raise FileNotFoundError("found no name of an image: expected predict FILE, FOLDER or 'PATTERN*.jpg'")
     files = {}
     for pattern in patterns:
         matches = _matches(pattern)
@@ -42,7 +93,7 @@ def _hint(pattern: str, count: int) -> str:
     """Returns a hint at the likely cause of a pattern without matches."""
     if pathlib.Path(pattern).is_dir():
         return f"; '{pattern}/**/*.jpg' also matches files in the folders below it"
-    return "; a comma separates names, ? matches a comma in a name" if count > 1 else ""
+    return "; in --images a comma separates names, ? matches a comma in a name" if count > 1 else ""
 
 
 def is_video(file: pathlib.Path) -> bool:
@@ -52,7 +103,7 @@ def is_video(file: pathlib.Path) -> bool:
 
 def _matches(pattern: str) -> list[pathlib.Path]:
     if not pattern:  # `pathlib` would take it for the current folder
-        raise UserError("--images has an empty name between its commas")
+        raise UserError("found an empty name of an image, expected a file, a folder or a pattern")
     path = pathlib.Path(pattern)
     if path.is_dir():
         return [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]

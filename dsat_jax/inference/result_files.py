@@ -123,6 +123,11 @@ def output_stems(
     return stems
 
 
+def overlay_file(stem: pathlib.Path) -> pathlib.Path:
+    """Returns the path of NAME_landmarks.jpg for the path of an image's results without suffix."""
+    return stem.with_name(f"{stem.name}_landmarks.jpg")
+
+
 def write_results(
     file: pathlib.Path,
     stem: pathlib.Path,
@@ -147,7 +152,7 @@ def write_results(
     for number, face in enumerate(faces):
         suffix = f".face{number}" if number else ""
         write_points(stem.with_name(f"{stem.name}{suffix}.pts"), face.landmarks)
-    drawing.write_image(stem.with_name(f"{stem.name}_landmarks.jpg"), _overlay(image, faces, scheme))
+    drawing.write_image(overlay_file(stem), _overlay(image, faces, scheme))
 
 
 class LandmarkTable:

@@ -41,6 +41,7 @@ class Track:
       detected: the face as predicted in a box of the detector, at the detection with the highest confidence.
       missed: number of successive detector runs without the face.
       frame: number of the last frame.
+      score: score of the last detection; None for a detector without scores.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Track:
     detected: Face
     missed: int
     frame: int
+    score: float | None
 
     @property
     def bounds(self) -> np.ndarray:
@@ -115,7 +117,7 @@ class Tracks:
             if (row >= _SAME_PLACE).any():
                 face = faces[int(row.argmax())]
                 best = face if _is_better(face, track.detected) else track.detected
-                kept.append(dataclasses.replace(track, detected=best, missed=0))
+                kept.append(dataclasses.replace(track, detected=best, missed=0, score=face.score))
             elif track.missed + 1 < _MOST_MISSED or self._is_sure(track):
                 kept.append(dataclasses.replace(track, missed=track.missed + 1))
         changed = self._keep(kept, frame)
@@ -123,7 +125,9 @@ class Tracks:
             # The detector may find a face twice.
             if (geometry.box_overlaps(_bounds(self.current), _bounds([face])) < _SAME_PLACE).all():
                 number = self._number_for(face)
-                self.current.append(Track(number, face, face.box, face.roll, face, 0, frame.number))
+                self.current.append(
+                    Track(number, face, face.box, face.roll, face, 0, frame.number, face.score)
+                )
                 changed = True
         self.current.sort(key=lambda track: track.number)
         return changed
@@ -155,9 +159,8 @@ def carried_box(detected: Face, face: Face) -> tuple[np.ndarray, float]:
     """Moves the box of a detected face to its landmarks in another frame.
 
     The box moves with the median of the landmarks, scales with their median distance from it, and turns with them. The
-    box around the
-    landmarks would suffice for an accurate network. With a weak network, a single outlier enlarges that box, the
-    face in the next crop becomes smaller, its landmarks become worse, and it is lost within some frames.
+    box around the landmarks would suffice for an accurate network. With a weak network, a single outlier enlarges that
+    box, the face in the next crop becomes smaller, its landmarks become worse, and it is lost within some frames.
 
     Args:
       detected: face in a box of the detector.

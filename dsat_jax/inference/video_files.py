@@ -40,11 +40,32 @@ class Frame:
     image: np.ndarray
 
 
+def _opened(path: pathlib.Path) -> cv2.VideoCapture:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file, expected a video")
+    # The absolute path, because FFmpeg would take the start of `concat:a.mp4` for a protocol.
+    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        raise UserError(f"{path} is not a video that can be read ({path.stat().st_size} bytes)")
+    return capture
+
+
+def check_size(capture: cv2.VideoCapture, name: pathlib.Path | str) -> None:
+    """Closes and refuses a video whose frames have more than `image_files.MOST_PIXELS`; `name` is for the message."""
+    width, height = (capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > image_files.MOST_PIXELS:
+        capture.release()
+        raise UserError(
+            f"{name} has frames of {width:g} x {height:g} px, expected at most {image_files.MOST_PIXELS} pixels"
+        )
+
+
 class VideoFile:
     """Iterator over the frames of a video file, upright.
 
     Args:
-      path: video file.
+      path: video file, or the printed name of `capture`.
+      capture: opened video, for one that is not a file of this machine; None opens the file.
 
     Attributes:
       rate: frames per second.
@@ -55,26 +76,14 @@ class VideoFile:
       UserError: if OpenCV's FFmpeg cannot read the file, or its frames have more than `image_files.MOST_PIXELS`.
     """
 
-    def __init__(self, path: pathlib.Path):
+    def __init__(self, path: pathlib.Path | str, capture: cv2.VideoCapture | None = None):
         self.path = path
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is not a file, expected a video")
-        # The absolute path, because FFmpeg would take the start of `concat:a.mp4` for a protocol.
-        self._capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise UserError(f"{path} is not a video that can be read ({path.stat().st_size} bytes)")
+        self._capture = _opened(pathlib.Path(path)) if capture is None else capture
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.rate = rate if 1 <= rate <= _HIGHEST_RATE else _USUAL_RATE
         self.seconds = count / rate if count > 0 and rate > 0 else 0.0
-        width, height = (
-            self._capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        )
-        if width * height > image_files.MOST_PIXELS:
-            self.close()
-            raise UserError(
-                f"{path} has frames of {width:g} x {height:g} px, expected at most {image_files.MOST_PIXELS} pixels"
-            )
+        check_size(self._capture, path)
 
     def close(self) -> None:
         """Frees the decoder."""

@@ -99,8 +99,8 @@ COMMAND_CASES = {
     "a folder without images": ask("--images=run", parts=["run matches no image"]),
     "a folder that is missing": ask("--images=absent/", parts=["absent/ matches no image"]),
     "a pattern of folders": ask("--images=phot*", parts=["phot* matches no image"]),
-    "an empty name": ask("--images=photos,", parts=["--images has an empty name between its commas"]),
-    "no images": ask("--images=", parts=["--images names no file: expected --images=FILE"]),
+    "an empty name": ask("--images=photos,", parts=["found an empty name of an image, expected a file"]),
+    "no images": ask("--images=", parts=["found no name of an image: expected predict FILE, FOLDER"]),
     "a name that is too long": ask(f"--images={'x' * 300}", parts=["File name too long"]),
     "a name that is no text": ask(parts=["caf\\udce9.jpg' is not in"], spoil=rename("photos/a.jpg", b"caf\xe9.jpg")),
     "two images of one result": ask(parts=["would both write", "a.*: predict them separately"], spoil=lambda root:
@@ -122,16 +122,21 @@ COMMAND_CASES = {
     "boxes and whole images": ask("--whole-image", parts=["--boxes and --whole-image exclude each other"]),
     "boxes of two images of one name": ask("--images=photos,more", spoil=lambda root:
                                              write(root / "more/a.jpg", encode(picture(), "JPEG")),
-                                             parts=["boxes.json has boxes for a.jpg", "several images of that name"]),
+                                             parts=["boxes.json has boxes for a.jpg", "several images have that name"]),
     "an unknown mode": ask("--mode=guess", parts=["flag --mode=guess: value should be one of <train|evaluate|pr"]),
     "an unknown flag": ask("--imagse=a.jpg", parts=["Unknown command line flag 'imagse'"]),
-    "an argument too many": ask("a.jpg", parts=["unexpected arguments: a.jpg"]),
+    "an argument too many": ask("a.jpg", parts=["--images and the arguments a.jpg both name images"]),
     "a flag of another mode": ask("--dataset=w300", parts=["--dataset is for --mode=evaluate: --mode="]),
     "a configuration": ask(f"--config={ROOT}/configs/w300.py", parts=["--config is for --mode=train and"]),
     "a detector that is missing": ask("--boxes=boxes.json", "--detector=absent.onnx", parts=["--boxes and --detector"]),
-    "a steady image": ask("--smooth", parts=["--smooth is for videos, and --images names none"]),
+    "a steady image": ask("--smooth", parts=["--smooth is for videos and cameras, found only images"]),
     "boxes for a video": ask("--images=film.mp4", parts=["--boxes is for images, and film.mp4 is"], spoil=lambda root:
                              write(root / "film.mp4", "")),
+    "a camera with others": ask("--images=camera:0,photos", parts=["camera:0 is predicted alone, found 2 inputs"]),
+    "a camera and boxes": ask("--images=camera:0", parts=["--boxes is for images, and camera:0 is a video"]),
+    "a page for images": ask("--show", parts=["--show is for videos and cameras, found only images"]),
+    "a page at no port": ask("--show=65536", parts=["flag --show=65536: found '65536', expected a port from 0"]),
+    "two modes": ask("predict", parts=["predict and --mode=predict both name a mode, expected one of them"]),
     "a truth as text": ask("--whole-image=maybe", parts=["flag --whole-image=maybe: "]),
 }  # fmt: skip
 
@@ -190,7 +195,7 @@ BOX_CASES = put_all(BOXES, NO_JSON) | put_all(
         "in reverse order": (box(90, 90, 10, 10), "found [[90, 90, 10, 10]] for 'a.jpg'", ORDER),
         "without width": (box(10, 10, 10, 90), "for 'a.jpg'", ORDER),
         "narrower than a pixel": (box(10, 10, 10.5, 90), "for 'a.jpg'", ORDER),
-        "of an image that is not named": ({"c.jpg": []}, "boxes.json has boxes for c.jpg, which --images"),
+        "of an image that is not named": ({"c.jpg": []}, "boxes.json has boxes for c.jpg, which are not among"),
     },
 )  # fmt: skip
 

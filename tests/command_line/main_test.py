@@ -37,6 +37,9 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         (["--mode=predict", "--workdir=absent", "--images=docs/synthetic_faces.jpg"], "absent holds no run"),
         (["--mode=evaluate", "--workdir=absent", "--device=tpu"], "--device=tpu: JAX cannot use one here"),
         (["--mode=evaluate"], "--mode=evaluate needs --workdir=RUN"),
+        (["evaluate", "--workdir=absent"], "absent holds no run"),
+        (["export", "more"], "unexpected arguments: more"),
+        (["predict", "a.jpg", "--images=b.jpg"], "--images and the arguments a.jpg both name images"),
     ],
 )
 def test_an_error_is_reported_in_one_line(arguments, message):

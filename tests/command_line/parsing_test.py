@@ -3,8 +3,10 @@
 import pathlib
 
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 
-from dsat_jax.command_line import parsing
+from dsat_jax.command_line import main, parsing
 
 CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
 
@@ -51,3 +53,53 @@ def test_a_name_of_a_configuration_becomes_the_path_of_its_file(arguments, expec
 def test_an_unknown_name_of_a_configuration_is_refused_with_the_known_ones(arguments):
     with pytest.raises(ValueError, match=r"no configuration is called w301, .* aflw, cofw, .*, wflw"):
         parsing.with_config_paths(["run.py", *arguments])
+
+
+@pytest.fixture
+def parsed():
+    """Function that parses a command line and returns the mode, and the words that are its arguments."""
+
+    def parse(*arguments: str) -> tuple[str, list[str]]:
+        words = parsing.take_mode(flags.FLAGS(["run.py", *arguments])[1:], main.MODES)
+        return flags.FLAGS["mode"].value, list(words)
+
+    with flagsaver.flagsaver():
+        flags.FLAGS["mode"].unparse()
+        yield parse
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ("train", [])),
+        (["predict"], ("predict", [])),
+        (["predict", "a.jpg", "--out=b", "-"], ("predict", ["a.jpg", "-"])),
+        (["--out=b", "predict", "predict"], ("predict", ["predict"])),
+        (["--mode=predict", "a, b.jpg"], ("predict", ["a, b.jpg"])),
+        (["compare", "runs/a", "train"], ("compare", ["runs/a", "train"])),
+        (["evaluate", "--split=test"], ("evaluate", [])),
+        (["predict", "--", "--odd.jpg"], ("predict", ["--odd.jpg"])),
+    ],
+)
+def test_the_first_word_or_the_flag_is_the_mode(parsed, arguments, expected):
+    assert parsed(*arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["predict", "--mode=evaluate"],
+            "predict and --mode=evaluate both name a mode, expected one of them",
+        ),
+        (["--mode=predict", "predict"], "predict and --mode=predict both name a mode"),
+        (
+            ["photo.jpg"],
+            "photo.jpg is not a mode, expected train, evaluate, predict, export, compare, benchmark",
+        ),
+        (["perdict", "photo.jpg"], "perdict is not a mode"),
+    ],
+)
+def test_no_mode_and_two_modes_are_refused(parsed, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        parsed(*arguments)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dsat_jax import geometry
 from dsat_jax.inference import face_boxes
 
 
@@ -38,9 +39,9 @@ def test_a_name_belongs_to_exactly_one_image(tmp_path):
     path = tmp_path / "boxes.json"
     path.write_text('{"a.jpg": [[5, 5, 17, 9]]}')
     assert list(face_boxes.boxes_for(path, [tmp_path / "a.jpg", tmp_path / "b.jpg"])) == ["a.jpg"]
-    with pytest.raises(ValueError, match=r"has boxes for a\.jpg, which --images does not name"):
+    with pytest.raises(ValueError, match=r"has boxes for a\.jpg, which are not among the images"):
         face_boxes.boxes_for(path, [tmp_path / "b.jpg"])
-    with pytest.raises(ValueError, match="--images names several images of that name"):
+    with pytest.raises(ValueError, match="several images have that name"):
         face_boxes.boxes_for(path, [tmp_path / "a.jpg", tmp_path / "more" / "a.jpg"])
 
 
@@ -53,3 +54,16 @@ def test_boxes_far_outside_the_image_are_refused():
         box[0, corner] = value
         with pytest.raises(ValueError, match=r"here: the box .* is outside the image of 30 x 20 px"):
             face_boxes.check_inside(np.concatenate([inside, box]), image, "here")
+
+
+def test_the_crop_of_the_whole_image_box_is_the_whole_image():
+    image = np.zeros((101, 101, 3), np.uint8)
+    matrix = geometry.crop_matrix(face_boxes.whole_image_boxes(image, 0.125)[0], 64, 0.125)
+    np.testing.assert_allclose(
+        geometry.transform_points(matrix, np.array([[0, 0], [100, 100]])), [[0, 0], [63, 63]], atol=1e-9
+    )
+
+
+@pytest.mark.parametrize(("shape", "count"), [((1, 5000, 3), 0), ((5000, 1, 3), 0), ((2, 6000, 3), 1)])
+def test_an_image_of_one_row_or_column_has_no_box(shape, count):
+    assert face_boxes.whole_image_boxes(np.zeros(shape, np.uint8), 0.125).shape == (count, 4)

@@ -26,13 +26,13 @@ def test_files_folders_and_patterns_are_listed_once_in_order(photos):
 def test_a_pattern_that_matches_nothing_is_an_error(photos, pattern):
     with pytest.raises(FileNotFoundError, match="matches no image"):
         file_patterns.list_files([str(photos / pattern)])
-    with pytest.raises(FileNotFoundError, match="--images names no file"):
+    with pytest.raises(FileNotFoundError, match="found no name of an image"):
         file_patterns.list_files([])
 
 
 @pytest.mark.parametrize("pattern", ["", "photos/**.jpg"])
 def test_an_invalid_pattern_is_refused(pattern):
-    with pytest.raises(ValueError, match=r"--images has an empty name|\*\*\.jpg is not a valid pattern"):
+    with pytest.raises(ValueError, match=r"found an empty name|\*\*\.jpg is not a valid pattern"):
         file_patterns.list_files([pattern])
 
 
@@ -56,3 +56,31 @@ def test_a_pattern_without_matches_comes_with_a_hint(photos):
 )
 def test_videos_are_recognised_by_their_suffix(name, expected):
     assert file_patterns.is_video(pathlib.Path(name)) is expected
+
+
+def test_images_videos_and_standard_input_are_told_apart(photos):
+    (photos / "film.mp4").touch()
+    inputs = file_patterns.read_inputs([str(photos), "-"])
+    assert [path.name for path in inputs.images] == ["a.jpg", "b.png"]
+    assert [path.name for path in inputs.videos] == ["film.mp4"]
+    assert inputs.has_stdin
+    assert inputs.address is None
+    assert file_patterns.read_inputs(["-"]) == file_patterns.Inputs([], [], has_stdin=True)
+    with pytest.raises(FileNotFoundError, match="found no name of an image"):
+        file_patterns.read_inputs([])
+
+
+def test_a_camera_or_stream_is_the_only_input(photos):
+    assert file_patterns.read_inputs(["camera:0"]) == file_patterns.Inputs([], [], address="camera:0")
+    with pytest.raises(ValueError, match="rtsp://door/live is predicted alone, found 2 inputs"):
+        file_patterns.read_inputs([str(photos), "rtsp://me:secret@door/live?key=secret"])
+
+
+def test_a_file_with_the_name_of_a_camera_is_a_file(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    (photos / "camera:0").touch()
+    (photos / "a, b.jpg").touch()
+    assert file_patterns.read_inputs(["./camera:0", "a, b.jpg"]).images == [
+        pathlib.Path("a, b.jpg"),
+        pathlib.Path("camera:0"),
+    ]

@@ -1,12 +1,19 @@
 """`--mode=predict`: results of images, and files that are skipped."""
 
+import pathlib
+import subprocess
+import sys
+import urllib.request
+
 import cv2
 import numpy as np
 import pytest
-from drawn_faces import DotFinder, picture
+from drawn_faces import DotFinder, picture, write_video
+from mjpeg_stream import MjpegStream
 
-from dsat_jax import geometry
-from dsat_jax.inference import predict_files, predictor, trained_network
+from dsat_jax.inference import predict_files
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -23,10 +30,7 @@ def photos(tmp_path):
 @pytest.fixture
 def made_predictor(monkeypatch):
     """`predict_files` with the predictor of `DotFinder` in place of a trained network."""
-    monkeypatch.setattr(trained_network, "load", lambda path: None)
-    monkeypatch.setattr(
-        predict_files.Predictor, "from_network", lambda network, detector: DotFinder().predictor
-    )
+    monkeypatch.setattr(predict_files.Predictor, "from_run", lambda path, detector: DotFinder().predictor)
 
 
 def test_images_are_predicted_and_unreadable_files_skipped(photos, made_predictor, tmp_path, capsys):
@@ -42,10 +46,14 @@ def test_images_are_predicted_and_unreadable_files_skipped(photos, made_predicto
         "landmarks.csv",
     ]
     assert (out / "landmarks.csv").read_text().splitlines()[1].startswith("face.png,0,")
-    printed = "".join(capsys.readouterr())
-    assert "notes.jpg is not an image that can be read" in printed
-    assert "dark.png: no face found" in printed
-    assert "images: 3, faces: 1, without a face: 1, unreadable: 1;" in printed
+    printed = capsys.readouterr()
+    assert [line.split("\t")[1:] for line in printed.out.splitlines()] == [
+        ["face 0", "score -", "box 20 30 52 62", f"-> {out}/face_landmarks.jpg"]
+    ]
+    assert "notes.jpg is not an image that can be read" in printed.err
+    assert "dark.png: no face found" in printed.err
+    assert "images: 3, faces: 1, without a face: 1, unreadable: 1;" in printed.err
+    assert "\r" not in printed.err  # no progress bar outside of a terminal
 
 
 def test_boxes_of_a_file_take_the_place_of_the_detector(photos, made_predictor, tmp_path):
@@ -61,35 +69,53 @@ def test_files_of_which_none_can_be_read_are_an_error(photos, made_predictor, tm
         predict_files.predict_files(photos, [f"{photos}/*.jpg"], tmp_path / "out", predict_files.Options())
 
 
-def test_options_that_do_not_fit_are_refused(photos, tmp_path):
-    both = predict_files.Options(whole_image=True, detector="yunet.onnx")
-    with pytest.raises(ValueError, match="--whole-image and --detector exclude each other"):
-        predict_files.predict_files(photos, [str(photos)], tmp_path / "out", both)
-    (photos / "film.mp4").touch()
-    with pytest.raises(ValueError, match=r"--explain is for images, and .*film\.mp4 is a video"):
-        predict_files.predict_files(
-            photos, [str(photos)], tmp_path / "out", predict_files.Options(explain=True)
-        )
-    smooth = predict_files.Options(smooth=True)
-    with pytest.raises(ValueError, match="--smooth is for videos"):
-        predict_files.predict_files(photos, [f"{photos}/*.png"], tmp_path / "out", smooth)
-
-
-def test_a_truncated_image_is_refused_and_not_filled_with_grey(photos):
-    content = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8))[1]
-    (photos / "cut.jpg").write_bytes(content[: len(content) // 2].tobytes())
-    with pytest.raises(ValueError, match=r"cut\.jpg is not an image that can be read: .* do not decode"):
-        predictor.read_image(photos / "cut.jpg")
-
-
-def test_the_crop_of_the_whole_image_box_is_the_whole_image():
-    image = np.zeros((101, 101, 3), np.uint8)
-    matrix = geometry.crop_matrix(predict_files.whole_image_boxes(image, 0.125)[0], 64, 0.125)
-    np.testing.assert_allclose(
-        geometry.transform_points(matrix, np.array([[0, 0], [100, 100]])), [[0, 0], [63, 63]], atol=1e-9
+def test_every_face_has_a_line(made_predictor, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos/two.png"), picture((20, 30), (100, 90))[..., ::-1])
+    predict_files.predict_files(
+        tmp_path, [str(tmp_path / "photos")], tmp_path / "out", predict_files.Options()
     )
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [(line[1], line[3]) for line in lines] == [
+        ("face 0", "box 20 30 52 62"),
+        ("face 1", "box 100 90 132 122"),
+    ]
 
 
-@pytest.mark.parametrize(("shape", "count"), [((1, 5000, 3), 0), ((5000, 1, 3), 0), ((2, 6000, 3), 1)])
-def test_an_image_of_one_row_or_column_has_no_box(shape, count):
-    assert predict_files.whole_image_boxes(np.zeros(shape, np.uint8), 0.125).shape == (count, 4)
+def test_a_video_has_a_line(made_predictor, tmp_path, capsys):
+    film = write_video(tmp_path / "film.mp4", [picture((20, 30))] * 3)
+    counts = predict_files.predict_files(tmp_path, [str(film)], tmp_path / "out", predict_files.Options())
+    assert dict(counts) == {"faces": 3}
+    out, err = capsys.readouterr()
+    assert out == f"{film}\tframes 3\tdifferent faces 1\t-> {tmp_path}/out/film_landmarks.mp4\n"
+    assert err == ""
+
+
+def test_a_stream_has_a_line_and_its_page_ends_with_it(made_predictor, tmp_path, capsys):
+    with MjpegStream([picture((20, 30))] * 10) as stream:
+        options = predict_files.Options(show=0)
+        predict_files.predict_files(tmp_path, [stream.url], tmp_path / "out", options)
+    out, err = capsys.readouterr()
+    name, frames, faces, written = out.rstrip("\n").split("\t")
+    assert (name, faces) == (stream.url, "different faces 1")
+    assert 1 <= int(frames.removeprefix("frames ")) <= 10
+    assert pathlib.Path(written.removeprefix("-> ")).parent == tmp_path / "out"
+    url = err.split("page: ")[1].split()[0]
+    with pytest.raises(OSError, match="Connection refused"):
+        urllib.request.urlopen(url)
+
+
+def test_images_need_neither_flax_nor_what_only_videos_need():
+    """Each would delay the first face of a photograph."""
+    code = "import sys; import dsat_jax.inference.predict_files; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    unneeded = {
+        "flax",
+        "dsat_jax.inference.live_page",
+        "dsat_jax.models",
+        "dsat_jax.inference.explain",
+        "dsat_jax.inference.video",
+    }
+    assert unneeded & set(result.stdout.split()) == set()

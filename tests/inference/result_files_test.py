@@ -59,20 +59,25 @@ def test_written_points_read_back_to_a_ten_thousandth_of_a_pixel(tmp_path):
 
 def test_json_contains_the_image_the_scheme_and_every_face(tmp_path):
     face = Face(
-        box=np.array([1.0, 2.0, 3.0, 4.0]),
+        box=np.array([1.0, 1.0, 3.0, 5.0]),
         landmarks=np.ones((68, 2)),
         confidence=np.full(68, 0.5),
         open_channels=np.array([True, False, True]),
+        scheme=W300_68,
+        roll=np.pi / 2,
+        score=0.98765,
     )
     text = result_files._as_json(tmp_path / "a.jpg", IMAGE, [face], W300_68)
     contents = json.loads(text)
     assert (contents["width"], contents["height"], contents["scheme"]) == (30, 20, "w300_68")
     assert contents["faces"][0]["open_channels"] == 2
+    assert (contents["faces"][0]["roll"], contents["faces"][0]["score"]) == (90.0, 0.9877)
+    assert contents["faces"][0]["box"] == [0.0, 2.0, 4.0, 4.0]  # the upright box about (2, 3), lying
     assert contents["faces"][0]["landmarks"] == np.ones((68, 2)).tolist()
 
 
 def test_the_overlay_is_drawn_on_a_copy(tmp_path):
-    face = Face(np.array([2.0, 2.0, 28.0, 18.0]), np.full((68, 2), 9.0), None, None)
+    face = Face(np.array([2.0, 2.0, 28.0, 18.0]), np.full((68, 2), 9.0), None, None, W300_68)
     image = np.zeros((20, 30, 3), np.uint8)
     result_files.write_results(tmp_path / "a.jpg", tmp_path / "out/a", image, [face], W300_68)
     assert not image.any()
@@ -80,7 +85,7 @@ def test_the_overlay_is_drawn_on_a_copy(tmp_path):
 
 
 def test_a_new_prediction_removes_the_results_of_an_earlier_one(tmp_path):
-    face = Face(np.array([2.0, 2, 28, 18]), np.full((68, 2), 9.0), None, None)
+    face = Face(np.array([2.0, 2, 28, 18]), np.full((68, 2), 9.0), None, None, W300_68)
     result_files.write_results(tmp_path / "a.jpg", tmp_path / "out/a", IMAGE, [face, face], W300_68)
     kept = {tmp_path / "out" / name for name in ("a.face1.json", "ab.pts", "a.faces.pts")}
     for path in (*kept, tmp_path / "out/a.face1_heatmaps.png"):
@@ -92,7 +97,7 @@ def test_a_new_prediction_removes_the_results_of_an_earlier_one(tmp_path):
 
 def face_at(x):
     points = np.array([[x, 2.0], [x + 0.12345, 4.0]])
-    return Face(np.array([x - 1, 1.0, x + 2, 5.0]), points, None, None)
+    return Face(np.array([x - 1, 1.0, x + 2, 5.0]), points, None, None, W300_68)
 
 
 def test_every_face_has_a_row_with_the_path_of_its_image(tmp_path):

@@ -1,12 +1,13 @@
 """Tracking of faces: numbers, losses, returns, and the calls of detector and network."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
-from drawn_faces import DOTS, DotFinder, frames, picture
+from drawn_faces import DOTS, SCHEME, DotFinder, frames, picture
 
-from dsat_jax import geometry
+from dsat_jax import five_points, geometry, schemes
 from dsat_jax.inference import tracking
 from dsat_jax.inference.landmarks import Face
 from dsat_jax.inference.tracking import Tracks
@@ -25,20 +26,20 @@ def face(x, y, size=40.0, confidence=0.5):
     """Returns a face whose landmarks are the corners of its square box."""
     corners = np.array([[x, y], [x + size, y], [x, y + size], [x + size, y + size]])
     values = None if confidence is None else np.full(4, confidence, np.float32)
-    return Face(np.array([x, y, x + size, y + size]), corners, values, None)
+    return Face(np.array([x, y, x + size, y + size]), corners, values, None, SCHEME)
 
 
 @pytest.mark.parametrize("together", [1, 4, 8])
 def test_a_moving_face_is_one_track_with_its_landmarks(together):
-    path = [(20 + 0.75 * number, 30 + 0.5 * number) for number in range(25)]
+    path = [(20 + 0.4 * number, 30 + 0.3 * number) for number in range(25)]
     finder = DotFinder()
     tracked = follow(finder, [picture(at) for at in path], look_every=10, together=together)
     assert [list(tracks) for tracks in tracked] == [[0]] * 25
     for tracks, at in zip(tracked, path, strict=True):
         np.testing.assert_allclose(tracks[0], DOTS + at, atol=0.5)
     assert finder.detections == 3  # in frames 0, 10 and 20
-    batches = 1 + -(-24 // together)  # of the frames after the first
-    assert finder.batches == 2 * (batches + finder.detections - 1)  # two crops of each face
+    batches = -(-24 // together)  # of the frames after the first, each with one look
+    assert finder.batches == batches + 2 * finder.detections  # a detected face has two looks
 
 
 def test_a_second_face_is_found_at_the_next_detection():
@@ -87,14 +88,46 @@ def test_overlaps_worked_out_by_hand():
 def test_a_box_is_carried_with_most_of_the_landmarks():
     detected = face(10, 20)
     moved = face(100, 50, size=80.0)  # twice as large
-    np.testing.assert_allclose(tracking.carried_box(detected, moved), [100, 50, 180, 130])
-    cloud = Face(detected.box, np.random.default_rng(0).uniform([10, 20], [50, 60], (99, 2)), None, None)
+    box, roll = tracking.carried_box(detected, moved)
+    np.testing.assert_allclose(box, [100, 50, 180, 130])
+    assert roll == 0
+    cloud = Face(
+        detected.box, np.random.default_rng(0).uniform([10, 20], [50, 60], (99, 2)), None, None, SCHEME
+    )
     stray = cloud.landmarks + np.array([3.0, 0.0])
     stray[:3] = [900.0, -700.0]
-    carried = tracking.carried_box(cloud, Face(detected.box, stray, None, None))
+    carried, _ = tracking.carried_box(cloud, Face(detected.box, stray, None, None, SCHEME))
     np.testing.assert_allclose(carried - detected.box, [3, 0, 3, 0], atol=1.0)
-    collapsed = Face(detected.box, np.full((4, 2), 7.0), None, None)
-    assert not np.isfinite(tracking.carried_box(collapsed, moved)).any()
+    collapsed = Face(detected.box, np.full((4, 2), 7.0), None, None, SCHEME)
+    assert not np.isfinite(tracking.carried_box(collapsed, moved)[0]).any()
+
+
+def test_a_box_turns_with_the_five_points_of_its_face():
+    """The landmarks of a face with five points turn by 30 degrees about a corner of the image; so does the box."""
+    scheme = schemes.find("w300_68")
+    points = np.random.default_rng(0).uniform(100, 200, (68, 2))
+    for indices, at in zip(scheme.five_points, five_points.TEMPLATE, strict=True):
+        points[list(indices)] = at + 100
+    angle = np.pi / 6
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    box = np.array([90.0, 90.0, 210.0, 220.0])
+    detected = Face(box, points, None, None, scheme)
+    moved = Face(box, points @ turn.T, None, None, scheme)
+    carried, roll = tracking.carried_box(detected, moved)
+    assert roll == pytest.approx(angle)
+    np.testing.assert_allclose(carried[2:] - carried[:2], box[2:] - box[:2], rtol=0.1)
+    np.testing.assert_allclose(geometry.box_centre(carried), turn @ geometry.box_centre(box), atol=10)
+
+
+def test_a_track_has_the_score_of_its_last_detection():
+    tracks = Tracks()
+    tracks.look([dataclasses.replace(face(10, 20), score=0.9)], Frame(0, 0.0, DARK))
+    tracks.follow([face(12, 20)], Frame(1, 0.04, DARK))
+    assert tracks.current[0].score == 0.9
+    tracks.look([dataclasses.replace(face(12, 20, confidence=0.1), score=0.7)], Frame(2, 0.08, DARK))
+    assert tracks.current[0].score == 0.7
+    tracks.look([], Frame(3, 0.12, DARK))
+    assert tracks.current[0].score == 0.7
 
 
 def started(*faces):
@@ -140,7 +173,7 @@ def test_a_face_found_twice_by_the_detector_is_one_track():
 
 @pytest.mark.parametrize("landmarks", [np.full((4, 2), 30.0), np.full((4, 2), np.nan)])
 def test_a_detection_with_collapsed_landmarks_starts_no_track(landmarks):
-    collapsed = Face(np.array([10.0, 20.0, 50.0, 60.0]), landmarks, None, None)
+    collapsed = Face(np.array([10.0, 20.0, 50.0, 60.0]), landmarks, None, None, SCHEME)
     assert started(collapsed).current == []
 
 

@@ -1,11 +1,14 @@
 """Prediction of videos: annotated videos, lines of landmarks, and damaged files."""
 
+import dataclasses
 import json
+import time
 
 import cv2
 import numpy as np
 import pytest
 from drawn_faces import DOTS, DotFinder, picture, write_video
+from mjpeg_stream import MjpegStream, served_folder
 
 from dsat_jax import geometry
 from dsat_jax.inference import video, video_files
@@ -38,7 +41,7 @@ def film(tmp_path_factory):
 @pytest.fixture(scope="module")
 def results(film, tmp_path_factory):
     out = tmp_path_factory.mktemp("results") / "new"
-    return video.predict_video(DotFinder().predictor, film, out, look_every=5)
+    return video.predict_video(DotFinder().predictor, film, out, video.Settings(look_every=5))
 
 
 def test_every_frame_has_a_line_with_its_faces(results):
@@ -54,6 +57,7 @@ def test_every_frame_has_a_line_with_its_faces(results):
         np.testing.assert_allclose(landmarks, DOTS + at, atol=1.0)  # after compression
         np.testing.assert_allclose(faces[0]["box"], geometry.box_of_points(landmarks))
         assert len(faces[0]["confidence"]) == 3
+        assert faces[0]["score"] is None  # the detector has no scores
 
 
 def test_the_annotated_video_shows_the_same_frames_with_landmarks(film, results):
@@ -75,7 +79,9 @@ def test_nothing_is_written_to_the_folder_of_the_video(film, tmp_path):
 
 def test_smoothing_changes_the_landmarks_as_the_filter_does_and_not_the_tracks(film, results, tmp_path):
     settings = OneEuro(beta=0.5)
-    smoothed = video.predict_video(DotFinder().predictor, film, tmp_path, settings, look_every=5)
+    smoothed = video.predict_video(
+        DotFinder().predictor, film, tmp_path, video.Settings(settings, look_every=5)
+    )
     assert (smoothed.faces, smoothed.tracks) == (results.faces, results.tracks)
     states = {}
     for raw, line in zip(lines(results.landmarks), lines(smoothed.landmarks), strict=True):
@@ -127,14 +133,96 @@ def test_an_interrupted_prediction_leaves_complete_files(film, tmp_path):
     predictor = DotFinder().predictor
     predict, calls = predictor._forward, iter(range(7))
 
-    def interrupted(crops):
+    def interrupted(crops, mirror):
         if next(calls, None) is None:
             raise KeyboardInterrupt
-        return predict(crops)
+        return predict(crops, mirror)
 
     predictor._forward = interrupted
     with pytest.raises(KeyboardInterrupt):
-        video.predict_video(predictor, film, tmp_path, together=1)
+        video.predict_video(predictor, film, tmp_path, video.Settings(together=1))
     kept = len(lines(tmp_path / "my film.jsonl"))
     assert 0 < kept < 12
     assert len(list(video_files.VideoFile(tmp_path / "my film_landmarks.mp4"))) == kept
+
+
+def test_a_line_has_the_score_of_the_last_detection(tmp_path):
+    finder = DotFinder()
+    find, scores = finder.predictor._find_faces, iter((0.9, 0.8, 0.7))
+    finder.predictor._find_faces = lambda image: dataclasses.replace(
+        find(image), scores=np.array([next(scores)])
+    )
+    film = write_video(tmp_path / "film.mp4", [picture((30, 40))] * 5)
+    results = video.predict_video(
+        finder.predictor, film, tmp_path / "out", video.Settings(look_every=2, together=1)
+    )
+    assert [line["faces"][0]["score"] for line in lines(results.landmarks)] == [0.9, 0.9, 0.8, 0.8, 0.7]
+
+
+def test_a_stream_has_lines_with_the_times_of_arrival_and_no_video(tmp_path):
+    with MjpegStream([picture((30, 40))] * 15, rate=50) as stream:
+        results = video.predict_address(DotFinder().predictor, stream.url, tmp_path / "out")
+    assert results.video is None
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [results.landmarks.name]
+    written = lines(results.landmarks)
+    assert 1 <= len(written) == results.frames <= 15
+    numbers, times = [line["frame"] for line in written], [line["time"] for line in written]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] <= 14
+    assert times == sorted(times)
+    for line in written:
+        np.testing.assert_allclose(line["faces"][0]["landmarks"], DOTS + WAY[0], atol=1.0)
+
+
+def test_a_slow_network_sees_the_newest_frame_of_a_stream(tmp_path):
+    """At 50 frames/s, a network that takes 0.1 s sees about each fifth frame, and never waits for old ones."""
+    finder = DotFinder()
+    predict = finder.predictor._forward
+
+    def slow(crops, mirror):
+        time.sleep(0.1)
+        return predict(crops, mirror)
+
+    finder.predictor._forward = slow
+    with MjpegStream([picture((30, 40))] * 60, rate=50) as stream:
+        results = video.predict_address(finder.predictor, stream.url, tmp_path / "out")
+    numbers = [line["frame"] for line in lines(results.landmarks)]
+    assert len(numbers) < 40
+    assert max(np.diff(numbers)) >= 3
+    assert numbers[-1] >= 50
+
+
+def test_an_interrupted_stream_ends_as_usual(tmp_path):
+    finder = DotFinder()
+    # 3 calls compile, 2 are the looks at the face in the first frame, and 1 is for each of four more frames.
+    predict, calls = finder.predictor._forward, iter(range(3 + 2 + 4))
+
+    def interrupted(crops, mirror):
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return predict(crops, mirror)
+
+    finder.predictor._forward = interrupted
+    with MjpegStream([picture((30, 40))] * 10_000, rate=100) as stream:
+        results = video.predict_address(finder.predictor, stream.url, tmp_path / "out")
+    assert len(lines(results.landmarks)) == results.frames == 5
+
+
+def test_frames_are_shown_as_they_are_written(film, tmp_path):
+    shown = []
+    settings = video.Settings(show=lambda name, image, faces: shown.append((name, image, faces)))
+    results = video.predict_video(DotFinder().predictor, film, tmp_path, settings)
+    assert [(name, faces) for name, _, faces in shown] == [
+        ("my film.mp4", len(line["faces"])) for line in lines(results.landmarks)
+    ]
+    for (_, image, _), frame in zip(shown, video_files.VideoFile(results.video), strict=True):
+        assert np.abs(image.astype(int) - frame.image).mean() < 4  # after compression
+
+
+def test_a_stream_that_states_its_length_is_a_video_of_which_each_frame_counts(tmp_path):
+    (tmp_path / "web").mkdir()
+    write_avi(tmp_path / "web/film.avi", 20)
+    with served_folder(tmp_path / "web") as url:
+        results = video.predict_address(DotFinder().predictor, f"{url}/film.avi", tmp_path / "out")
+    assert (results.frames, results.video.name.split("_")[0]) == (20, "127.0.0.1")
+    assert [line["frame"] for line in lines(results.landmarks)] == list(range(20))

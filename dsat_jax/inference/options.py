@@ -1,0 +1,56 @@
+"""Options of the mode predict, and which of them fit together."""
+
+import dataclasses
+
+from dsat_jax.errors import UserError
+from dsat_jax.inference.file_patterns import Inputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of a prediction.
+
+    Attributes:
+      boxes: JSON file of face boxes in the format of `face_boxes.read_boxes`; None runs the detector.
+      whole_image: whether each image is treated as one face, without detection.
+      detector: name or file of the face detector, as `detectors.make` takes it; None selects the default.
+      threshold: least score of a face; None selects the detector's default.
+      largest_first: whether to order the faces of an image by size instead of from left to right.
+      looks: number of runs of the network on a face; None selects 2 for images, and 1 for the tracked faces of videos.
+      mirror: whether to average with the mirrored face; None selects yes for images, and no for tracked faces.
+      smooth: whether to smooth the landmarks of videos.
+      show: port of the page that shows the frames of videos, 0 for a free one; None serves no page.
+      explain: whether to draw heatmaps or attention for each face of an image.
+    """
+
+    boxes: str | None = None
+    whole_image: bool = False
+    detector: str | None = None
+    threshold: float | None = None
+    largest_first: bool = False
+    looks: int | None = None
+    mirror: bool | None = None
+    smooth: bool = False
+    show: int | None = None
+    explain: bool = False
+
+
+def check(options: Options, inputs: Inputs) -> None:
+    """Refuses options that exclude each other, and options without an effect on the inputs.
+
+    Raises:
+      UserError: if an option is of these.
+    """
+    for_images = {"--boxes": options.boxes is not None, "--whole-image": options.whole_image}
+    finding = {"--detector": options.detector, "--threshold": options.threshold}
+    box_flags = for_images | {flag: value is not None for flag, value in finding.items()}
+    conflicting = [flag for flag, is_set in box_flags.items() if is_set]
+    if len(conflicting) > 1 and not set(conflicting) <= set(finding):
+        raise UserError(f"{' and '.join(conflicting)} exclude each other")
+    videos = inputs.videos_and_cameras
+    for flag, is_set in (for_images | {"--explain": options.explain}).items():
+        if is_set and videos:
+            raise UserError(f"{flag} is for images, and {videos[0]} is a video: predict videos without it")
+    for flag, is_set in {"--smooth": options.smooth, "--show": options.show is not None}.items():
+        if is_set and not videos:
+            raise UserError(f"{flag} is for videos and cameras, found only images")

@@ -1,0 +1,215 @@
+"""Prediction of image files and of an image from standard input: result files, and a printed line for each face."""
+
+import collections
+import dataclasses
+import functools
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tqdm
+
+from dsat_jax.errors import UserError
+from dsat_jax.files import image_files
+from dsat_jax.inference import face_boxes, face_crops, result_files, terminal
+from dsat_jax.inference.detections import Detections
+from dsat_jax.inference.face_crops import FaceCrop
+from dsat_jax.inference.image_input import read_image
+from dsat_jax.inference.landmarks import Face
+from dsat_jax.inference.options import Options
+from dsat_jax.inference.predictor import LOOKS, MIRROR, Predictor
+
+if TYPE_CHECKING:
+    from dsat_jax.inference.explain import Explainer
+
+FindBoxes = Callable[[Predictor, pathlib.Path, np.ndarray], Detections]
+_STDIN = pathlib.Path("stdin")  # the image from standard input, in names of results and in messages
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """An image to predict.
+
+    Attributes:
+      file: image file, or `stdin`.
+      stem: path of its results, without suffix.
+      read: function that returns the pixels, uint8 [height, width, 3] RGB.
+    """
+
+    file: pathlib.Path
+    stem: pathlib.Path
+    read: Callable[[], np.ndarray]
+
+
+def sources(
+    files: Sequence[pathlib.Path], has_stdin: bool, out: pathlib.Path, common: pathlib.Path
+) -> list[Source]:
+    """Returns the images of a prediction.
+
+    Args:
+      files: image files.
+      has_stdin: whether an image comes from standard input.
+      out: folder of the results.
+      common: folder that contains all files, from `result_files.common_folder`.
+
+    Raises:
+      UserError: if two images would have the same results, or as in `result_files.output_stems`.
+    """
+    stems = result_files.output_stems(files, out, common)
+    images = [
+        Source(file, stem, functools.partial(read_image, file))
+        for file, stem in zip(files, stems, strict=True)
+    ]
+    if not has_stdin:
+        return images
+    if out / _STDIN in stems:
+        file = files[stems.index(out / _STDIN)]
+        raise UserError(
+            f"{file} and standard input would both write the results {out / _STDIN}.*: predict them separately"
+        )
+    return [*images, Source(_STDIN, out / _STDIN, _read_stdin)]
+
+
+def _read_stdin() -> np.ndarray:
+    """Returns the image from standard input.
+
+    Raises:
+      UserError: if standard input is a terminal, or its bytes are not an image.
+    """
+    if sys.stdin.isatty():
+        raise UserError("standard input is a terminal, expected an image: cat photo.jpg | dsat-jax predict -")
+    data = sys.stdin.buffer.read(image_files.MOST_BYTES + 1)
+    try:
+        if len(data) > image_files.MOST_BYTES:
+            raise UserError(f"found more than {image_files.MOST_BYTES} bytes")
+        return image_files.decode(data, upright=True)
+    except UserError as error:
+        raise UserError(f"standard input is not an image that can be read: {error}") from error
+
+
+def box_finder(options: Options, images: Sequence[Source]) -> FindBoxes:
+    """Returns the function that finds the faces of an image: from a file, from its size, or by the detector.
+
+    Raises:
+      OSError, UserError: see `face_boxes.boxes_for`.
+    """
+    if options.whole_image:
+        return lambda predictor, path, image: Detections(
+            face_boxes.whole_image_boxes(image, predictor.enlarge)
+        )
+    if options.boxes is None:
+        return lambda predictor, path, image: _detected(predictor, image, options)
+    boxes_by_name = face_boxes.boxes_for(pathlib.Path(options.boxes), [image.file for image in images])
+
+    def find(predictor: Predictor, path: pathlib.Path, image: np.ndarray) -> Detections:
+        del predictor
+        boxes = boxes_by_name.get(path.name, np.empty((0, 4)))
+        face_boxes.check_inside(boxes, image, f"{options.boxes}, {path.name}")
+        return Detections(boxes)
+
+    return find
+
+
+def _detected(predictor: Predictor, image: np.ndarray, options: Options) -> Detections:
+    detections = predictor.find_faces(image)
+    return detections.largest_first() if options.largest_first else detections
+
+
+@dataclasses.dataclass
+class _Readable:
+    """Iterator over the readable images, with their face boxes.
+
+    Attributes:
+      images: all images.
+      find_boxes: function from a file and its pixels to detections.
+      bar: progress bar, advanced here for each unreadable image.
+      unreadable: number of unreadable images so far.
+      waiting: each image that is not yet predicted, and its pixels.
+    """
+
+    images: Sequence[Source]
+    find_boxes: Callable[[pathlib.Path, np.ndarray], Detections]
+    bar: tqdm.tqdm
+    unreadable: int = 0
+    waiting: collections.deque[tuple[Source, np.ndarray]] = dataclasses.field(
+        default_factory=collections.deque
+    )
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, Detections]]:
+        for source in self.images:
+            try:
+                image = source.read()
+            except (UserError, OSError) as error:
+                terminal.note(f"skipped: {error}")
+                self.bar.update()
+                self.unreadable += 1
+                continue
+            detections = self.find_boxes(source.file, image)
+            self.waiting.append((source, image))
+            yield image, detections
+
+
+def predict_images(
+    predictor: Predictor,
+    images: Sequence[Source],
+    find_boxes: FindBoxes,
+    out: pathlib.Path,
+    options: Options,
+    explainer: "Explainer | None",
+) -> collections.Counter[str]:
+    """Predicts images, writes their results, and prints a line for each face and a summary.
+
+    Args:
+      predictor: predictor of the faces.
+      images: images, from `sources`.
+      find_boxes: function from `box_finder`.
+      out: folder of the results.
+      options: options of the prediction.
+      explainer: drawer of heatmaps or attention; None draws none.
+
+    Returns:
+      Numbers of 'faces', of images 'without a face', and of 'unreadable' images.
+    """
+    counts, started = collections.Counter[str](), time.monotonic()
+    looks = LOOKS if options.looks is None else options.looks
+    mirror = MIRROR if options.mirror is None else options.mirror
+    with (
+        terminal.bar(len(images), "image") as bar,
+        result_files.LandmarkTable(out, predictor.scheme.num_points) as table,
+    ):
+        readable = _Readable(images, lambda file, image: find_boxes(predictor, file, image), bar)
+        for faces in predictor.predict_pairs(readable, looks, mirror):
+            source, image = readable.waiting.popleft()
+            result_files.write_results(source.file, source.stem, image, faces, predictor.scheme)
+            table.add(source.file, source.stem, faces)
+            if explainer is not None:
+                _explain(explainer, image, faces, source.stem)
+            _print(source, faces, options)
+            counts.update({"faces": len(faces), "without a face": int(not faces)})
+            bar.update()
+    counts["unreadable"] = readable.unreadable
+    summary = ", ".join(f"{kind}: {count}" for kind, count in counts.items() if count or kind == "faces")
+    seconds = time.monotonic() - started
+    terminal.note(f"images: {len(images)}, {summary}; {seconds:.1f} s; results in {out}")
+    return counts
+
+
+def _explain(explainer: "Explainer", image: np.ndarray, faces: Sequence[Face], stem: pathlib.Path) -> None:
+    from dsat_jax.inference import explain
+
+    crops = [face_crops.refined(FaceCrop(image, face.box, face.roll), face) for face in faces]
+    explain.write(explainer, crops, stem)
+
+
+def _print(source: Source, faces: Sequence[Face], options: Options) -> None:
+    for number, face in enumerate(faces):
+        terminal.result(terminal.face_line(source.file, number, face, result_files.overlay_file(source.stem)))
+    if faces:
+        return
+    if options.boxes is None:
+        terminal.note(f"{source.file}: no face found; give its box with --boxes, or use --whole-image")
+    else:
+        terminal.note(f"{source.file}: no box for it in {options.boxes}")
