@@ -91,11 +91,11 @@ class Predictor:
           FileNotFoundError: if the folder holds no run or no checkpoint.
           UserError: if all checkpoints, or the file, are damaged or of another version.
         """
-        from dsat_jax.inference import trained_network
-
         path = pathlib.Path(workdir)
         if zoo.is_shipped(path):
             return cls._from_shipped(path.stem, find_faces)
+        from dsat_jax.inference import trained_network
+
         return cls.from_network(trained_network.load(path), find_faces)
 
     @classmethod

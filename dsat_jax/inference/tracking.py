@@ -10,8 +10,9 @@ import numpy as np
 from dsat_jax import five_points, geometry
 from dsat_jax.errors import UserError
 from dsat_jax.inference.detections import Detections
+from dsat_jax.inference.face_crops import FACES_AT_ONCE, batch_size
 from dsat_jax.inference.landmarks import Face
-from dsat_jax.inference.predictor import FACES_AT_ONCE, Predictor
+from dsat_jax.inference.predictor import Predictor
 from dsat_jax.inference.video_files import Frame
 
 LOOK_EVERY = 25  # frames after which the detector searches for new faces
@@ -227,8 +228,8 @@ def follow_faces(
       frames: frames of the video.
       look_every: number of frames after which the detector searches for new faces.
       together: number of frames in a batch of the network.
-      looks: number of runs of the network on a tracked face, see `Predictor`; a detected face takes the default.
-      mirror: whether to average a tracked face with its mirror image, see `Predictor`.
+      looks: number of runs of the network on a tracked face, see `Predictor`; a detected face takes 2.
+      mirror: whether to average a face with its mirror image, see `Predictor`.
 
     Yields:
       Each frame and its tracks, with unsmoothed landmarks.
@@ -241,7 +242,7 @@ def follow_faces(
     tracks, frames, next_look = Tracks(), iter(frames), 0
     waiting: collections.deque[Frame] = collections.deque()
     while True:
-        at_once = max(1, min(together, FACES_AT_ONCE // len(tracks.current))) if tracks.current else 1
+        at_once = _frames_at_once(len(tracks.current), together)
         waiting.extend(itertools.islice(frames, max(at_once - len(waiting), 0)))
         if not waiting:
             return
@@ -250,8 +251,21 @@ def follow_faces(
             frame = waiting.popleft()
             changed = tracks.follow(faces, frame)
             if changed or not tracks.current or frame.number >= next_look:
-                changed |= tracks.look(predictor(frame.image), frame)
+                changed |= tracks.look(predictor(frame.image, mirror=mirror), frame)
                 next_look = frame.number + look_every
             yield frame, list(tracks.current)
             if changed:  # the remaining predictions of the batch are for the previous set of tracks
                 break
+
+
+def _frames_at_once(faces: int, together: int) -> int:
+    """Returns the number of frames, at most `together`, whose faces fill the batches of the network best."""
+    if not faces:
+        return 1
+
+    def crops_per_frame(frames: int) -> float:
+        full, rest = divmod(frames * faces, FACES_AT_ONCE)
+        return (full * FACES_AT_ONCE + (batch_size(rest) if rest else 0)) / frames
+
+    most = max(1, min(together, 2 * FACES_AT_ONCE // faces))
+    return min(range(most, 0, -1), key=crops_per_frame)
