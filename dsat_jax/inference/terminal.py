@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import tqdm
 
 from dsat_jax.inference.landmarks import Face
+from dsat_jax.runtime.progress import in_notebook, progress_bar
 
 if TYPE_CHECKING:
     from dsat_jax.inference.video import VideoResults
@@ -16,13 +17,18 @@ T = TypeVar("T")
 
 
 def bar(total: int, unit: str) -> tqdm.tqdm:
-    """Returns a progress bar on standard error, if that is a terminal; it disappears at its end."""
-    return tqdm.tqdm(total=total, unit=unit, leave=False, dynamic_ncols=True, disable=None)
+    """Returns a progress bar, in a terminal or a notebook only; it disappears at its end."""
+    return progress_bar(total=total, unit=unit, leave=False, disable=_hidden())
 
 
 def progress(items: Iterable[T], name: str, total: int | None) -> Iterator[T]:
     """Yields the frames of a video, with a bar as `bar` returns it; `total` is None where their number is unknown."""
-    return iter(tqdm.tqdm(items, name, total, unit="frame", leave=False, dynamic_ncols=True, disable=None))
+    return iter(progress_bar(items, desc=name, total=total, unit="frame", leave=False, disable=_hidden()))
+
+
+def _hidden() -> bool | None:
+    """Whether to show no bar; None, for tqdm to decide whether the output is a terminal."""
+    return False if in_notebook() else None
 
 
 def result(line: str) -> None:
