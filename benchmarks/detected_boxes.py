@@ -1,14 +1,14 @@
 """NME of a trained network in the boxes of a face detector.
 
-python -m benchmarks.detected_boxes dsat-300w --dataset=w300/original --split=helen_test [--detector=YUNET.onnx]
+python -m benchmarks.detected_boxes dsat-300w --dataset=w300/original --split=helen_test [--detector=cascade]
 
-For each labelled face, the detected box with the largest overlap counts; the face is missed if no overlap reaches
+For each labelled face, the detection with the largest overlap counts; the face is missed if no overlap reaches
 `LEAST_OVERLAP`. The table contains the number of missed faces, and the NME of the others in the boxes of the labels and
-of the detector. A refinement pass follows the first prediction, as in `--mode=predict`.
+of the detector, which are turned by the roll of the face if the detector returns it. A refinement pass follows the
+first prediction, as in `--mode=predict`.
 """
 
-import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -16,18 +16,28 @@ from ml_collections import ConfigDict
 from benchmarks import network_on_split
 from dsat_jax import Predictor, geometry, metrics
 from dsat_jax.data.decoded_records import DecodedRecords
-from dsat_jax.inference.detectors.yunet import YuNetDetector
+from dsat_jax.errors import UserError
+from dsat_jax.inference import detectors
+from dsat_jax.inference.detections import Detections
 
 LEAST_OVERLAP = 0.3  # intersection over union
 
 
-def detected_box(predictor: Predictor, record: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Returns the detector's box [4] of a record's face; None if the detector misses it."""
-    boxes = predictor.find_faces(record["image"])
-    overlaps = geometry.box_overlaps(boxes, record["box"][None].astype(np.float64))[:, 0]
-    if not (overlaps >= LEAST_OVERLAP).any():
-        return None
-    return boxes[overlaps.argmax()]
+def detected_face(predictor: Predictor, record: Mapping[str, np.ndarray]) -> Detections:
+    """Returns the detection of a record's face, or none if the detector misses it."""
+    detections = predictor.find_faces(record["image"])
+    bounds = [geometry.box_of_rolled(box, roll) for box, roll in _rolled_boxes(detections)]
+    overlaps = geometry.box_overlaps(np.reshape(bounds, (-1, 4)), record["box"][None].astype(np.float64))[
+        :, 0
+    ]
+    is_found = (overlaps >= LEAST_OVERLAP).any()
+    return detections.chosen([overlaps.argmax()] if is_found else [])
+
+
+def _rolled_boxes(detections: Detections) -> Iterator[tuple[np.ndarray, float]]:
+    """Returns the box and the roll of each detection."""
+    rolls = np.zeros(len(detections)) if detections.rolls is None else detections.rolls
+    return zip(detections.boxes, rolls, strict=True)
 
 
 def measure(
@@ -45,17 +55,22 @@ def measure(
       'label', 'detector': NME in either box, [faces], shares of the normaliser; 'detector' is only valid for faces that
         are not missed.
     """
-    boxes = np.stack([record["box"] for record in records]).astype(np.float64)
-    detected = [detected_box(predictor, record) for record in records]
-    # Two boxes for each image; for a missed face the second is the first one again.
-    pairs = [
-        (box, box if of_detector is None else of_detector)
-        for box, of_detector in zip(boxes, detected, strict=True)
-    ]
-    faces = predictor.predict_many((record["image"] for record in records), map(np.array, pairs))
+    detected = [detected_face(predictor, record) for record in records]
+    pairs = (
+        (record["image"], _with_label(record["box"], face))
+        for record, face in zip(records, detected, strict=True)
+    )
+    faces = predictor.predict_pairs(pairs)
     landmarks = np.array([[face.landmarks for face in both] for both in faces])  # [images, 2, points, 2]
     label, detector = (network_on_split.face_nme(landmarks[:, i], records, config) for i in (0, 1))
-    return {"missed": np.array([box is None for box in detected]), "label": label, "detector": detector}
+    return {"missed": np.array([not len(face) for face in detected]), "label": label, "detector": detector}
+
+
+def _with_label(label: np.ndarray, face: Detections) -> Detections:
+    """Returns the box of the label [4] and that of the detected face; for a missed face, the label's box twice."""
+    upright = (label.astype(np.float64), 0.0)
+    boxes, rolls = zip(upright, *(_rolled_boxes(face) if len(face) else [upright]), strict=True)
+    return Detections(np.stack(boxes), np.array(rolls))
 
 
 def report(errors: Mapping[str, np.ndarray], threshold: float) -> str:
@@ -80,10 +95,17 @@ def report(errors: Mapping[str, np.ndarray], threshold: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = network_on_split.parser(__doc__, "w300/original")
-    parser.add_argument("--detector", type=pathlib.Path, help="YuNet model; the bundled cascade by default")
+    parser.add_argument(
+        "--detector",
+        default=detectors.DEFAULT,
+        help=f"{', '.join(detectors.DETECTORS)}, or YuNet's .onnx file",
+    )
     parsed = parser.parse_args(arguments)
     network, records = network_on_split.load(parser, parsed)
-    detector = None if parsed.detector is None else YuNetDetector(parsed.detector)
+    try:
+        detector = detectors.make(parsed.detector)
+    except (UserError, OSError) as error:
+        parser.error(str(error))
     errors = measure(Predictor.from_network(network, detector), DecodedRecords(records), network.config)
     print(report(errors, network.config.evaluate.threshold))
 

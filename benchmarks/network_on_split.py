@@ -1,7 +1,7 @@
 """Common parts of the measurements of trained networks: arguments, loading, forward pass, NME."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ from dsat_jax.data import datasets
 from dsat_jax.errors import UserError
 from dsat_jax.inference import trained_network
 from dsat_jax.inference.forward import jit_forward
-from dsat_jax.inference.predictor import CropForward
+from dsat_jax.inference.landmarks import Landmarks
 from dsat_jax.inference.trained_network import TrainedNetwork
 from dsat_jax.records import UNKNOWN
 from dsat_jax.weights import zoo
@@ -56,7 +56,7 @@ def load(
         parser.error(str(error))
 
 
-def crop_forward(network: TrainedNetwork) -> CropForward:
+def crop_forward(network: TrainedNetwork) -> Callable[[np.ndarray], Landmarks]:
     """Returns the network as a function from crops, uint8 [batch, size, size, 3], to `Landmarks`."""
     forward = jit_forward(network.model, network.config, network.mesh)
     return lambda crops: jax.device_get(forward(network.variables, crops))

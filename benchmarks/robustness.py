@@ -4,7 +4,8 @@ python -m benchmarks.robustness dsat-300w --dataset=w300 --split=helen_test --ou
 
 writes robustness.png and robustness.json, and prints a table. The boxes are those of the labels unless they are
 disturbed. The predictions are mirror-averaged, and without a refinement pass except in the rows 'refined', whose
-second prediction is in the box around the landmarks of the first, as in `--mode=predict`.
+second prediction is in the box around the landmarks of the first, turned so that the face is upright, as in
+`--mode=predict`.
 """
 
 import dataclasses
@@ -18,9 +19,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from benchmarks import network_on_split, robustness_picture
-from dsat_jax import geometry, metrics
+from dsat_jax import geometry, metrics, schemes
 from dsat_jax.data.decoded_records import DecodedRecords
-from dsat_jax.inference.predictor import CropForward
+from dsat_jax.inference import face_crops, landmarks
+from dsat_jax.inference.face_crops import FaceCrop
 from dsat_jax.warp import warp
 
 _BATCH = 32
@@ -33,7 +35,7 @@ class Face:
     Attributes:
       image: image, uint8 [height, width, 3] RGB.
       box: face box for the network, [4], pixels of the image.
-      angle: rotation of the image in degrees, clockwise.
+      angle: rotation of the crop in degrees, clockwise.
       random: random generator of this face, in the same state for every disturbance and strength.
     """
 
@@ -143,7 +145,12 @@ class Measured:
       records: decoded records of the split.
     """
 
-    def __init__(self, forward: CropForward, config: ConfigDict, records: Sequence[Mapping[str, np.ndarray]]):
+    def __init__(
+        self,
+        forward: Callable[[np.ndarray], landmarks.Landmarks],
+        config: ConfigDict,
+        records: Sequence[Mapping[str, np.ndarray]],
+    ):
         self._forward = forward
         self._config = config
         self._records = records
@@ -164,23 +171,23 @@ class Measured:
             for index, record in enumerate(self._records)
         ]
         for _ in range(looks):
-            landmarks = self._landmarks(faces)
-            faces = [
-                dataclasses.replace(face, box=geometry.box_of_points(points))
-                for face, points in zip(faces, landmarks, strict=True)
-            ]
-        nme = network_on_split.face_nme(landmarks, self._records, self._config)
+            predicted = self._landmarks(faces)
+            faces = [self._refined(face, points) for face, points in zip(faces, predicted, strict=True)]
+        nme = network_on_split.face_nme(predicted, self._records, self._config)
         return metrics.summary(nme, self._config.evaluate.threshold)["nme"]
+
+    def _refined(self, face: Face, points: np.ndarray) -> Face:
+        """Returns the face in the crop of the refinement pass, for predicted landmarks [points, 2]."""
+        scheme = schemes.find(self._config.data.scheme)
+        predicted = landmarks.Face(face.box, points, None, None, scheme)
+        crop = face_crops.refined(FaceCrop(face.image, face.box, -np.deg2rad(face.angle)), predicted)
+        return dataclasses.replace(face, box=crop.box, angle=-np.rad2deg(crop.roll))
 
     def _landmarks(self, faces: Sequence[Face]) -> np.ndarray:
         """Predicted landmarks, [faces, points, 2], pixels of the images before their rotation."""
         size, enlarge = self._config.input.size, self._config.input.enlarge
         matrices = [
-            geometry.compose(
-                geometry.jitter_matrix(size, face.angle, 1.0, np.zeros(2), mirror=False),
-                geometry.crop_matrix(face.box, size, enlarge),
-            )
-            for face in faces
+            geometry.crop_matrix(face.box, size, enlarge, roll=-np.deg2rad(face.angle)) for face in faces
         ]
         points = []
         for start in range(0, len(faces), _BATCH):

@@ -8,6 +8,8 @@ import pytest
 
 from dsat_jax import geometry, metrics
 from dsat_jax.schemes import W300_68
+from dsat_jax.warp import warp
+from tfds_builders.synthetic_faces.drawing import draw_face
 
 
 def test_compose_and_invert_agree_with_applying_one_after_the_other():
@@ -142,3 +144,107 @@ def test_opencv_warps_by_the_same_pixel_centres():
     np.testing.assert_allclose(
         centre, geometry.transform_points(matrix, np.array([[25.0, 12.0]]))[0], atol=0.1
     )
+
+
+@pytest.mark.parametrize("count", [2, 3, 40])
+@pytest.mark.parametrize("degrees", [0, 30, 180, -100])
+def test_a_known_similarity_is_recovered(count, degrees):
+    """Rotation by an angle, scale 2.5 and a shift, from exact points."""
+    cos, sin = 2.5 * np.cos(np.deg2rad(degrees)), 2.5 * np.sin(np.deg2rad(degrees))
+    expected = np.array([[cos, -sin, 7.0], [sin, cos, -90.0]])
+    points = np.random.default_rng(count).uniform(-50, 50, (count, 2))
+    fitted = geometry.fit_similarity(points, geometry.transform_points(expected, points))
+    np.testing.assert_allclose(fitted, expected, atol=1e-9)
+
+
+def test_a_similarity_has_the_least_squared_error():
+    """The independent solution of the linear system in a, b and the shift: x' = a x - b y + c, y' = b x + a y + d."""
+    random = np.random.default_rng(0)
+    points, targets = random.normal(0, 10, (2, 6, 2))
+    zero, one = np.zeros(6), np.ones(6)
+    x, y = points.T
+    rows = np.concatenate([np.stack([x, -y, one, zero], axis=1), np.stack([y, x, zero, one], axis=1)])
+    a, b, c, d = np.linalg.lstsq(rows, targets.T.ravel(), rcond=None)[0]
+    np.testing.assert_allclose(geometry.fit_similarity(points, targets), [[a, -b, c], [b, a, d]], atol=1e-9)
+
+
+def test_a_similarity_is_never_a_reflection():
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        points = random.normal(size=(5, 2))
+        matrix = geometry.fit_similarity(points, points * [-1, 1] + random.normal(0, 0.1, (5, 2)))
+        assert np.linalg.det(matrix[:, :2]) >= 0
+        np.testing.assert_allclose(matrix[0, 0], matrix[1, 1])
+        np.testing.assert_allclose(matrix[0, 1], -matrix[1, 0])
+
+
+def test_equal_points_have_no_similarity():
+    assert not np.isfinite(geometry.fit_similarity(np.ones((5, 2)), np.zeros((5, 2)))).any()
+
+
+def test_a_roll_turns_clockwise_about_its_centre():
+    matrix = geometry.roll_matrix(np.pi / 2, np.array([10.0, 20.0]))
+    points = np.array([[10.0, 20.0], [15.0, 20.0], [10.0, 21.0]])
+    np.testing.assert_allclose(
+        geometry.transform_points(matrix, points), [[10, 20], [10, 25], [9, 20]], atol=1e-9
+    )
+
+
+def test_the_rolled_box_of_a_diamond_worked_out_by_hand():
+    """The corners of a square of side 10 sqrt(2), turned by 45 degrees, and of a rectangle turned by 90 degrees."""
+    diamond = np.array([[50, 20], [60, 30], [50, 40], [40, 30]], float)
+    half = 5 * np.sqrt(2)
+    expected = [50 - half, 30 - half, 50 + half, 30 + half]
+    np.testing.assert_allclose(geometry.rolled_box(diamond, np.pi / 4), expected)
+    np.testing.assert_allclose(geometry.rolled_box(diamond, 0.0), [40, 20, 60, 40])
+    rectangle = np.array(
+        [[0, 0], [20, 0], [20, 6], [0, 6]], float
+    )  # 20 px wide, seen from the side 20 px high
+    np.testing.assert_allclose(geometry.rolled_box(rectangle, np.pi / 2), [7, -7, 13, 13], atol=1e-9)
+
+
+@pytest.mark.parametrize("roll", [0.0, 0.4, -1.2, np.pi / 2, 3.0])
+def test_the_bounds_of_a_rolled_box_are_those_of_its_ellipse(roll):
+    box = np.array([10.0, 20.0, 50.0, 80.0])
+    angles = np.linspace(0, 2 * np.pi, 20_000)
+    ellipse = np.array([30, 50]) + np.stack([20 * np.cos(angles), 30 * np.sin(angles)], axis=1)
+    turned = geometry.transform_points(geometry.roll_matrix(roll, np.array([30.0, 50.0])), ellipse)
+    np.testing.assert_allclose(
+        geometry.box_of_rolled(box, roll), [*turned.min(axis=0), *turned.max(axis=0)], atol=1e-4
+    )
+
+
+def test_the_crop_of_a_rolled_box_worked_out_by_hand():
+    """A face turned clockwise by a right angle: its upper left corner is at the upper right of the box."""
+    box = np.array([10.0, 20.0, 110.0, 120.0])
+    matrix = geometry.crop_matrix(box, size=101, enlarge=0.0, roll=np.pi / 2)
+    corners = np.array([[110, 20], [110, 120], [10, 120], [10, 20]], float)
+    np.testing.assert_allclose(
+        geometry.transform_points(matrix, corners), [[0, 0], [100, 0], [100, 100], [0, 100]], atol=1e-9
+    )
+    np.testing.assert_array_equal(
+        geometry.crop_matrix(box, 101, 0.1, roll=0.0), geometry.crop_matrix(box, 101, 0.1)
+    )
+
+
+@pytest.mark.parametrize("degrees", [20, -75, 160])
+def test_a_rolled_face_has_the_crop_of_the_upright_face(degrees):
+    """A drawn face, turned by OpenCV in an image that is large enough, in the box of its turned landmarks."""
+    drawing = draw_face(seed=0, split=1, index=3)
+    points = drawing.points.astype(np.float64)
+    image = cv2.copyMakeBorder(drawing.image, 150, 150, 150, 150, cv2.BORDER_REPLICATE)
+    points = points + 150
+    centre = points.mean(axis=0)
+    # OpenCV's angles are counter-clockwise.
+    turn = cv2.getRotationMatrix2D(centre.tolist(), -degrees, 1.0)
+    turned = cv2.warpAffine(image, turn, image.shape[1::-1], flags=cv2.INTER_CUBIC)
+    roll = np.deg2rad(degrees)
+    upright_matrix = geometry.crop_matrix(geometry.box_of_points(points), 64, 0.1)
+    rolled_box = geometry.rolled_box(geometry.transform_points(turn, points), roll)
+    matrix = geometry.crop_matrix(rolled_box, 64, 0.1, roll)
+    np.testing.assert_allclose(geometry.compose(matrix, turn), upright_matrix, atol=1e-6)
+    upright, crop = warp(image, upright_matrix, 64), warp(turned, matrix, 64)
+    difference = np.abs(upright.astype(int) - crop).mean()
+    assert difference < 4
+    without_roll = warp(turned, geometry.crop_matrix(rolled_box, 64, 0.1), 64)
+    assert np.abs(upright.astype(int) - without_roll).mean() > 3 * difference

@@ -51,9 +51,28 @@ def imported_by(program: str) -> set[str]:
 
 
 def test_inference_imports_no_training_code():
+    """A shipped network also needs no code of the networks; the weights file of a run does."""
+    refused = {*NOT_FOR_INFERENCE, "flax", "ml_collections"}
     loaded = imported_by("from dsat_jax import Predictor; Predictor.pretrained()")
-    assert {"jax", "flax", "cv2"} <= loaded
+    assert {"jax", "cv2"} <= loaded
+    assert loaded.isdisjoint(refused), loaded & refused
+    loaded = imported_by(
+        "import numpy as np; from dsat_jax import Predictor; "
+        "Predictor.pretrained('lotr-300w')(np.zeros((40, 50, 3), np.uint8), [[5, 5, 35, 35]], looks=1, mirror=False)"
+    )
+    refused -= {"scipy"}  # JAX imports it to compile for a CPU
+    assert loaded.isdisjoint(refused), loaded & refused
+    loaded = imported_by(
+        "from dsat_jax.inference import trained_network; from dsat_jax.weights import zoo; "
+        "trained_network.load(zoo.weights('lotr-300w'))"
+    )
+    assert "flax" in loaded
     assert loaded.isdisjoint(NOT_FOR_INFERENCE), loaded & set(NOT_FOR_INFERENCE)
+
+
+def test_the_programs_of_the_shipped_networks_are_packaged():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert {"*.safetensors", "*.export"} <= {*tools["setuptools"]["package-data"]["*"]}
 
 
 def test_the_package_alone_imports_nothing_heavy():

@@ -70,7 +70,7 @@ def load_shipped(name: str) -> tuple[CropForward, Settings]:
       UnreadableProgramError: if this JAX cannot read the programs.
     """
     export = export_archive.read(zoo.program(name))
-    _deserialise(export.network, export)
+    _text(_deserialise(export.network, export), export)  # one of the two, because one JAX has written both
     return _forward(export, network_file.read_arrays(zoo.weights(name))[1]), export.settings
 
 
@@ -99,6 +99,14 @@ def _deserialise(program: bytes, export: Export) -> jax.export.Exported:
         raise _unreadable(export, error) from error
 
 
+def _text(network: jax.export.Exported, export: Export) -> str:
+    """Returns the operations of a network as text; refuses a network whose operations this JAX cannot read."""
+    try:
+        return network.mlir_module()
+    except Exception as error:  # of any class, see `_deserialise`
+        raise _unreadable(export, error) from error
+
+
 def _unreadable(export: Export, error: Exception) -> UnreadableProgramError:
     return UnreadableProgramError(
         f"JAX {jax.__version__} cannot read the network, which JAX {export.settings.jax_version} wrote: "
@@ -108,11 +116,7 @@ def _unreadable(export: Export, error: Exception) -> UnreadableProgramError:
 
 def _check(network: jax.export.Exported, export: Export) -> None:
     """Refuses a network that calls other code, does not run here, or belongs to other weights."""
-    try:
-        program = network.mlir_module()
-    except Exception as error:  # of any class, see `_deserialise`
-        raise _unreadable(export, error) from error
-    called = set(re.findall(r"custom_call(?: @(\w+)\()?", program))
+    called = set(re.findall(r"custom_call(?: @(\w+)\()?", _text(network, export)))
     if not called <= CALLS:
         target = min(called - CALLS) or "an unnamed function"
         raise UserError(f"the network calls {target}, expected no custom call but {', '.join(CALLS)}")

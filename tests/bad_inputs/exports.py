@@ -24,7 +24,7 @@ SIZE = 4
 WEIGHTS = {"params": {"kernel": np.ones((3, 2), np.float32)}}
 SETTINGS = {
     "format": "dsat_jax export",
-    "version": 1,
+    "version": 2,
     "size": SIZE,
     "enlarge": 0.1,
     "scheme": "aflw_19",
@@ -66,6 +66,7 @@ FORMS = (
 def archive(
     settings: Mapping[str, object] | bytes = SETTINGS,
     program: bytes | None = None,
+    mirrored: bytes | None = None,
     kernel: bytes | None = None,
     name: str = "params/kernel",
     without: str = "",
@@ -74,6 +75,7 @@ def archive(
     members = {
         "settings.json": settings if isinstance(settings, bytes) else json.dumps(settings).encode(),
         "network.jax": network() if program is None else program,
+        "mirrored.jax": network() if mirrored is None else mirrored,
         f"weights/{name}.npy": npy(WEIGHTS["params"]["kernel"]) if kernel is None else kernel,
     }
     stream = io.BytesIO()
@@ -108,7 +110,8 @@ CASES = put_all(
         "settings that are no JSON": (archive(b"{"), DAMAGED, "not JSON"),
         "settings that are a list": (archive(b"[]"), DAMAGED, "does not state the format 'dsat_jax export'"),
         "another format": (settings(format="x"), DAMAGED, "does not state the format 'dsat_jax export'"),
-        "a later version": (settings(version=2), "has version 2, this dsat_jax reads 1"),
+        "an earlier version": (settings(version=1), "has version 1, this dsat_jax reads 2: export the run again"),
+        "a later version": (settings(version=3), "has version 3, this dsat_jax reads 2"),
         "no size": (settings(size=None), "size is None, expected a number from 1 to 4096"),
         "a size of 0": (settings(size=0), "size is 0, expected a number from 1 to 4096"),
         "a size as text": (settings(size="4"), "size is '4', expected a number"),
@@ -120,11 +123,16 @@ CASES = put_all(
                                         "expected float32[68, 2]"),
         "a scheme that is a number": (settings(scheme=19), "scheme is 19, expected some text"),
         "no network": (archive(without="network.jax"), DAMAGED, "it contains no network.jax"),
+        "no mirrored network": (archive(without="mirrored.jax"), DAMAGED, "it contains no mirrored.jax"),
         "an empty network": (archive(program=b""), UNREADABLE),
+        "an empty mirrored network": (archive(mirrored=b""), UNREADABLE),
         "a network that is text": (archive(program=b"hello, this is a text"), UNREADABLE),
         "a network cut in half": (archive(program=network()[: len(network()) // 2]), UNREADABLE),
         "a network that calls other code": (archive(program=staged(calls_something, *FORMS, disabled_checks=[allowed])),
                                             "the network calls something, expected no custom call"),
+        "a mirrored network that calls other code": (
+            archive(mirrored=staged(calls_something, *FORMS, disabled_checks=[allowed])),
+            "the network calls something, expected no custom call"),
         "a network for a TPU alone": (archive(program=staged(lambda weights, images: {"points": images}, *FORMS,
                                                              platforms=("tpu",))),
                                       "is for tpu, this process runs on cpu"),

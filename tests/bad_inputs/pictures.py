@@ -9,7 +9,7 @@ from bad_inputs.corpus import Case, Kind, build_message, encode, picture, put, p
 from bad_inputs.folders import prepare_pts
 
 from dsat_jax.data import decoded_records
-from dsat_jax.inference import predictor
+from dsat_jax.inference import image_input
 
 FILE = "raw/a.jpg"
 PICTURE = picture()
@@ -156,7 +156,7 @@ def enter(root: pathlib.Path) -> str | None:
     """Both the builder and the prediction must refuse it."""
     messages = [
         build_message("landmark_folder", root),
-        reader_message(lambda: predictor.read_image(root / FILE)),
+        reader_message(lambda: image_input.read_image(root / FILE)),
     ]
     return None if None in messages else "\n".join(messages)
 

@@ -19,16 +19,21 @@ def test_the_largest_difference_is_over_all_faces():
 def test_predictions_are_in_the_boxes_of_the_true_landmarks():
     """A predictor whose network returns the corners of the crop: the landmarks are those of the box."""
 
-    def corners(crops: np.ndarray) -> landmarks.Landmarks:
+    mirrors = []
+
+    def corners(crops: np.ndarray, mirror: bool) -> landmarks.Landmarks:
+        mirrors.append(mirror)
         points = np.zeros((len(crops), 98, 2), np.float32)
         points[:, 0] = crops.shape[1] - 1
         return landmarks.Landmarks(points, None, None)
 
     predictor = Predictor(corners, WFLW_98, size=32, enlarge=0.0)
     drawings = [draw_face(seed=5, split=1, index=index) for index in range(2)]
-    faces = exports.predict(predictor, drawings, looks=1)
+    faces = exports.predict(predictor, drawings, looks=1, mirror=False)
     assert len(faces) == 2
     for drawing, face in zip(drawings, faces, strict=True):
         centre = (drawing.points.min(axis=0) + drawing.points.max(axis=0)) / 2
         np.testing.assert_allclose((face.landmarks[0] + face.landmarks[1]) / 2, centre, atol=1e-3)
-    assert exports.milliseconds(predictor, drawings) == pytest.approx(0, abs=1000)
+    assert mirrors == [False]
+    assert exports.milliseconds(predictor, drawings, mirror=True) == pytest.approx(0, abs=1000)
+    assert all(mirrors[1:])

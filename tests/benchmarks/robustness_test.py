@@ -8,7 +8,7 @@ from dsat_jax import Predictor
 from dsat_jax.data import datasets
 from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.evaluation import evaluate
-from dsat_jax.inference import trained_network
+from dsat_jax.inference import detections, trained_network
 from dsat_jax.inference.forward import jit_forward
 from dsat_jax.inference.landmarks import Landmarks
 from dsat_jax.inference.trained_network import TrainedNetwork
@@ -109,7 +109,7 @@ def test_landmarks_without_a_label_do_not_count(network_path, tiny_dataset):
         record["visibility"] = np.where(unknown, 0, record["visibility"]).astype(np.uint8)
         record["landmarks"] = np.where(unknown[:, None], 1e6, record["landmarks"])
     assert measured(network, records).nme(robustness.SERIES["shift"], 0.0) == pytest.approx(whole, rel=0.2)
-    predictor = Predictor.from_run(network_path, lambda image: np.empty((0, 4)))
+    predictor = Predictor.from_run(network_path, lambda image: detections.NONE)
     errors = detected_boxes.measure(predictor, records, network.config)
     assert 100 * errors["label"].mean() == pytest.approx(whole, rel=0.2)
 
@@ -124,7 +124,7 @@ def test_undisturbed_faces_have_the_error_of_the_evaluation(network_path, tiny_d
     assert nme == pytest.approx(100 * expected.nme.mean(), rel=1e-4)
 
 
-def test_a_refinement_pass_predicts_in_the_box_of_the_first_landmarks(network_path, tiny_dataset):
+def test_a_refinement_pass_predicts_in_the_crop_of_the_predictor(network_path, tiny_dataset):
     network = trained_network.load(network_path)
     network.config.data.data_dir = tiny_dataset
     records = list(DecodedRecords(datasets.read_split(network.config, "test[:2]")))

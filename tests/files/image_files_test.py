@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dsat_jax.files import image_files
-from dsat_jax.inference import predictor
+from dsat_jax.inference import image_input
 from dsat_jax.records import DamagedRecord, decode_picture
 
 ROWS, COLUMNS = np.mgrid[:48, :64]
@@ -120,7 +120,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(form: str, tmp_path: path
     message = rf"image of {size} px, expected at most 178956970 pixels"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match=rf"bomb\.{form} is not an image that can be read: a \w+ {message}"):
-        predictor.read_image(path)
+        image_input.read_image(path)
     with pytest.raises(DamagedRecord, match=rf"^here: a \w+ {message}"):
         decode_picture(data, "here")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB

@@ -11,6 +11,7 @@ from configs import synthetic
 from dsat_jax import models, schemes
 from dsat_jax.config import default_lotr
 from dsat_jax.inference import explain
+from dsat_jax.inference.face_crops import FaceCrop
 from dsat_jax.inference.trained_network import TrainedNetwork
 from dsat_jax.runtime import sharding
 
@@ -39,12 +40,24 @@ def made_explainer(model: str, scheme: str) -> explain.Explainer:
 def test_each_face_has_a_sheet(tmp_path, model, scheme, kind, rows):
     explainer = made_explainer(model, scheme)
     image = np.random.default_rng(0).integers(0, 255, (120, 110, 3), np.uint8)
-    written = explain.write(explainer, image, [BOX, BOX + 5], tmp_path / "photo.1")
+    written = explain.write(explainer, [FaceCrop(image, BOX), FaceCrop(image, BOX + 5)], tmp_path / "photo.1")
     assert [path.name for path in written] == [f"photo.1_{kind}.png", f"photo.1.face1_{kind}.png"]
     sheet = cv2.imread(str(written[0]))
     assert sheet.shape == (392 + rows * 168, 3 * 392, 3)
     crop = sheet[:392, :392]
     assert np.ptp(crop.astype(int), axis=-1).max() > 50  # the crop is in colour, the maps are over grey
+
+
+def test_a_rolled_face_is_upright_in_its_sheet():
+    """The crop of a face and that of a face turned by a right angle, about the centre of a square image, are equal."""
+    explainer = made_explainer("dsat", "wflw_98")
+    image = np.random.default_rng(0).integers(0, 255, (101, 101, 3), np.uint8)
+    box = np.array([20.0, 20.0, 80.0, 80.0])
+    upright = explainer(FaceCrop(image, box))
+    turned = explainer(FaceCrop(np.ascontiguousarray(np.rot90(image, -1)), box, np.pi / 2))
+    assert np.abs(turned.astype(int) - upright).mean() < 1
+    ignored = explainer(FaceCrop(np.ascontiguousarray(np.rot90(image, -1)), box))
+    assert np.abs(ignored.astype(int) - upright).mean() > 10
 
 
 def test_parts_of_a_scheme_without_boundaries_are_its_lines():

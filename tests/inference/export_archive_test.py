@@ -17,7 +17,7 @@ def made_export(scheme=AFLW_19):
         "params/a/kernel": np.arange(6, dtype=np.float32).reshape(2, 3),
         "params/b": np.ones((), np.float32),
     }
-    return Export(Settings(96, 0.125, scheme, "0.10.2"), b"program", weights)
+    return Export(Settings(96, 0.125, scheme, "0.10.2"), b"program", b"mirrored program", weights)
 
 
 @pytest.mark.parametrize("scheme", [AFLW_19, read_scheme(OWN, "here")], ids=["bundled", "own"])
@@ -27,6 +27,7 @@ def test_an_export_is_read_as_it_was_written(tmp_path, scheme):
     read = export_archive.read(tmp_path / "run.export")
     assert read.settings == written.settings
     assert read.network == b"program"
+    assert read.mirrored == b"mirrored program"
     assert list(read.weights) == list(written.weights)
     for name, array in written.weights.items():
         np.testing.assert_array_equal(read.weights[name], array, strict=True)

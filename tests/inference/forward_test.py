@@ -59,7 +59,7 @@ def test_heatmaps_are_averaged_before_decoding_except_with_soft_argmax(decoder, 
     scheme = Scheme(
         "one", 1, mirror_pairs=(), boundaries=(), eye_corners=(0, 0), pupils=((0,), (0,)), lines=()
     )
-    landmarks = make_forward(TwoForms(), config, scheme)({}, np.zeros((1, 32, 32, 3), np.uint8))
+    landmarks = make_forward(TwoForms(), config, scheme, mirror=True)({}, np.zeros((1, 32, 32, 3), np.uint8))
     np.testing.assert_allclose(landmarks.points[0, 0], [expected, 12], atol=0.02)
 
 

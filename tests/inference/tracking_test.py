@@ -215,7 +215,9 @@ def test_a_track_without_detection_and_confidence_ends():
     assert kept == [[0, 1], [0, 1], [0], [0]]
 
 
-@pytest.mark.parametrize(("faces", "frames"), [(0, 1), (1, 4), (2, 4), (3, 4), (5, 2), (8, 2), (9, 1), (40, 1)])
+@pytest.mark.parametrize(
+    ("faces", "frames"), [(0, 1), (1, 4), (2, 4), (3, 4), (5, 2), (8, 2), (9, 1), (40, 1)]
+)
 def test_as_many_frames_as_fill_the_batches(faces, frames):
     """Of 5 faces, two frames fill batches of 8 and 2; of 3 faces, four frames fill batches of 8 and 4."""
     assert tracking._frames_at_once(faces, together=4) == frames

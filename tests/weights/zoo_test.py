@@ -30,7 +30,8 @@ def test_files_are_small_undamaged_and_described(name):
     card = path.with_suffix(".md").read_text()
     assert zoo.PRETRAINED[name] in card
     assert "research" in card
-    assert {file.stem for file in path.parent.glob("*.safetensors")} == {*zoo.PRETRAINED}
+    for suffix in (".safetensors", ".export"):
+        assert {file.stem for file in path.parent.glob(f"*{suffix}")} == {*zoo.PRETRAINED}
 
 
 @pytest.mark.parametrize("name", zoo.PRETRAINED)
@@ -43,7 +44,8 @@ def test_the_configuration_is_that_of_the_variant_of_the_same_name(name):
 
 
 def test_a_changed_file_is_refused(tmp_path, monkeypatch):
-    shutil.copy(zoo.weights(zoo.DEFAULT), tmp_path)
+    for shipped in (zoo.weights(zoo.DEFAULT), zoo.program(zoo.DEFAULT)):
+        shutil.copy(shipped, tmp_path)
     monkeypatch.setattr(zoo, "FOLDER", tmp_path)
     path = tmp_path / f"{zoo.DEFAULT}.safetensors"
     content = bytearray(path.read_bytes())
@@ -52,7 +54,7 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"safetensors is damaged: its SHA-256 is [0-9a-f]{64}, expected"):
         Predictor.pretrained()
     path.unlink()
-    with pytest.raises(FileNotFoundError, match=zoo.DEFAULT):
+    with pytest.raises(FileNotFoundError, match=rf"{zoo.DEFAULT}\.safetensors"):
         Predictor.pretrained()
 
 

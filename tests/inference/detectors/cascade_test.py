@@ -15,13 +15,13 @@ def test_drawn_faces_are_found_where_their_landmarks_are():
     for index in range(12):
         drawing = draw_face(seed=0, split=1, index=index)
         truth = geometry.box_of_points(drawing.points)
-        overlaps += geometry.box_overlaps(detector(drawing.image), truth[None])[:, 0].tolist()
+        overlaps += geometry.box_overlaps(detector(drawing.image).boxes, truth[None])[:, 0].tolist()
     assert np.sum(np.array(overlaps) > 0.5) >= 6
 
 
 @pytest.mark.parametrize("shape", [(1, 5000, 3), (5000, 1, 3), (2, 6000, 3)])
 def test_thin_images_have_no_face(shape):
-    assert FaceDetector()(np.zeros(shape, np.uint8)).shape == (0, 4)
+    assert FaceDetector()(np.zeros(shape, np.uint8)).boxes.shape == (0, 4)
 
 
 class FixedCascade:
@@ -39,11 +39,13 @@ class FixedCascade:
 def test_boxes_are_in_pixels_of_the_original_image_left_to_right(width, height, size):
     detector = FaceDetector()
     detector._cascade = FixedCascade(size)
-    left, right = detector(np.zeros((height, width, 3), np.uint8))
+    detections = detector(np.zeros((height, width, 3), np.uint8))
+    left, right = detections.boxes
     scale = width / size[0]
     expected = np.array(cascade._landmark_box(20, 40, 200, 200))
     np.testing.assert_allclose(left, (expected + 0.5) * scale - 0.5)
     assert left[0] < right[0]
+    assert detections.rolls is detections.scores is detections.points is None
 
 
 def test_the_box_of_a_detection_worked_out_by_hand():
