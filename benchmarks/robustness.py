@@ -133,7 +133,7 @@ SERIES = {
     "brightness": Series("brightness, factor", brighten, (1.0, 0.5, 0.25, 0.1, 1.5, 2.0, 3.0)),
     "cover": Series("grey square, share of the face", cover, (0.0, 0.1, 0.25, 0.4)),
 }
-TWICE = ("shift", "scale")  # also measured with a refinement pass
+TWICE = ("shift", "scale", "rotation")  # also measured with a refinement pass
 
 
 class Measured:

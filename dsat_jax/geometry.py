@@ -33,8 +33,10 @@ def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
 
 def invert(matrix: np.ndarray) -> np.ndarray:
     """Returns the inverse of an affine transform [2, 3]."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.concatenate([linear, -linear @ matrix[:, 2:]], axis=1)
+    (a, b, x), (c, d, y) = matrix
+    determinant = a * d - b * c
+    inverse = np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]])
+    return inverse / determinant
 
 
 def resize_points(points: np.ndarray, scale: float | np.ndarray) -> np.ndarray:

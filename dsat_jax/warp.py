@@ -17,13 +17,28 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     Returns:
       Crop, uint8 [size, size, 3].
     """
-    scale = np.hypot(matrix[0, 0], matrix[1, 0])
-    if scale < 0.5:
-        # Bilinear sampling reads only 2x2 pixels. An image that shrinks by a factor above 2 is therefore averaged
-        # first, which prevents aliasing.
-        height, width = image.shape[:2]
-        shrunk = (max(round(width * scale), 1), max(round(height * scale), 1))
-        image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
-        resized = geometry.resize_matrix(shrunk[0] / width, shrunk[1] / height)
-        matrix = geometry.compose(matrix, geometry.invert(resized))
+    if np.hypot(matrix[0, 0], matrix[1, 0]) < 0.5:
+        image, matrix = _averaged(image, matrix, size)
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
+
+
+def _averaged(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the part of an image that a crop shows, reduced to the scale of the crop, and the matrix from there.
+
+    Bilinear sampling reads only 2x2 pixels. An image that shrinks by a factor above 2 is therefore averaged first, to
+    prevent aliasing. Only the part in the crop is read: otherwise each face of a large photograph would cost a
+    reduction of the whole.
+    """
+    last = size + 1  # a pixel more on each side than the crop reads
+    ends = np.array([[-2, -2], [last, -2], [-2, last], [last, last]])
+    corners = geometry.transform_points(geometry.invert(matrix), ends)
+    limits = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(corners.min(axis=0)), 0, limits - 1).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)) + 1, low + 1, limits).astype(int)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    scale = np.hypot(matrix[0, 0], matrix[1, 0])
+    shrunk = np.maximum(np.round((high - low) * scale).astype(int), 1)
+    reduced = cv2.resize(part, shrunk.tolist(), interpolation=cv2.INTER_AREA)
+    to_part = np.concatenate([np.eye(2), -low[:, None]], axis=1)
+    resized = geometry.compose(geometry.resize_matrix(*(shrunk / (high - low))), to_part)
+    return reduced, geometry.compose(matrix, geometry.invert(resized))

@@ -110,3 +110,14 @@ def test_a_missing_program_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(zoo, "FOLDER", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"lotr-300w\.export is not a file, expected an export"):
         Predictor.pretrained(SMALL)
+
+
+def test_options_that_xla_does_not_have_are_left_out(monkeypatch):
+    monkeypatch.setattr(
+        staged_network, "_CPU_OPTIONS", {"xla_of_the_future": 1, **staged_network._CPU_OPTIONS}
+    )
+    options = staged_network._compiler_options()
+    assert "xla_of_the_future" not in options
+    assert set(options) <= set(staged_network._CPU_OPTIONS)
+    if jax.default_backend() == "cpu":
+        assert "xla_cpu_use_fusion_emitters" in options  # of the versions of JAX that this project supports
