@@ -1,13 +1,15 @@
 """NME of a trained network in the boxes of a face detector.
 
 python -m benchmarks.detected_boxes dsat-300w --dataset=w300/original --split=helen_test [--detector=cascade]
+    [--looks=1] [--no-mirror]
 
 For each labelled face, the detection with the largest overlap counts; the face is missed if no overlap reaches
 `LEAST_OVERLAP`. The table contains the number of missed faces, and the NME of the others in the boxes of the labels and
-of the detector, which are turned by the roll of the face if the detector returns it. A refinement pass follows the
-first prediction, as in `--mode=predict`.
+of the detector, which are turned by the roll of the face if the detector returns it. By default a refinement pass
+follows the first prediction, and each is averaged with that of the mirrored face, as in `--mode=predict`.
 """
 
+import argparse
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -19,6 +21,7 @@ from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.errors import UserError
 from dsat_jax.inference import detectors
 from dsat_jax.inference.detections import Detections
+from dsat_jax.inference.predictor import LOOKS, MIRROR
 
 LEAST_OVERLAP = 0.3  # intersection over union
 
@@ -41,7 +44,11 @@ def _rolled_boxes(detections: Detections) -> Iterator[tuple[np.ndarray, float]]:
 
 
 def measure(
-    predictor: Predictor, records: Sequence[Mapping[str, np.ndarray]], config: ConfigDict
+    predictor: Predictor,
+    records: Sequence[Mapping[str, np.ndarray]],
+    config: ConfigDict,
+    looks: int = LOOKS,
+    mirror: bool = MIRROR,
 ) -> dict[str, np.ndarray]:
     """Returns the errors of each face in the box of the labels and in that of the detector.
 
@@ -49,6 +56,8 @@ def measure(
       predictor: predictor of the network, with its detector.
       records: decoded records with whole images.
       config: configuration of the network.
+      looks: number of runs of the network on each face.
+      mirror: whether to average with the mirrored face.
 
     Returns:
       'missed': whether the detector misses the face, bool [faces].
@@ -60,7 +69,7 @@ def measure(
         (record["image"], _with_label(record["box"], face))
         for record, face in zip(records, detected, strict=True)
     )
-    faces = predictor.predict_pairs(pairs)
+    faces = predictor.predict_pairs(pairs, looks, mirror)
     landmarks = np.array([[face.landmarks for face in both] for both in faces])  # [images, 2, points, 2]
     label, detector = (network_on_split.face_nme(landmarks[:, i], records, config) for i in (0, 1))
     return {"missed": np.array([not len(face) for face in detected]), "label": label, "detector": detector}
@@ -100,13 +109,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=detectors.DEFAULT,
         help=f"{', '.join(detectors.DETECTORS)}, or YuNet's .onnx file",
     )
+    parser.add_argument("--looks", type=int, choices=(1, 2), default=LOOKS)
+    parser.add_argument("--mirror", action=argparse.BooleanOptionalAction, default=MIRROR)
     parsed = parser.parse_args(arguments)
     network, records = network_on_split.load(parser, parsed)
     try:
         detector = detectors.make(parsed.detector)
     except (UserError, OSError) as error:
         parser.error(str(error))
-    errors = measure(Predictor.from_network(network, detector), DecodedRecords(records), network.config)
+    errors = measure(
+        Predictor.from_network(network, detector),
+        DecodedRecords(records),
+        network.config,
+        parsed.looks,
+        parsed.mirror,
+    )
     print(report(errors, network.config.evaluate.threshold))
 
 

@@ -182,7 +182,7 @@ def write_real_predictions(root: pathlib.Path) -> None:
     scheme = schemes.read_scheme(FIVE, "here")
     for picture in PICTURES:
         predicted = [
-            Face(box=BOX, landmarks=points_of(picture) - moved, confidence=None, open_channels=None)
+            Face(BOX, points_of(picture) - moved, confidence=None, open_channels=None, scheme=scheme)
             for moved in ((7, 0) if picture == PICTURES[0] else (7,))
         ]
         image = drawing.draw_face(7, 0, PICTURES.index(picture)).image
