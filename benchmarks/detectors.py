@@ -1,12 +1,14 @@
 """Face detectors on annotated images: recall, false detections, and time.
 
-python -m benchmarks.detectors FOLDER... [--detectors=mtcnn,cascade] [--crowded=200]
+python -m benchmarks.detectors FOLDER... [--detectors=mtcnn,cascade] [--crowded=200] [--turn=90]
 
 A folder contains images and their landmarks, NAME.jpg or NAME.png with NAME.pts, as in 300W. With `--crowded`, images
 of 1,024 x 768 px are composed of 1 to 20 faces of the folders, whose landmarks have a longest side of 20 to 300 px, on
 a background of noise. A face counts as found if the intersection over union of a detection with the box of its
 landmarks is at least `LEAST_OVERLAP`; a detection with less than `SOME_OVERLAP` with every labelled face is false, but
-it may be a face without labels, of which photographs have some. Times are medians of the detectors in turn.
+it may be a face without labels, of which photographs have some. A found face is upright in its crop if the roll of the
+detection differs from that of the landmarks by less than `MOST_ROLL` degrees. With `--turn`, the images of the folders
+are turned by that many degrees.
 """
 
 import argparse
@@ -19,14 +21,16 @@ import cv2
 import numpy as np
 
 from benchmarks import peers_figures
-from dsat_jax import geometry
+from dsat_jax import five_points, geometry
 from dsat_jax.errors import UserError
 from dsat_jax.inference import detectors
 from dsat_jax.inference.detections import Detections, FindFaces
 from dsat_jax.inference.image_input import read_image
+from dsat_jax.schemes import W300_68
 
 LEAST_OVERLAP = 0.5
 SOME_OVERLAP = 0.2
+MOST_ROLL = 25
 _CROWDED_SIZE = (768, 1024)  # height and width in pixels
 _SMALLEST, _LARGEST = 20, 300  # longest side of the landmarks of a face in a crowded image, in pixels
 _MOST_FACES = 20
@@ -35,16 +39,37 @@ _TRIES = 30  # random places that are tried for a face
 
 
 class Labelled(NamedTuple):
-    """An image, uint8 [height, width, 3] RGB, and the boxes of its landmarks [faces, 4]."""
+    """An image, uint8 [height, width, 3] RGB, and its 68 landmarks [faces, 68, 2]."""
 
     image: np.ndarray
-    boxes: np.ndarray
+    landmarks: np.ndarray
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """Boxes of the landmarks, [faces, 4]."""
+        return geometry.box_of_points(self.landmarks)
+
+    @property
+    def rolls(self) -> np.ndarray:
+        """Rolls of the faces in radians, [faces]."""
+        points = [five_points.of_landmarks(face, W300_68) for face in self.landmarks]
+        return np.array([five_points.roll_of(each) for each in points])
 
 
 def read_folder(folder: pathlib.Path) -> list[Labelled]:
     """Returns the annotated images of a folder, see `peers_figures.read_folder`."""
     annotated = peers_figures.read_folder(folder)
-    return [Labelled(read_image(face.image), face.box[None]) for face in annotated]
+    return [Labelled(read_image(face.image), face.landmarks[None]) for face in annotated]
+
+
+def turned(labelled: Labelled, degrees: float) -> Labelled:
+    """Returns an image turned clockwise about its centre, on a black square that contains it."""
+    size = np.array(labelled.image.shape[1::-1])
+    side = int(np.ceil(np.hypot(*size)))
+    matrix = geometry.roll_matrix(np.deg2rad(degrees), (size - 1) / 2)
+    matrix[:, 2] += (side - size) / 2
+    image = cv2.warpAffine(labelled.image, matrix, (side, side), flags=cv2.INTER_LINEAR)
+    return Labelled(image, geometry.transform_points(matrix, labelled.landmarks))
 
 
 def crowded(faces: Sequence[Labelled], count: int, seed: int = 0) -> Iterator[Labelled]:
@@ -62,21 +87,21 @@ def crowded(faces: Sequence[Labelled], count: int, seed: int = 0) -> Iterator[La
         image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
         image = np.clip(image + 6 * random.standard_normal((height, width, 1)), 0, 255).astype(np.uint8)
         covered = np.zeros((height, width), bool)
-        boxes = []
+        placed = []
         for _ in range(random.integers(1, _MOST_FACES + 1)):
             side = np.exp(random.uniform(np.log(_SMALLEST), np.log(_LARGEST)))
-            patch, box = _patch(faces[random.integers(len(faces))], side)
+            patch, landmarks = _patch(faces[random.integers(len(faces))], side)
             corner = _free_corner(covered, patch.shape[:2], random)
             if corner is not None:
                 y, x = corner
                 image[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
                 covered[y : y + patch.shape[0], x : x + patch.shape[1]] = True
-                boxes.append(box + np.array([x, y, x, y]))
-        yield Labelled(image, np.array(boxes).reshape(-1, 4))
+                placed.append(landmarks + np.array([x, y]))
+        yield Labelled(image, np.array(placed).reshape(-1, W300_68.num_points, 2))
 
 
 def _patch(face: Labelled, side: float) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a face, cut out and resized so that its landmarks have the given longest side, and their box [4]."""
+    """Returns a face, cut out and resized to the given longest side of its landmarks, and its landmarks [68, 2]."""
     box = face.boxes[0]
     longest = (box[2:] - box[:2]).max()
     limit = np.array(face.image.shape[1::-1])
@@ -87,7 +112,7 @@ def _patch(face: Labelled, side: float) -> tuple[np.ndarray, np.ndarray]:
     patch = cv2.resize(
         face.image[low[1] : high[1], low[0] : high[0]], tuple(size.tolist()), interpolation=way
     )
-    return patch, geometry.resize_points(box - np.tile(low, 2), np.tile(size / (high - low), 2))
+    return patch, geometry.resize_points(face.landmarks[0] - low, size / (high - low))
 
 
 def _free_corner(
@@ -105,33 +130,43 @@ def _free_corner(
 
 
 class Counts(NamedTuple):
-    """Numbers of labelled faces, of those that are found, and of false detections; milliseconds of each image."""
+    """Numbers of labelled faces, found ones, upright ones, and false detections; milliseconds of each image."""
 
     faces: int
     found: int
+    upright: int
     false: int
     milliseconds: list[float]
 
 
 def count(find_faces: FindFaces, images: Sequence[Labelled]) -> Counts:
     """Runs a detector on labelled images."""
-    faces = found = false = 0
+    faces = found = upright = false = 0
     times = []
-    for image, boxes in images:
+    for labelled in images:
         started = time.perf_counter()
-        detections = find_faces(image)
+        detections = find_faces(labelled.image)
         times.append(1e3 * (time.perf_counter() - started))
-        overlaps = geometry.box_overlaps(boxes, bounds(detections))  # [faces, detections]
-        faces += len(boxes)
-        found += int((overlaps.max(axis=1, initial=0) >= LEAST_OVERLAP).sum())
+        overlaps = geometry.box_overlaps(labelled.boxes, bounds(detections))  # [faces, detections]
+        matched = overlaps.max(axis=1, initial=0) >= LEAST_OVERLAP
+        faces += len(matched)
+        found += int(matched.sum())
         false += int((overlaps.max(axis=0, initial=0) < SOME_OVERLAP).sum())
-    return Counts(faces, found, false, times)
+        if matched.any():
+            rolls = _rolls(detections)[overlaps.argmax(axis=1)] - labelled.rolls
+            errors = np.abs(np.angle(np.exp(1j * rolls)))  # differences of angles, from 0 to pi
+            upright += int((matched & (errors < np.deg2rad(MOST_ROLL))).sum())
+    return Counts(faces, found, upright, false, times)
+
+
+def _rolls(detections: Detections) -> np.ndarray:
+    return np.zeros(len(detections)) if detections.rolls is None else detections.rolls
 
 
 def bounds(detections: Detections) -> np.ndarray:
     """Returns the boxes of detections with sides along the image, float64 [faces, 4]."""
-    rolls = np.zeros(len(detections)) if detections.rolls is None else detections.rolls
-    boxes = [geometry.box_of_rolled(box, roll) for box, roll in zip(detections.boxes, rolls, strict=True)]
+    pairs = zip(detections.boxes, _rolls(detections), strict=True)
+    boxes = [geometry.box_of_rolled(box, roll) for box, roll in pairs]
     return np.array(boxes, np.float64).reshape(-1, 4)
 
 
@@ -145,22 +180,26 @@ def main(arguments: Sequence[str] | None = None, make: Callable[[str], FindFaces
         "--detectors", default=",".join(detectors.DETECTORS), help="names or YuNet's .onnx file"
     )
     parser.add_argument("--crowded", type=int, default=0, help="number of composed images")
+    parser.add_argument("--turn", type=float, default=0.0, help="degrees, clockwise")
     parsed = parser.parse_args(arguments)
     try:
         sets = {str(folder): read_folder(folder) for folder in parsed.folders}
         found = {name: make(name) for name in parsed.detectors.split(",")}
     except (UserError, OSError) as error:
         parser.error(str(error))
+    if parsed.turn:
+        sets = {name: [turned(image, parsed.turn) for image in images] for name, images in sets.items()}
     if parsed.crowded:
         faces = [image for images in sets.values() for image in images]
         sets["crowded"] = list(crowded(faces, parsed.crowded))
-    print("| images | faces | detector | found % | false | ms |\n|---|---|---|---|---|---|")
+    print("| images | faces | detector | found % | upright % | false | ms |\n|---|---|---|---|---|---|---|")
     for title, images in sets.items():
         for name, find_faces in found.items():
             counts = count(find_faces, images)
-            share = 100 * counts.found / counts.faces
+            found_share, upright_share = (100 * n / counts.faces for n in (counts.found, counts.upright))
             print(
-                f"| {title}, {len(images)} | {counts.faces} | {name} | {share:.1f} | {counts.false} "
+                f"| {title}, {len(images)} | {counts.faces} | {name} | {found_share:.1f} "
+                f"| {upright_share:.1f} | {counts.false} "
                 f"| {np.median(counts.milliseconds):.0f} |",
                 flush=True,
             )

@@ -6,15 +6,25 @@ import pytest
 
 from benchmarks import detectors
 from benchmarks.detectors import Labelled
-from dsat_jax import geometry
+from dsat_jax import five_points, geometry
 from dsat_jax.inference.detections import Detections
+from dsat_jax.schemes import W300_68
+
+
+def upright_face(box: np.ndarray) -> np.ndarray:
+    """Landmarks [68, 2] of an upright face: eyes, tip of the nose and mouth, and corners of the box elsewhere."""
+    points = np.tile(box.reshape(2, 2), (34, 1))  # [2, 2] -> [68, 2]
+    template = five_points.TEMPLATE / five_points.TEMPLATE_SIZE * (box[2:] - box[:2]) + box[:2]
+    for members, point in zip(W300_68.five_points, template, strict=True):
+        points[list(members)] = point
+    return points
 
 
 def white_square(side: int = 100) -> Labelled:
     """An image of 200 px with a white square, whose box is labelled as a face."""
     image = np.zeros((200, 200, 3), np.uint8)
     image[50 : 50 + side, 50 : 50 + side] = 255
-    return Labelled(image, np.array([[50.0, 50.0, 49.0 + side, 49.0 + side]]))
+    return Labelled(image, upright_face(np.array([50.0, 50.0, 49.0 + side, 49.0 + side]))[None])
 
 
 def squares(image: np.ndarray) -> Detections:
@@ -28,15 +38,17 @@ def squares(image: np.ndarray) -> Detections:
 
 def test_found_missed_and_false_detections_are_counted():
     images = [white_square(), white_square(80)]
-    assert detectors.count(squares, images)[:3] == (2, 2, 0)
+    assert detectors.count(squares, images)[:4] == (2, 2, 2, 0)
     # In the second image the overlap is (79 / 99)^2 = 0.64, which counts.
     box = np.array([[50.0, 50.0, 149.0, 149.0]])
-    assert detectors.count(lambda image: Detections(box), images)[:3] == (2, 2, 0)
+    assert detectors.count(lambda image: Detections(box), images)[:4] == (2, 2, 2, 0)
+    upside_down = Detections(box, rolls=np.array([np.pi]))
+    assert detectors.count(lambda image: upside_down, images)[:4] == (2, 2, 0, 0)
     half = np.array([[50.0, 50.0, 99.0, 99.0]])
     # (49 / 99)^2 = 0.24 and (49 / 79)^2 = 0.38: missed, but not false.
-    assert detectors.count(lambda image: Detections(half), images)[:3] == (2, 0, 0)
+    assert detectors.count(lambda image: Detections(half), images)[:4] == (2, 0, 0, 0)
     elsewhere = np.array([[0.0, 0.0, 30.0, 30.0], [50.0, 50.0, 149.0, 149.0]])
-    assert detectors.count(lambda image: Detections(elsewhere), images)[:3] == (2, 2, 2)
+    assert detectors.count(lambda image: Detections(elsewhere), images)[:4] == (2, 2, 2, 2)
 
 
 def test_boxes_of_rolled_detections_have_sides_along_the_image():
@@ -60,15 +72,23 @@ def test_crowded_images_hold_separate_faces_of_the_given_sizes():
     np.testing.assert_array_equal(again.image, images[0].image)
 
 
+def test_a_turned_image_is_turned_with_its_landmarks():
+    labelled = detectors.turned(white_square(), 90)
+    assert labelled.image.shape == (283, 283, 3)
+    np.testing.assert_allclose(labelled.rolls, [np.pi / 2])
+    found = Detections(labelled.boxes, rolls=np.array([np.deg2rad(70)]))
+    assert detectors.count(lambda image: found, [labelled])[:4] == (1, 1, 1, 0)
+    assert detectors.count(squares, [labelled])[:4] == (1, 1, 0, 0)  # its detections have no roll
+
+
 def test_the_table_names_every_set_and_detector(tmp_path, capsys):
-    image, boxes = white_square()
+    image, landmarks = white_square()
     cv2.imwrite(str(tmp_path / "a.png"), image)
-    corners = np.tile(boxes.reshape(2, 2) + 1, (34, 1))
-    lines = "\n".join(f"{x} {y}" for x, y in corners)
+    lines = "\n".join(f"{x} {y}" for x, y in landmarks[0] + 1)
     (tmp_path / "a.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}\n}}\n")
     detectors.main([str(tmp_path), "--detectors=squares", "--crowded=1"], make=lambda name: squares)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].startswith(f"| {tmp_path}, 1 | 1 | squares | 100.0 | 0 |")
+    assert lines[2].startswith(f"| {tmp_path}, 1 | 1 | squares | 100.0 | 100.0 | 0 |")
     assert lines[3].startswith("| crowded, 1 | ")
     with pytest.raises(SystemExit):
         detectors.main(["--detectors=squares"])
