@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import os
 import pathlib
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ class Predictor:
     little accuracy. `looks=1` omits this refinement pass. With `mirror` each run averages the landmarks of the face and
     of its mirror image; `mirror=False` halves the time.
 
+    Several threads may call one predictor at the same time.
+
     Attributes:
       scheme: scheme of the landmarks.
       enlarge: margin of the crop around a face box, as a share of the box.
@@ -76,6 +79,7 @@ class Predictor:
         self._forward = forward
         self._size = size
         self._find_faces = find_faces
+        self._detecting = threading.Lock()  # OpenCV's detectors keep state during a call
         self._devices = devices
 
     # These methods import Flax and the models only when called, because `load_exported` needs neither.
@@ -218,9 +222,10 @@ class Predictor:
 
     def find_faces(self, image: np.ndarray) -> Detections:
         """Returns the faces that the detector finds in an image, uint8 [height, width, 3] RGB, left to right."""
-        if self._find_faces is None:
-            self._find_faces = detectors.make()
-        detections = self._find_faces(image)
+        with self._detecting:
+            if self._find_faces is None:
+                self._find_faces = detectors.make()
+            detections = self._find_faces(image)
         if not isinstance(detections, Detections):
             raise UserError(f"the face detector returned {type(detections).__name__}, expected Detections")
         return detections

@@ -1,6 +1,9 @@
 """The Predictor, with a network whose answer is known: three landmarks, where red, green and blue are brightest."""
 
+import concurrent.futures
 import itertools
+import pathlib
+import time
 from collections.abc import Iterator
 
 import cv2
@@ -16,6 +19,7 @@ from dsat_jax.inference.face_crops import FACES_AT_ONCE
 from dsat_jax.inference.landmarks import Landmarks
 from dsat_jax.inference.predictor import Predictor
 
+ROOT = pathlib.Path(__file__).parents[2]
 SIZE = 64
 SCHEME = schemes.read_scheme(
     {"name": "dots", "num_points": 3, "mirror_pairs": [[0, 1]], "normaliser_points": [0, 1]}, "here"
@@ -252,3 +256,35 @@ def test_faces_before_wrong_boxes_are_not_lost(predictor, second):
     assert len(next(faces)) == 1
     with pytest.raises(UserError, match=r"found boxes|different numbers"):
         next(faces)
+
+
+def test_threads_take_turns_at_the_detector(network):
+    """OpenCV's detectors are not reentrant: two calls at once crash the process or mix their faces."""
+    inside, most = [], []
+
+    def find_faces(image: np.ndarray) -> Detections:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.005)
+        inside.pop()
+        return detections.NONE
+
+    predictor = Predictor(network, SCHEME, SIZE, 0.25, find_faces)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(predictor, [picture()] * 12)) == [[]] * 12
+    assert max(most) == 1
+
+
+def test_faces_are_the_same_in_several_threads(network):
+    photograph = cv2.cvtColor(cv2.imread(str(ROOT / "examples" / "astronaut.jpg")), cv2.COLOR_BGR2RGB)
+    images = [
+        photograph,
+        np.rot90(photograph).copy(),
+        photograph[:, ::-1].copy(),
+        photograph[::2, ::2].copy(),
+    ]
+    predictor = Predictor(network, SCHEME, SIZE, 0.25)
+    alone = [predictor(image)[0].box for image in images]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        together = [faces[0].box for faces in pool.map(predictor, images * 4)]
+    np.testing.assert_array_equal(together, alone * 4)
