@@ -5,6 +5,9 @@ import numpy as np
 
 from dsat_jax import geometry
 
+_AVERAGED_BELOW = 0.5  # scale
+_LONGEST_SIDE = 32_766  # OpenCV samples no larger images
+
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """Samples a crop from an image; pixels outside the image are black.
@@ -17,13 +20,13 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     Returns:
       Crop, uint8 [size, size, 3].
     """
-    if np.hypot(matrix[0, 0], matrix[1, 0]) < 0.5:
-        image, matrix = _averaged(image, matrix, size)
+    if np.hypot(matrix[0, 0], matrix[1, 0]) < _AVERAGED_BELOW or max(image.shape[:2]) > _LONGEST_SIDE:
+        image, matrix = _part(image, matrix, size)
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
 
 
-def _averaged(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the part of an image that a crop shows, reduced to the scale of the crop, and the matrix from there.
+def _part(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the part of an image that a crop shows, reduced if the crop is much smaller, and the matrix from there.
 
     Bilinear sampling reads only 2x2 pixels. An image that shrinks by a factor above 2 is therefore averaged first, to
     prevent aliasing. Only the part in the crop is read: otherwise each face of a large photograph would cost a
@@ -36,9 +39,11 @@ def _averaged(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndar
     low = np.clip(np.floor(corners.min(axis=0)), 0, limits - 1).astype(int)
     high = np.clip(np.ceil(corners.max(axis=0)) + 1, low + 1, limits).astype(int)
     part = image[low[1] : high[1], low[0] : high[0]]
+    to_part = np.concatenate([np.eye(2), -low[:, None]], axis=1)
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
+    if scale >= _AVERAGED_BELOW:
+        return part, geometry.compose(matrix, geometry.invert(to_part))
     shrunk = np.maximum(np.round((high - low) * scale).astype(int), 1)
     reduced = cv2.resize(part, shrunk.tolist(), interpolation=cv2.INTER_AREA)
-    to_part = np.concatenate([np.eye(2), -low[:, None]], axis=1)
     resized = geometry.compose(geometry.resize_matrix(*(shrunk / (high - low))), to_part)
     return reduced, geometry.compose(matrix, geometry.invert(resized))

@@ -43,7 +43,7 @@ _GATE_ABOUT = (
     "Gate: each row is a face, each square a channel of the network; bright squares are open channels."
 )
 _BUTTONS = ["download", "fullscreen"]
-# Networks and detectors are not made for several threads: one event of the page runs at a time.
+# The processor is busy with one image: one event of the page runs at a time.
 _ONE_AT_A_TIME = {"concurrency_limit": 1, "concurrency_id": "network"}
 _ABOUT = """# Face landmarks
 68 landmarks of each face in an image, by the shipped networks of `dsat_jax`. The first image after a start takes some

@@ -25,7 +25,7 @@ _OPEN, _CLOSED, _TEXT = (250, 170, 60), (60, 60, 60), (255, 255, 255)
 # Text of a face for each column of the table.
 COLUMNS: dict[str, Callable[[Face], str]] = {
     "detector's score": lambda face: "-" if face.score is None else f"{face.score:.3f}",
-    "roll": lambda face: f"{np.rad2deg(face.roll):.1f}°",
+    "roll": lambda face: f"{face.head_pose().roll:.1f}°",
     "yaw": lambda face: f"{face.head_pose().yaw:.1f}°",
     "pitch": lambda face: f"{face.head_pose().pitch:.1f}°",
     "width and height": lambda face: " x ".join(f"{side:.0f}" for side in np.ptp(face.landmarks, axis=0)),

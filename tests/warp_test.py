@@ -69,3 +69,12 @@ def test_the_crop_of_a_part_is_that_of_the_whole_image():
 def test_a_crop_beside_the_image_is_black():
     image = np.full((500, 500, 3), 200, np.uint8)
     assert not warp(image, geometry.crop_matrix(np.array([3000.0, 0.0, 3400.0, 400.0]), 64, 0.1), 64).any()
+
+
+def test_images_too_long_for_opencv_are_sampled_at_their_part():
+    image = np.zeros((20, 40_000, 3), np.uint8)
+    image[5, 35_000] = 250
+    crop = warp(image, np.array([[1.0, 0.0, -34_997.0], [0.0, 1.0, 0.0]]), 8)
+    expected = np.zeros((8, 8))
+    expected[5, 3] = 250
+    np.testing.assert_array_equal(crop[..., 0], expected)

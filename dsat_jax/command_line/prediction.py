@@ -111,6 +111,11 @@ def predict(network: pathlib.Path, words: Sequence[str], out: pathlib.Path) -> N
         raise UserError(
             f"--images and the arguments {' '.join(words)} both name images, expected one of them"
         )
+    ports = [word for word in words if word.isdecimal()]
+    if _SHOW.value is not None and ports and not pathlib.Path(ports[0]).exists():
+        raise UserError(
+            f"{ports[0]} is not a file; the port of the page is --show={ports[0]}, without a space"
+        )
     options = predict_files.Options(
         boxes=_BOXES.value,
         whole_image=_WHOLE_IMAGE.value,

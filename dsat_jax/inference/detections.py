@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dsat_jax import five_points, geometry
+from dsat_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,26 @@ class Detections:
     rolls: np.ndarray | None = None
     scores: np.ndarray | None = None
     points: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Makes float64 arrays of all fields.
+
+        Raises:
+          UserError: if a field has another shape.
+        """
+        shapes = {"boxes": (4,), "rolls": (), "scores": (), "points": (5, 2)}
+        count = len(np.atleast_1d(self.boxes))
+        for name, shape in shapes.items():
+            if getattr(self, name) is None and name != "boxes":
+                continue
+            values = np.asarray(getattr(self, name), np.float64)
+            if values.shape != (count, *shape):
+                expected = ["faces", *shape]
+                raise UserError(
+                    f"detections: {name} have the shape {list(values.shape)} for {count} faces, "
+                    f"expected [{', '.join(map(str, expected))}]"
+                )
+            object.__setattr__(self, name, values)
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -10,7 +10,9 @@ from dsat_jax.inference.detections import Detections
 from dsat_jax.inference.landmarks import Face
 
 FACES_AT_ONCE = 8  # largest batch of the network
-_BYTES_AT_ONCE = 2**28  # limit for the images that wait until their faces fill a batch
+# Limits for the images that wait until their faces fill a batch.
+_IMAGES_AT_ONCE = 16
+_BYTES_AT_ONCE = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,14 +67,15 @@ def groups(
         after the group of the images before it.
     """
     waiting: list[tuple[np.ndarray, Detections]] = []
+    faces = held = 0
     try:
         for image, detections in pairs:
             waiting.append((image, detections))
-            faces = sum(len(detections) for _, detections in waiting)
-            held = sum(image.nbytes for image, _ in waiting)
-            if not 0 < faces < FACES_AT_ONCE or held > _BYTES_AT_ONCE:
+            faces += len(detections)
+            held += image.nbytes
+            if not 0 < faces < FACES_AT_ONCE or held > _BYTES_AT_ONCE or len(waiting) >= _IMAGES_AT_ONCE:
                 yield waiting
-                waiting = []
+                waiting, faces, held = [], 0, 0
     except Exception:  # of the iterables that a caller gives
         yield waiting
         raise

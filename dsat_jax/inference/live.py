@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import cv2
 
 from dsat_jax.errors import UserError
+from dsat_jax.files import image_files
 from dsat_jax.inference import video_files
 from dsat_jax.inference.video_files import Frame, VideoFile
 
@@ -55,9 +56,11 @@ def open_source(address: str) -> "VideoFile | LiveSource":
     """Opens a camera or a stream; a stream that states its length is a video, of which each frame counts.
 
     Raises:
-      UserError: if it cannot be opened, or its frames have more than `image_files.MOST_PIXELS`.
+      UserError: if it cannot be opened or is an image, or its frames have more than `image_files.MOST_PIXELS`.
     """
     name, camera = shown_name(address), _CAMERA.fullmatch(address)
+    if not camera and _split(address)[2].lower().endswith(tuple(image_files.SUFFIXES)):
+        raise UserError(f"{name} is an image, expected a stream of video: curl {name} | dsat-jax predict -")
     if camera:
         capture = cv2.VideoCapture(int(camera[1]))
         expected = "a camera that is connected and that no other program uses"
@@ -95,21 +98,26 @@ class LiveSource:
 
     def _read(self) -> None:
         start = None
-        for number in itertools.count():
-            try:
+        try:
+            for number in itertools.count():
                 success, pixels = self._capture.read()
-            except cv2.error:
-                success = False
-            now = time.monotonic()
-            start = now if start is None else start
-            image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if success else None
-            with self._condition:
-                self._ended |= not success
-                if not self._ended:
-                    self._newest = Frame(number, now - start, image)
-                self._condition.notify()
-                if self._ended:
+                if not success:
                     return
+                now = time.monotonic()
+                start = now if start is None else start
+                code = cv2.COLOR_GRAY2RGB if pixels.ndim == 2 else cv2.COLOR_BGR2RGB
+                image = cv2.cvtColor(pixels, code)
+                with self._condition:
+                    if self._ended:
+                        return
+                    self._newest = Frame(number, now - start, image)
+                    self._condition.notify()
+        except cv2.error:
+            return  # a frame that is not an image ends the stream
+        finally:
+            with self._condition:
+                self._ended = True
+                self._condition.notify()
 
     def __iter__(self) -> Iterator[Frame]:
         """Yields the newest frame, each time after waiting for one that was not yielded, until the source ends.

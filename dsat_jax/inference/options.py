@@ -45,10 +45,15 @@ def check(options: Options, inputs: Inputs) -> None:
     finding = {"--detector": options.detector, "--threshold": options.threshold}
     box_flags = for_images | {flag: value is not None for flag, value in finding.items()}
     conflicting = [flag for flag, is_set in box_flags.items() if is_set]
+    if options.largest_first:
+        conflicting += ["--largest-first"] if conflicting and not set(conflicting) <= set(finding) else []
     if len(conflicting) > 1 and not set(conflicting) <= set(finding):
         raise UserError(f"{' and '.join(conflicting)} exclude each other")
+    if options.looks not in (None, 1, 2):
+        raise UserError(f"--looks={options.looks}: expected 1 or 2")
     videos = inputs.videos_and_cameras
-    for flag, is_set in (for_images | {"--explain": options.explain}).items():
+    only_images = for_images | {"--explain": options.explain, "--largest-first": options.largest_first}
+    for flag, is_set in only_images.items():
         if is_set and videos:
             raise UserError(f"{flag} is for images, and {videos[0]} is a video: predict videos without it")
     for flag, is_set in {"--smooth": options.smooth, "--show": options.show is not None}.items():

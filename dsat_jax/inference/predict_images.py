@@ -120,7 +120,7 @@ def _detected(predictor: Predictor, image: np.ndarray, options: Options) -> Dete
 
 @dataclasses.dataclass
 class _Readable:
-    """Iterator over the readable images, with their face boxes.
+    """Iterator over the readable images with valid face boxes.
 
     Attributes:
       images: all images.
@@ -142,12 +142,12 @@ class _Readable:
         for source in self.images:
             try:
                 image = source.read()
+                detections = self.find_boxes(source.file, image)
             except (UserError, OSError) as error:
                 terminal.note(f"skipped: {error}")
                 self.bar.update()
                 self.unreadable += 1
                 continue
-            detections = self.find_boxes(source.file, image)
             self.waiting.append((source, image))
             yield image, detections
 

@@ -14,7 +14,7 @@ from typing import Self, TextIO
 
 import numpy as np
 
-from dsat_jax import drawing
+from dsat_jax import drawing, five_points
 from dsat_jax.errors import UserError
 from dsat_jax.inference.landmarks import Face
 from dsat_jax.schemes import Scheme
@@ -42,7 +42,7 @@ def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Face], schem
         "faces": [
             {
                 "box": np.round(face.bounds, 3).tolist(),
-                "roll": round(float(np.rad2deg(face.roll)), 2),
+                "roll": round(float(np.rad2deg(_roll(face))), 2),
                 "score": None if face.score is None else round(face.score, 4),
                 "landmarks": np.round(face.landmarks, 3).tolist(),
                 "confidence": rounded(face.confidence),
@@ -52,6 +52,12 @@ def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Face], schem
         ],
     }
     return json.dumps(contents, indent=1) + "\n"
+
+
+def _roll(face: Face) -> float:
+    """Returns the roll of a face's landmarks in radians, or of its box if the scheme has no five points."""
+    points = five_points.of_landmarks(face.landmarks, face.scheme)
+    return face.roll if points is None else five_points.roll_of(points)
 
 
 def _overlay(image: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> np.ndarray:

@@ -39,7 +39,7 @@ _CONSTANT_BYTES = 2**24
 
 
 class UnreadableProgramError(UserError):
-    """A program of another version of JAX, which this one cannot read."""
+    """A program that this JAX cannot read, or not run on this platform."""
 
 
 def load(path: pathlib.Path) -> tuple[CropForward, Settings]:
@@ -75,10 +75,12 @@ def load_shipped(name: str) -> tuple[CropForward, Settings]:
     Raises:
       OSError: if a file of the network is missing.
       UserError: if a file of the network is damaged.
-      UnreadableProgramError: if this JAX cannot read the programs.
+      UnreadableProgramError: if this JAX cannot read the programs, or they are for other platforms.
     """
     export = export_archive.read(zoo.program(name))
-    _text(_deserialise(export.network, export), export)  # one of the two, because one JAX has written both
+    network = _deserialise(export.network, export)  # one of the two, because one JAX has written both
+    _text(network, export)
+    _check_platform(network)
     return _forward(export, network_file.read_arrays(zoo.weights(name))[1]), export.settings
 
 
@@ -143,10 +145,16 @@ def _check(network: jax.export.Exported, export: Export) -> None:
     if not called <= CALLS:
         target = min(called - CALLS) or "an unnamed function"
         raise UserError(f"the network calls {target}, expected no custom call but {', '.join(CALLS)}")
+    _check_platform(network)
+    _check_fit(network, export)
+
+
+def _check_platform(network: jax.export.Exported) -> None:
     platform = jax.export.default_export_platform()
     if platform not in network.platforms:
-        raise UserError(f"the network is for {', '.join(network.platforms)}, this process runs on {platform}")
-    _check_fit(network, export)
+        raise UnreadableProgramError(
+            f"the network is for {', '.join(network.platforms)}, this process runs on {platform}"
+        )
 
 
 def _check_fit(network: jax.export.Exported, export: Export) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from dsat_jax import drawing, geometry
 from dsat_jax.errors import UserError
 from dsat_jax.inference import live, one_euro, result_files, terminal, tracking, video_files
-from dsat_jax.inference.detections import Detections
 from dsat_jax.inference.live import LiveSource
 from dsat_jax.inference.one_euro import OneEuro, Smoothed
 from dsat_jax.inference.predictor import Predictor
@@ -106,7 +105,8 @@ def predict_address(
 
     Args:
       predictor: predictor of the landmarks.
-      address: camera or stream, as `live.is_address` takes it; NAME is `live.results_name`.
+      address: camera or stream, as `live.is_address` takes it; NAME is `live.results_name`, with a number if such
+        results of a camera or stream exist.
       out: folder of the results.
       settings: settings of the prediction.
 
@@ -116,10 +116,19 @@ def predict_address(
     """
     out = pathlib.Path(out)
     result_files.check_folder(out)
+    stem = out / live.results_name(address)
     with contextlib.closing(live.open_source(address)) as source:
-        return _predict(
-            predictor, source, out / live.results_name(address), live.shown_name(address), settings
-        )
+        if isinstance(source, LiveSource):
+            stem = _unused(stem)  # unlike those of a file, its results cannot be made again
+        return _predict(predictor, source, stem, live.shown_name(address), settings)
+
+
+def _unused(stem: pathlib.Path) -> pathlib.Path:
+    """Returns a path without suffix, with `-2`, `-3` ... after its name if results of that name exist."""
+    names = itertools.chain([stem.name], (f"{stem.name}-{number}" for number in itertools.count(2)))
+    return next(
+        path for name in names if not (path := stem.with_name(name)).with_name(f"{name}.jsonl").exists()
+    )
 
 
 def _predict(
@@ -158,9 +167,7 @@ def _compile(predictor: Predictor, image: np.ndarray, settings: Settings) -> Non
     size = np.array(image.shape[1::-1])
     box = np.concatenate([size / 4, size * 3 / 4])
     predictor.find_faces(image)
-    predictor(image, box[None])
-    for _ in predictor.predict_pairs([(image, Detections(box[None]))], settings.looks, settings.mirror):
-        pass
+    predictor(image, box[None], mirror=settings.mirror)
 
 
 class _ResultWriter:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dsat_jax import five_points
+from dsat_jax.errors import UserError
 from dsat_jax.inference import detections
 from dsat_jax.inference.detections import Detections
 
@@ -57,3 +58,27 @@ def test_boxes_and_rolls_are_those_of_the_five_points():
 def test_no_points_give_no_detections():
     assert detections.from_points(np.empty((0, 5, 2)), np.empty(0)) is detections.NONE
     assert detections.NONE.boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"boxes": [1, 2, 3, 4]}, r"boxes have the shape \[4\] for 4 faces, expected \[faces, 4\]"),
+        (
+            {"boxes": np.ones((2, 4)), "rolls": [0.1]},
+            r"rolls have the shape \[1\] for 2 faces, expected \[faces\]",
+        ),
+        (
+            {"boxes": np.ones((1, 4)), "points": np.ones((1, 10))},
+            r"points have the shape \[1, 10\] for 1 faces, expected \[faces, 5, 2\]",
+        ),
+    ],
+)
+def test_fields_of_another_shape_are_refused(fields, message):
+    with pytest.raises(UserError, match=message):
+        Detections(**fields)
+
+
+def test_lists_are_arrays():
+    detections = Detections([[3, 0, 4, 1], [0, 0, 1, 1]], scores=[0.5, 1])
+    np.testing.assert_array_equal(detections.left_to_right().scores, [1.0, 0.5])

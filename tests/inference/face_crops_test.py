@@ -1,10 +1,12 @@
 """Crops of detections, crops around predicted landmarks, and the batches of crops."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from dsat_jax import five_points
-from dsat_jax.inference import face_crops
+from dsat_jax.inference import detections, face_crops
 from dsat_jax.inference.detections import Detections
 from dsat_jax.inference.face_crops import FaceCrop
 from dsat_jax.inference.landmarks import Face
@@ -116,3 +118,16 @@ def test_images_before_an_error_are_yielded():
     assert [len(faces) for _, faces in next(groups)] == [1, 2]
     with pytest.raises(OSError, match="no more"):
         next(groups)
+
+
+def test_images_without_faces_do_not_hold_back_those_before_them():
+    """A face, and then images without one: the first group ends after 16 images, not after 8 faces."""
+    read = []
+
+    def pairs():
+        for number in itertools.count():
+            read.append(number)
+            image = np.zeros((4, 4, 3), np.uint8)
+            yield image, Detections(np.array([[0.0, 0.0, 3.0, 3.0]])) if number == 0 else detections.NONE
+
+    assert len(next(face_crops.groups(pairs()))) == len(read) == 16

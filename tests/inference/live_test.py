@@ -8,6 +8,7 @@ import pytest
 from drawn_faces import picture
 from mjpeg_stream import MjpegStream, served_folder
 
+from dsat_jax.errors import UserError
 from dsat_jax.inference import live, video_files
 
 
@@ -112,3 +113,29 @@ def test_frames_larger_than_any_image_are_refused(monkeypatch):
         pytest.raises(ValueError, match="has frames of 240 x 160 px, expected at most 38399 pixels"),
     ):
         live.open_source(stream.url)
+
+
+class Frames:
+    """A capture of given frames."""
+
+    def __init__(self, *frames: np.ndarray):
+        self._frames = iter(frames)
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        frame = next(self._frames, None)
+        return frame is not None, frame
+
+    def release(self) -> None: ...
+
+
+def test_grey_frames_are_images_and_a_frame_of_another_form_ends_the_source():
+    grey, odd = np.full((4, 6), 7, np.uint8), np.zeros((4, 6, 2), np.uint8)
+    source = live.LiveSource("camera", Frames(grey, odd, grey))
+    source._reader.join(5)
+    (frame,) = list(source)
+    np.testing.assert_array_equal(frame.image, np.full((4, 6, 3), 7))
+
+
+def test_the_address_of_an_image_is_refused():
+    with pytest.raises(UserError, match=r"http://here/a\.jpg is an image, expected a stream of video: curl"):
+        live.open_source("http://here/a.jpg?key=1")

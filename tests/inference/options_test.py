@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 
+from dsat_jax.errors import UserError
 from dsat_jax.inference import options
 from dsat_jax.inference.file_patterns import Inputs
 from dsat_jax.inference.options import Options
@@ -48,3 +49,17 @@ def test_options_that_do_not_fit_are_refused(chosen, inputs, message):
 )
 def test_options_that_fit_are_accepted(chosen, inputs):
     options.check(chosen, inputs)
+
+
+def test_looks_are_one_or_two():
+    with pytest.raises(UserError, match="--looks=3: expected 1 or 2"):
+        options.check(options.Options(looks=3), Inputs([pathlib.Path("a.jpg")], []))
+
+
+def test_the_order_of_faces_is_for_detected_faces_of_images():
+    with pytest.raises(UserError, match="--whole-image and --largest-first exclude each other"):
+        options.check(
+            options.Options(whole_image=True, largest_first=True), Inputs([pathlib.Path("a.jpg")], [])
+        )
+    with pytest.raises(UserError, match=r"--largest-first is for images, and a\.mp4 is a video"):
+        options.check(options.Options(largest_first=True), Inputs([], [pathlib.Path("a.mp4")]))

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dsat_jax import five_points, geometry
 from dsat_jax.inference import result_files
 from dsat_jax.inference.landmarks import Face
 from dsat_jax.schemes import W300_68
@@ -58,9 +59,14 @@ def test_written_points_read_back_to_a_ten_thousandth_of_a_pixel(tmp_path):
 
 
 def test_json_contains_the_image_the_scheme_and_every_face(tmp_path):
+    """The roll is that of the landmarks, which are turned by 30 degrees; that of the box is coarser."""
+    landmarks = np.ones((68, 2))
+    turned = geometry.roll_matrix(np.deg2rad(30), np.zeros(2))
+    for members, point in zip(W300_68.five_points, five_points.TEMPLATE, strict=True):
+        landmarks[list(members)] = geometry.transform_points(turned, point[None])
     face = Face(
         box=np.array([1.0, 1.0, 3.0, 5.0]),
-        landmarks=np.ones((68, 2)),
+        landmarks=landmarks,
         confidence=np.full(68, 0.5),
         open_channels=np.array([True, False, True]),
         scheme=W300_68,
@@ -71,9 +77,9 @@ def test_json_contains_the_image_the_scheme_and_every_face(tmp_path):
     contents = json.loads(text)
     assert (contents["width"], contents["height"], contents["scheme"]) == (30, 20, "w300_68")
     assert contents["faces"][0]["open_channels"] == 2
-    assert (contents["faces"][0]["roll"], contents["faces"][0]["score"]) == (90.0, 0.9877)
+    assert (contents["faces"][0]["roll"], contents["faces"][0]["score"]) == (30.0, 0.9877)
     assert contents["faces"][0]["box"] == [0.0, 2.0, 4.0, 4.0]  # the upright box about (2, 3), lying
-    assert contents["faces"][0]["landmarks"] == np.ones((68, 2)).tolist()
+    np.testing.assert_allclose(contents["faces"][0]["landmarks"], landmarks, atol=5e-4)
 
 
 def test_the_overlay_is_drawn_on_a_copy(tmp_path):

@@ -194,8 +194,8 @@ def test_a_slow_network_sees_the_newest_frame_of_a_stream(tmp_path):
 
 def test_an_interrupted_stream_ends_as_usual(tmp_path):
     finder = DotFinder()
-    # 3 calls compile, 2 are the looks at the face in the first frame, and 1 is for each of four more frames.
-    predict, calls = finder.predictor._forward, iter(range(3 + 2 + 4))
+    # 2 calls compile, 2 are the looks at the face in the first frame, and 1 is for each of four more frames.
+    predict, calls = finder.predictor._forward, iter(range(2 + 2 + 4))
 
     def interrupted(crops, mirror):
         if next(calls, None) is None:
