@@ -28,6 +28,7 @@ RANGES = {
     **dict.fromkeys(_DEPTHS, (0, 64)),
     "model.decoder_layers": (1, 64),
     "model.upsamplings": (0, 5),
+    "train.reader_processes": (0, 1024),
     "input.size": limits.INPUT_SIZE,
     "input.std": (1e-6, LARGEST),
     "input.enlarge": limits.ENLARGE,

@@ -99,9 +99,13 @@ def _train() -> ConfigDict:
     train.log_every = 50  # steps between two lines of metrics
     train.evaluate_every = 2_000  # steps between two evaluations, each with a checkpoint
     train.save_every = 1_000  # steps between two checkpoints without an evaluation
-    train.reader_threads = 4  # threads of each process that decode and warp images
+    # Processes that decode and warp training images, for each process of the run; 0: `train.reader_threads` do so.
+    train.reader_processes = 0
+    # Threads of each process that decode and warp images; with `train.reader_processes`, only those of evaluations.
+    train.reader_threads = 4
     # Whether decoded training images stay in memory, so that from the second epoch on they are only warped. Each
-    # process holds the whole split; the run logs the required memory and refuses to start if less is available.
+    # process, or each of its `train.reader_processes`, holds the whole split; the run logs the required memory and
+    # refuses to start if less is available.
     train.keep_decoded = False
     train.accumulate = 1  # number of parts of a batch that are processed one after another, to save memory
     # Reaction to a loss or gradient that is not finite: "stop" ends the run, "skip" leaves out the step.

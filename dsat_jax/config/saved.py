@@ -22,10 +22,15 @@ CHANGEABLE_FIELDS = (
     "train.keep_decoded",
     "train.log_every",
     "train.not_finite",
+    "train.reader_processes",
     "train.reader_threads",
     "train.save_every",
     "train.stall_seconds",
 )
+
+ADDED_FIELDS = (
+    "train.reader_processes",
+)  # of sections in run folders; runs of version 0.2.0 do not have them
 
 
 def save_config(config: ConfigDict, workdir: pathlib.Path) -> None:
@@ -35,7 +40,7 @@ def save_config(config: ConfigDict, workdir: pathlib.Path) -> None:
 
 
 def load_config(workdir: pathlib.Path) -> ConfigDict:
-    """Reads the configuration of a run folder.
+    """Reads the configuration of a run folder; fields that earlier versions did not have get their defaults.
 
     Raises:
       FileNotFoundError: if the folder contains no run.
@@ -50,6 +55,9 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
     if not isinstance(values, dict):
         raise UserError(f"{path}: found {reprlib.repr(values)}, expected the configuration of a run")
     config = _default_for(values, str(path))
+    for section, name in (field.split(".") for field in ADDED_FIELDS):
+        if isinstance(values.get(section), dict):
+            values[section].setdefault(name, config[section][name])
     check.check(values, config.to_dict(), str(path))
     with config.ignore_type():
         config.update(values)

@@ -1,6 +1,7 @@
 """Batches of samples, made from records on the host: decoded images, warped once to the network's input, and labels.
 
-A seed gives the same stream for any number of processes and reader threads. A step number is enough to resume it.
+A seed gives the same stream for any number of processes, reader threads and reader processes. A step number is enough
+to resume it.
 Colour and occlusion augmentation, normalisation and targets run on the device (`training/augment.py`, `targets.py`).
 """
 
@@ -12,6 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dsat_jax import geometry, schemes
+from dsat_jax.data import reader_processes
 from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.records import OCCLUDED, UNKNOWN, DamagedRecord
 from dsat_jax.schemes import Scheme
@@ -107,6 +109,10 @@ def _reader(config: ConfigDict, decoded: Sequence[Mapping[str, np.ndarray]]) -> 
     return FaceReader(decoded, schemes.find(config.data.scheme), config.input, config.augment)
 
 
+def _threaded(config: ConfigDict) -> grain.ReadOptions:
+    return grain.ReadOptions(num_threads=config.train.reader_threads, prefetch_buffer_size=_READ_AHEAD)
+
+
 def training_batches(
     config: ConfigDict,
     source: Sequence[Mapping[str, np.ndarray]],
@@ -117,7 +123,8 @@ def training_batches(
     """Returns the endless stream of shuffled, augmented batches, starting at a given step.
 
     With `config.train.keep_decoded` the iterator keeps every decoded record in memory after its first reading;
-    `decoded_records.planned_memory` checks beforehand whether they fit.
+    `decoded_records.planned_memory` checks beforehand whether they fit. With `config.train.reader_processes` other
+    processes make the batches (`reader_processes.read`), otherwise threads of this one.
 
     Args:
       config: run's configuration.
@@ -138,8 +145,9 @@ def training_batches(
     # A process takes consecutive rows, so that the concatenated parts of all processes are the global batch.
     parts = samples.batch(config.train.batch_size // process_count, drop_remainder=True)
     batches = parts[start_step * process_count + process_index :: process_count]
-    options = grain.ReadOptions(num_threads=config.train.reader_threads, prefetch_buffer_size=_READ_AHEAD)
-    return iter(batches.to_iter_dataset(options))
+    if config.train.reader_processes:
+        return reader_processes.read(batches, config.train.reader_processes)
+    return iter(batches.to_iter_dataset(_threaded(config)))
 
 
 def evaluation_batches(
@@ -171,5 +179,4 @@ def evaluation_batches(
 
     samples = grain.MapDataset.range(-(-count // batch_size) * batch_size).map(sample)
     faces = samples.batch(batch_size // process_count)[process_index::process_count]
-    options = grain.ReadOptions(num_threads=config.train.reader_threads, prefetch_buffer_size=_READ_AHEAD)
-    return iter(faces.to_iter_dataset(options))
+    return iter(faces.to_iter_dataset(_threaded(config)))

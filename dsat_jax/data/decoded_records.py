@@ -47,11 +47,12 @@ class DecodedRecords(Sequence):
         return decoded
 
 
-def planned_memory(source: Sequence[Record]) -> str:
+def planned_memory(source: Sequence[Record], reader_processes: int = 0) -> str:
     """Returns a log line with the memory that `config.train.keep_decoded` takes, computed from the image headers.
 
     Args:
       source: records with encoded images.
+      reader_processes: `config.train.reader_processes`; each of these processes keeps all images.
 
     Returns:
       Number of records, their mean and total size, and the memory available now, as one line of text.
@@ -60,15 +61,17 @@ def planned_memory(source: Sequence[Record]) -> str:
       UserError: if the total exceeds the available memory.
     """
     sizes = [_decoded_bytes(record["image"]) for record in source]
-    count, needed, available = len(sizes), sum(sizes), psutil.virtual_memory().available
+    count, copies, available = len(sizes), max(reader_processes, 1), psutil.virtual_memory().available
+    needed = sum(sizes) * copies
+    each = f" in each of {copies} reader processes" if reader_processes else ""
     if needed > available:
         raise UserError(
-            f"config.train.keep_decoded is true, but {count} decoded training images take {_gib(needed)}; found "
+            f"config.train.keep_decoded is true, but {count} decoded training images{each} take {_gib(needed)}; found "
             f"{_gib(available)} of available memory, enough for {count * available // needed} of them: leave it false"
         )
     return (
-        f"decoded images are kept in memory: {count} records x {needed / count / 1e3:.0f} kB = {_gib(needed)} of "
-        f"{_gib(available)} available"
+        f"decoded images are kept in memory{each}: {count} records x {needed / count / copies / 1e3:.0f} kB"
+        f"{f' x {copies}' if reader_processes else ''} = {_gib(needed)} of {_gib(available)} available"
     )
 
 

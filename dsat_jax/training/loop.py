@@ -54,7 +54,9 @@ def train(
     sharding.check_batch_size("config.train.batch_size", config.train.batch_size, config.train.accumulate)
     datasets.test_splits(config, config.data.test)  # fails now rather than after hours of training
     sources = [datasets.read_split(config, split) for split in (config.data.train, config.data.validation)]
-    memory = decoded_records.planned_memory(sources[0]) if config.train.keep_decoded else None
+    memory = None
+    if config.train.keep_decoded:
+        memory = decoded_records.planned_memory(sources[0], config.train.reader_processes)
     with contextlib.ExitStack() as opened:
         opened.enter_context(run_folder.claimed(workdir, config))
         saved = opened.enter_context(contextlib.closing(Checkpoints(workdir)))

@@ -103,3 +103,12 @@ def test_sections_replace_those_of_the_default():
 def test_invalid_sections_are_refused(values: object, message: str):
     with pytest.raises(ValueError, match=message):
         from_sections(values, ("model",), "here")
+
+
+def test_a_run_of_an_earlier_version_has_the_defaults_of_added_fields(tmp_path):
+    save_config(default(), tmp_path)
+    path = tmp_path / CONFIG_FILE
+    values = json.loads(path.read_text())
+    del values["train"]["reader_processes"]
+    path.write_text(json.dumps(values))
+    assert load_config(tmp_path).train.reader_processes == 0

@@ -88,6 +88,12 @@ def test_the_memory_is_known_before_an_image_is_decoded(source):
     assert f"3 records x {kilobytes:.0f} kB = 0.00 GiB of " in decoded_records.planned_memory(records)
 
 
+def test_each_reader_process_keeps_all_images(source):
+    megabytes = dict(source[0]) | {"image": encode((1024, 2048))}
+    expected = "in each of 3 reader processes: 2 records x 6291 kB x 3 = 0.04 GiB of "
+    assert expected in decoded_records.planned_memory([megabytes] * 2, reader_processes=3)
+
+
 def encode(size):
     return cv2.imencode(".png", np.zeros((*size, 3), np.uint8))[1].tobytes()
 
