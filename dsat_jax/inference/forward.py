@@ -100,8 +100,12 @@ def jit_forward(
     forward = make_forward(model, config, scheme, config.evaluate.mirror if mirror is None else mirror)
     if target is not None:
         forward = in_scheme(forward, scheme, target)
+
+    def gathering(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:
+        return forward(sharding.gathered(variables, mesh), images)
+
     return jax.jit(
-        lambda variables, images: forward(sharding.gathered(variables, mesh), images),
+        sharding.traced_on(mesh, gathering),
         in_shardings=(None, sharding.split_batch(mesh)),  # None keeps the sharding of the variables
         out_shardings=sharding.replicated(mesh),
     )

@@ -8,7 +8,9 @@ rank T at most. Its instance normalisation is computed from its two factors, que
 - The mean of the map is not subtracted, because a constant added to a row does not change its softmax. For the same
   reason, the keys can be centred: their mean adds a constant to each row.
 
-The remaining computation is a softmax attention over channels. Its backward pass recomputes the score maps.
+The remaining computation is a softmax attention over channels. Its backward pass recomputes the score maps. A program
+for a mesh of TPUs uses the kernels of `fused_attention`, which keep the maps out of main memory, where they support the
+shapes. All other programs, and those that are exported for several platforms, use the functions of this module.
 """
 
 import functools
@@ -48,11 +50,24 @@ def attend(
     """
     heads, scales = query.shape[1:3]
     query, key = _normalised(query, key)
+    seeds = None if dropout == 0 else jax.random.split(dropout_key, (heads, scales))
+    dropout = round(256 * dropout) / 256
+    if _is_for_tpus():
+        from dsat_jax.models import fused_attention  # here, because other platforms need not import Pallas
+
+        if fused_attention.fits(query, key, seeds):
+            context = fused_attention.attend(dropout, query, key, value, seeds)
+            return context.mean(axis=1).astype(value.dtype)
     query = query.transpose(1, 2, 0, 4, 3)  # [heads, scales, batch, channels, tokens]
     key, value = key.swapaxes(0, 1), value.swapaxes(0, 1)  # [heads, batch, tokens, all_channels]
-    seeds = None if dropout == 0 else jax.random.split(dropout_key, (heads, scales))
-    context = _attend(round(256 * dropout) / 256, query, key, value, seeds)
+    context = _attend(dropout, query, key, value, seeds)
     return context.mean(axis=0).transpose(1, 0, 3, 2).astype(value.dtype)
+
+
+def _is_for_tpus() -> bool:
+    """Returns whether the mesh in JAX's context (`jax.set_mesh`, `jax.sharding.use_abstract_mesh`) is one of TPUs."""
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return device is not None and device.device_kind.startswith("TPU")
 
 
 def _normalised(query: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:

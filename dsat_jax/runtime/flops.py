@@ -40,6 +40,10 @@ def _of_equation(equation: core.JaxprEqn) -> int:
     inner = [_of_jaxpr(jaxpr) for jaxpr in _inner(equation)]
     if name == "scan":
         return equation.params["length"] * sum(inner)
+    if name == "pallas_call":  # a kernel runs once for each point of its grid
+        return math.prod(equation.params["grid_mapping"].grid) * sum(inner)
+    if name == "shard_map":  # on every device
+        return equation.params["mesh"].size * sum(inner)
     if name == "cond":
         return max(inner)
     if name == "while" and sum(inner):

@@ -5,7 +5,8 @@ arrays are split over it instead (fully sharded data parallelism): XLA gathers e
 scatters its gradient.
 """
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,20 +20,24 @@ from dsat_jax.errors import UserError
 SMALLEST_SPLIT = 2**14  # elements; smaller arrays are not worth the communication
 
 
-def make_mesh(model: int = 1) -> Mesh:
+def make_mesh(model: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Returns a mesh of all devices of all processes.
 
     Args:
       model: length of the axis 'model'; the length of the axis 'data' is the number of devices divided by it.
+      devices: devices that are not attached, to compile for; None for those of this run.
 
     Raises:
       UserError: if the length does not divide the number of devices, or processes have different numbers of devices.
     """
+    attached = devices is None
     # Sorted by process, so that the rows of a global batch are those of process 0, then of process 1, and so on.
-    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    devices = sorted(
+        jax.devices() if attached else devices, key=lambda device: (device.process_index, device.id)
+    )
     if model < 1 or len(devices) % model:
         raise UserError(f"config.mesh.model = {model} does not divide the {len(devices)} devices of this run")
-    if len(devices) != jax.process_count() * jax.local_device_count():
+    if attached and len(devices) != jax.process_count() * jax.local_device_count():
         raise UserError(
             f"this process has {jax.local_device_count()} of the {len(devices)} devices of {jax.process_count()} "
             "processes; all must have the same number"
@@ -107,6 +112,22 @@ def gathered(tree: Any, mesh: Mesh) -> Any:
     return jax.lax.with_sharding_constraint(tree, replicated(mesh))
 
 
+def traced_on(mesh: Mesh, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function that JAX traces with a mesh of TPUs in its context, so that kernels for them are used.
+
+    For other devices it is the same function.
+    """
+    if mesh.devices.flat[0].platform != "tpu":
+        return function
+
+    @functools.wraps(function)
+    def traced(*arguments: Any) -> Any:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return function(*arguments)
+
+    return traced
+
+
 def place_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """Puts this process's rows of a batch on its devices.
 
@@ -152,24 +173,27 @@ def gather_rows(rows: np.ndarray) -> np.ndarray:
     return gathered.view(rows.dtype).reshape(-1, *rows.shape[1:])
 
 
-def spread(batch_size: int) -> int:
-    """Returns the batch size rounded up to a multiple of the number of devices."""
-    return -(-batch_size // jax.device_count()) * jax.device_count()
+def spread(batch_size: int, devices: int | None = None) -> int:
+    """Returns the batch size rounded up to a multiple of a number of devices, by default that of this run."""
+    devices = devices or jax.device_count()
+    return -(-batch_size // devices) * devices
 
 
-def check_batch_size(name: str, batch_size: int, parts: int = 1) -> None:
+def check_batch_size(name: str, batch_size: int, parts: int = 1, devices: int | None = None) -> None:
     """Checks that a batch spreads evenly over the devices.
 
     Args:
       name: field of the configuration, for the error message.
       batch_size: batch size over all devices and processes.
       parts: number of parts of the batch that are processed one after the other.
+      devices: number of devices; None for that of this run.
 
     Raises:
       UserError: if it does not.
     """
-    if batch_size % (jax.device_count() * parts):
+    devices = devices or jax.device_count()
+    if batch_size % (devices * parts):
         raise UserError(
-            f"{name} = {batch_size} does not spread evenly over {jax.device_count()} devices"
+            f"{name} = {batch_size} does not spread evenly over {devices} devices"
             + (f" in {parts} parts" if parts > 1 else "")
         )

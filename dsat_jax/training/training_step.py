@@ -87,7 +87,7 @@ def make_training_step(
         return new, scalars
 
     return jax.jit(
-        step,
+        sharding.traced_on(mesh, step),
         donate_argnums=0,
         in_shardings=(placed, sharding.split_batch(mesh)),
         out_shardings=(placed, sharding.replicated(mesh)),
