@@ -16,6 +16,8 @@ python run.py export --workdir=runs/mine --out=mine.export
     --out=mine.safetensors writes the weights alone
 python run.py compare runs/mine runs/synthetic --out=comparison
     compares evaluated runs
+python run.py plan --config=configs/w300.py --topology=v5e:4x4
+    predicts memory and speed of a configuration on TPUs that are not attached, by compiling it for them
 
 The first word is the mode; --mode=predict selects it as well, and train is the default.
 """
@@ -38,7 +40,7 @@ BROKEN_PIPE = 141  # exit code that shells use for SIGPIPE
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
     None,
-    "train, benchmark: configuration file, or the name of one in configs/, with a variant after a colon: "
+    "train, benchmark, plan: configuration file, or the name of one in configs/, with a variant after a colon: "
     "configs/w300.py:small, w300:small.",
 )
 _WORKDIR = flags.DEFINE_string(
@@ -59,8 +61,11 @@ _OUT = flags.DEFINE_string(
     "out",
     None,
     "predict, compare: folder of the results. Default: predictions, comparison. export: file to write. Default: "
-    "network.export in the run folder, or in the current one for --weights. benchmark: file to write. Default: "
-    "benchmark.json.",
+    "network.export in the run folder, or in the current one for --weights. benchmark, plan: file to write. "
+    "Default: benchmark.json, plan.json.",
+)
+_TOPOLOGY = flags.DEFINE_string(
+    "topology", None, "plan: chip and shape of the accelerators, such as v5e:4x4, v5p:2x2x1 or v6e:2x2."
 )
 _DEVICE = flags.DEFINE_enum(
     "device", None, ["cpu", "gpu", "tpu"], "Type of device. Default: the fastest that JAX finds."
@@ -70,12 +75,14 @@ _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several processes:
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several processes: index of this one, from 0.")
 
 MODES_OF_FLAGS = {
-    "config": ("train", "benchmark"),  # all other modes read the configuration in the run folder
+    "config": ("train", "benchmark", "plan"),  # all other modes read the configuration in the run folder
     "workdir": ("train", "evaluate", "predict", "export"),
     "weights": ("evaluate", "predict", "export"),
     "dataset": ("evaluate",),
     "split": ("evaluate",),
-    "out": ("predict", "export", "compare", "benchmark"),
+    "out": ("predict", "export", "compare", "benchmark", "plan"),
+    "topology": ("plan",),
+    "device": ("train", "evaluate", "predict", "export", "compare", "benchmark"),
     **dict.fromkeys(prediction.FLAGS, ("predict",)),
 }
 MODES_WITH_WORDS = ("predict", "compare")  # words after the mode are images, and folders
@@ -110,6 +117,10 @@ def main(arguments: Sequence[str]) -> int:
         if words and _MODE.value not in MODES_WITH_WORDS:
             raise UserError(f"unexpected arguments: {' '.join(words)}")
         parsing.check_used(_MODE.value, MODES_OF_FLAGS)
+        if _MODE.value == "plan":
+            from dsat_jax.runtime import topologies
+
+            topologies.use_cpu()
         processes.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
         _choose_device()
         with processes.lost_processes_named():
@@ -214,6 +225,18 @@ def _benchmark(_: Sequence[str]) -> int:
     return 0
 
 
+def _plan(_: Sequence[str]) -> int:
+    from dsat_jax.training import plan
+
+    _check_alone()
+    if _CONFIG.value is None or _TOPOLOGY.value is None:
+        raise UserError(
+            "--mode=plan needs --config and --topology, for example --config=configs/synthetic.py --topology=v5e:2x2"
+        )
+    plan.plan(_CONFIG.value, _TOPOLOGY.value, pathlib.Path("plan.json" if _OUT.value is None else _OUT.value))
+    return 0
+
+
 def _check_alone() -> None:
     import jax
 
@@ -257,6 +280,7 @@ MODES = {
     "export": _export,
     "compare": _compare,
     "benchmark": _benchmark,
+    "plan": _plan,
 }
 _MODE = flags.DEFINE_enum("mode", "train", list(MODES), "Mode to run.")
 

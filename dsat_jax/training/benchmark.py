@@ -31,8 +31,8 @@ from dsat_jax.data import datasets, decoded_records
 from dsat_jax.data.batches import Sample, training_batches
 from dsat_jax.files import atomic_files
 from dsat_jax.runtime import sharding
-from dsat_jax.runtime.flops import product_operations
 from dsat_jax.training import objective, optimizer, state
+from dsat_jax.training.network_operations import forward_operations, step_operations
 from dsat_jax.training.training_step import DEVICE_FIELDS, make_training_step
 
 # Lower limits of each measurement; both must be reached.
@@ -83,7 +83,7 @@ def benchmark(config: ConfigDict, out: pathlib.Path) -> dict[str, Any]:
     mesh, model = sharding.make_mesh(config.mesh.model), models.build_for(config)
     source = datasets.read_split(config, config.data.train)
     if config.train.keep_decoded:
-        print(decoded_records.planned_memory(source))
+        print(decoded_records.planned_memory(source, config.train.reader_processes))
     rates = {name: matrix_product_rate(dtype) for name, dtype in models.DTYPES.items()}
     rate = rates[config.model.dtype] * jax.device_count()
     with _empty_cache():
@@ -128,13 +128,19 @@ def median_seconds(work: Callable[[], Any]) -> float:
 @contextlib.contextmanager
 def _empty_cache() -> Iterator[None]:
     """Uses an empty folder as compilation cache, so that the first compilation of each program finds nothing in it."""
+    with tempfile.TemporaryDirectory() as folder, cache_in(folder):
+        yield
+
+
+@contextlib.contextmanager
+def cache_in(folder: str | None) -> Iterator[None]:
+    """Uses a folder as compilation cache until the context ends; None for no cache."""
     before = jax.config.jax_compilation_cache_dir
-    with tempfile.TemporaryDirectory() as folder:
-        _use_cache(folder)
-        try:
-            yield
-        finally:
-            _use_cache(before)
+    _use_cache(folder)
+    try:
+        yield
+    finally:
+        _use_cache(before)
 
 
 def _use_cache(folder: str | None) -> None:
@@ -156,10 +162,6 @@ def _compile(
     return compiled, figures
 
 
-def _forward_operations(model: nn.Module, variables: Any, images: Any) -> int:
-    return product_operations(functools.partial(model.apply, train=False), variables, images)
-
-
 def _computing(name: str, work: Callable[[], Any], images: int, flops: float, rate: float) -> Figure:
     seconds = median_seconds(work)
     return Figure(name, seconds, images, flops, flops / seconds / rate)
@@ -177,7 +179,7 @@ def _forward_figures(model: nn.Module, config: ConfigDict, mesh: Mesh, rate: flo
         compiled, compilation = _compile(
             name, lambda: jax.jit(functools.partial(model.apply, train=False)), (variables, images)
         )
-        flops = _forward_operations(model, variables, images)
+        flops = forward_operations(model, variables, images)
         run = functools.partial(compiled, variables, images)
         figures += [*compilation, _computing(name, run, shape[0], flops, rate)]
     return figures
@@ -201,9 +203,8 @@ def _training_figures(
             lambda: make_training_step(model, transform, config, mesh),
             (current, placed),
         )
-        # By the usual convention a step counts as three forward passes; recomputed activations do not count.
         images = jax.ShapeDtypeStruct(placed["image"].shape, jnp.float32)
-        flops = 3 * _forward_operations(model, current.ema, images)
+        flops = step_operations(model, current.ema, images)
 
         def train_on(batch: dict[str, jax.Array]) -> Any:
             nonlocal current

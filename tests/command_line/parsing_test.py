@@ -95,7 +95,7 @@ def test_the_first_word_or_the_flag_is_the_mode(parsed, arguments, expected):
         (["--mode=predict", "predict"], "predict and --mode=predict both name a mode"),
         (
             ["photo.jpg"],
-            "photo.jpg is not a mode, expected train, evaluate, predict, export, compare, benchmark",
+            "photo.jpg is not a mode, expected train, evaluate, predict, export, compare, benchmark, plan",
         ),
         (["perdict", "photo.jpg"], "perdict is not a mode"),
     ],
