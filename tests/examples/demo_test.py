@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dsat_jax import drawing, schemes
+from dsat_jax import drawing, geometry, schemes
 from dsat_jax.inference import head_pose
 from dsat_jax.inference.landmarks import Face
 from examples import demo, demo_results
@@ -34,14 +34,15 @@ def made_face(open_channels: np.ndarray | None = None, shift: float = 0.0) -> Fa
 
 
 def turned_to_the_right(face: Face, yaw: float) -> Face:
-    """The face with the landmarks of the mean head, of which head pose depends, seen from afar and turned by `yaw`."""
+    """The face with the landmarks of the mean head that head pose uses, seen from afar, turned by `yaw` and its roll."""
     scheme, landmarks = face.scheme, face.landmarks.copy()
     six = [*scheme.eye_corners, scheme.nose_tip, *scheme.mouth_corners, scheme.chin]
     x, y, z = head_pose.MODEL.T
     turned_x = (
         np.cos(yaw) * x - np.sin(yaw) * z
     )  # z points into the head: the nose moves to the right of the eyes
-    landmarks[six] = np.stack([turned_x, y], axis=1)
+    rolled = geometry.roll_matrix(face.roll, np.zeros(2))
+    landmarks[six] = geometry.transform_points(rolled, np.stack([turned_x, y], axis=1))
     return dataclasses.replace(face, landmarks=landmarks)
 
 
@@ -137,14 +138,14 @@ def test_the_table_has_a_row_per_face():
     rows = demo_results.table([turned_to_the_right(face, yaw) for face in (first, made_face())])
     headers = ["face", *demo_results.COLUMNS]
     row, other = (dict(zip(headers, texts, strict=True)) for texts in rows)
-    angle, pitch = (float(row.pop(name).removesuffix("°")) for name in ("yaw", "pitch"))
+    angle, pitch, roll = (float(row.pop(name).removesuffix("°")) for name in ("yaw", "pitch", "roll"))
     del row["width and height"]  # tested below, on the face that is not turned
     assert angle == pytest.approx(30, abs=0.5)
     assert pitch == pytest.approx(0, abs=0.5)
+    assert roll == pytest.approx(-12.34, abs=0.5)
     assert row == {
         "face": "0",
         "detector's score": "0.988",
-        "roll": "-12.3°",
         "mean confidence": "0.50",
         "open channels": "2 of 3",
     }
