@@ -34,7 +34,7 @@ def made_face(open_channels: np.ndarray | None = None, shift: float = 0.0) -> Fa
 
 
 def turned_to_the_right(face: Face, yaw: float) -> Face:
-    """The face with the landmarks of the mean head that head pose uses, seen from afar, turned by `yaw` and its roll."""
+    """The face with the landmarks of the mean head of the head pose, seen from afar, turned by `yaw` and its roll."""
     scheme, landmarks = face.scheme, face.landmarks.copy()
     six = [*scheme.eye_corners, scheme.nose_tip, *scheme.mouth_corners, scheme.chin]
     x, y, z = head_pose.MODEL.T
