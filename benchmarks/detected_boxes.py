@@ -10,7 +10,7 @@ follows the first prediction, and each is averaged with that of the mirrored fac
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -29,18 +29,10 @@ LEAST_OVERLAP = 0.3  # intersection over union
 def detected_face(predictor: Predictor, record: Mapping[str, np.ndarray]) -> Detections:
     """Returns the detection of a record's face, or none if the detector misses it."""
     detections = predictor.find_faces(record["image"])
-    bounds = [geometry.box_of_rolled(box, roll) for box, roll in _rolled_boxes(detections)]
-    overlaps = geometry.box_overlaps(np.reshape(bounds, (-1, 4)), record["box"][None].astype(np.float64))[
-        :, 0
-    ]
+    label = record["box"][None].astype(np.float64)
+    overlaps = geometry.box_overlaps(detections.bounds, label)[:, 0]
     is_found = (overlaps >= LEAST_OVERLAP).any()
     return detections.chosen([overlaps.argmax()] if is_found else [])
-
-
-def _rolled_boxes(detections: Detections) -> Iterator[tuple[np.ndarray, float]]:
-    """Returns the box and the roll of each detection."""
-    rolls = np.zeros(len(detections)) if detections.rolls is None else detections.rolls
-    return zip(detections.boxes, rolls, strict=True)
 
 
 def measure(
@@ -77,9 +69,12 @@ def measure(
 
 def _with_label(label: np.ndarray, face: Detections) -> Detections:
     """Returns the box of the label [4] and that of the detected face; for a missed face, the label's box twice."""
-    upright = (label.astype(np.float64), 0.0)
-    boxes, rolls = zip(upright, *(_rolled_boxes(face) if len(face) else [upright]), strict=True)
-    return Detections(np.stack(boxes), np.array(rolls))
+    upright = Detections(label[None])
+    other = face if len(face) else upright
+    boxes, angles = (
+        np.concatenate([getattr(each, name) for each in (upright, other)]) for name in ("boxes", "angles")
+    )
+    return Detections(boxes, angles)
 
 
 def report(errors: Mapping[str, np.ndarray], threshold: float) -> str:

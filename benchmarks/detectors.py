@@ -24,7 +24,7 @@ from benchmarks import peers_figures
 from dsat_jax import five_points, geometry
 from dsat_jax.errors import UserError
 from dsat_jax.inference import detectors
-from dsat_jax.inference.detections import Detections, FindFaces
+from dsat_jax.inference.detections import FindFaces
 from dsat_jax.inference.image_input import read_image
 from dsat_jax.schemes import W300_68
 
@@ -147,27 +147,16 @@ def count(find_faces: FindFaces, images: Sequence[Labelled]) -> Counts:
         started = time.perf_counter()
         detections = find_faces(labelled.image)
         times.append(1e3 * (time.perf_counter() - started))
-        overlaps = geometry.box_overlaps(labelled.boxes, bounds(detections))  # [faces, detections]
+        overlaps = geometry.box_overlaps(labelled.boxes, detections.bounds)  # [faces, detections]
         matched = overlaps.max(axis=1, initial=0) >= LEAST_OVERLAP
         faces += len(matched)
         found += int(matched.sum())
         false += int((overlaps.max(axis=0, initial=0) < SOME_OVERLAP).sum())
         if matched.any():
-            rolls = _rolls(detections)[overlaps.argmax(axis=1)] - labelled.rolls
+            rolls = detections.angles[overlaps.argmax(axis=1)] - labelled.rolls
             errors = np.abs(np.angle(np.exp(1j * rolls)))  # differences of angles, from 0 to pi
             upright += int((matched & (errors < np.deg2rad(MOST_ROLL))).sum())
     return Counts(faces, found, upright, false, times)
-
-
-def _rolls(detections: Detections) -> np.ndarray:
-    return np.zeros(len(detections)) if detections.rolls is None else detections.rolls
-
-
-def bounds(detections: Detections) -> np.ndarray:
-    """Returns the boxes of detections with sides along the image, float64 [faces, 4]."""
-    pairs = zip(detections.boxes, _rolls(detections), strict=True)
-    boxes = [geometry.box_of_rolled(box, roll) for box, roll in pairs]
-    return np.array(boxes, np.float64).reshape(-1, 4)
 
 
 def main(arguments: Sequence[str] | None = None, make: Callable[[str], FindFaces] = detectors.make) -> None:

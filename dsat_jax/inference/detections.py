@@ -51,6 +51,17 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    @property
+    def angles(self) -> np.ndarray:
+        """The rolls, zeros if the detector has none: float64 [faces]."""
+        return np.zeros(len(self)) if self.rolls is None else self.rolls
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """The boxes without their rolls: float64 [faces, 4], sides along the image."""
+        pairs = zip(self.boxes, self.angles, strict=True)
+        return np.array([geometry.box_of_rolled(box, roll) for box, roll in pairs]).reshape(-1, 4)
+
     def chosen(self, order: Sequence[int] | np.ndarray) -> Detections:
         """Returns the faces of the given indices, in that order."""
         order = np.asarray(order, np.int64)

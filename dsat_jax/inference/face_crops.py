@@ -35,12 +35,10 @@ class FaceCrop:
 def of_detections(image: np.ndarray, detections: Detections) -> list[FaceCrop]:
     """Returns a crop for each detection in an image."""
     count = len(detections)
-    rolls = np.zeros(count) if detections.rolls is None else detections.rolls
     scores = [None] * count if detections.scores is None else [float(score) for score in detections.scores]
-    boxes = np.asarray(detections.boxes, np.float64)
     return [
         FaceCrop(image, box, float(roll), score)
-        for box, roll, score in zip(boxes, rolls, scores, strict=True)
+        for box, roll, score in zip(detections.boxes, detections.angles, scores, strict=True)
     ]
 
 

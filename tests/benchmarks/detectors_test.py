@@ -51,11 +51,6 @@ def test_found_missed_and_false_detections_are_counted():
     assert detectors.count(lambda image: Detections(elsewhere), images)[:4] == (2, 2, 2, 2)
 
 
-def test_boxes_of_rolled_detections_have_sides_along_the_image():
-    rolled = Detections(np.array([[0.0, 10.0, 40.0, 30.0]]), rolls=np.array([np.pi / 2]))
-    np.testing.assert_allclose(detectors.bounds(rolled), [[10.0, 0.0, 30.0, 40.0]], atol=1e-9)
-
-
 def test_crowded_images_hold_separate_faces_of_the_given_sizes():
     images = list(detectors.crowded([white_square()], count=8, seed=1))
     assert [image.image.shape for image in images] == [(768, 1024, 3)] * 8

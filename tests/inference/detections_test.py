@@ -82,3 +82,8 @@ def test_fields_of_another_shape_are_refused(fields, message):
 def test_lists_are_arrays():
     detections = Detections([[3, 0, 4, 1], [0, 0, 1, 1]], scores=[0.5, 1])
     np.testing.assert_array_equal(detections.left_to_right().scores, [1.0, 0.5])
+
+
+def test_boxes_of_rolled_detections_have_sides_along_the_image():
+    rolled = Detections(np.array([[0.0, 10.0, 40.0, 30.0]]), rolls=np.array([np.pi / 2]))
+    np.testing.assert_allclose(rolled.bounds, [[10.0, 0.0, 30.0, 40.0]], atol=1e-9)
