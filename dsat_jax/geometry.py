@@ -2,8 +2,12 @@
 
 A point is (x, y). Pixel centres are at integers: (0, 0) is the centre of the top-left pixel. A transform is a matrix
 [2, 3] that maps points; it is float64, so that composing transforms adds no float32 rounding. The functions use NumPy
-and accept any number of leading dimensions of points; `resize_points` and `mirror_points` also accept JAX arrays.
+and accept any number of leading dimensions of points; `resize_points`, `mirror_points` and those of a training crop
+(`jitter_matrix`, `resize_matrix`, `compose`, `invert`, `transform_points`) also accept JAX arrays.
 """
+
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -28,14 +32,15 @@ def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """Returns the transform [2, 3] that applies `inner` [2, 3] first and `outer` [2, 3] second."""
-    return np.concatenate([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2:] + outer[:, 2:]], axis=1)
+    parts = [outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2:] + outer[:, 2:]]
+    return _namespace(outer, inner).concatenate(parts, axis=1)
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
     """Returns the inverse of an affine transform [2, 3]."""
     (a, b, x), (c, d, y) = matrix
     determinant = a * d - b * c
-    inverse = np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]])
+    inverse = _namespace(matrix).array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]])
     return inverse / determinant
 
 
@@ -54,8 +59,9 @@ def resize_points(points: np.ndarray, scale: float | np.ndarray) -> np.ndarray:
 
 def resize_matrix(scale_x: float, scale_y: float | None = None) -> np.ndarray:
     """Returns the transform [2, 3] of `resize_points`; `scale_y` defaults to `scale_x`."""
-    scale = np.array([scale_x, scale_x if scale_y is None else scale_y])
-    return np.concatenate([np.diag(scale), resize_points(np.zeros(2), scale)[:, None]], axis=1)
+    xp = _namespace(scale_x)
+    scale = xp.array([scale_x, scale_x if scale_y is None else scale_y])
+    return xp.concatenate([xp.diag(scale), resize_points(np.zeros(2), scale)[:, None]], axis=1)
 
 
 def mirror_matrix(width: int) -> np.ndarray:
@@ -115,8 +121,9 @@ def fit_similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def roll_matrix(roll: float, centre: np.ndarray) -> np.ndarray:
     """Returns the rotation [2, 3] by `roll` radians, clockwise in the image (y points down), about `centre` [2]."""
-    linear = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
-    return np.concatenate([linear, (centre - linear @ centre)[:, None]], axis=1)
+    xp = _namespace(roll)
+    linear = xp.array([[xp.cos(roll), -xp.sin(roll)], [xp.sin(roll), xp.cos(roll)]])
+    return xp.concatenate([linear, (centre - linear @ centre)[:, None]], axis=1)
 
 
 def box_centre(box: np.ndarray) -> np.ndarray:
@@ -197,9 +204,21 @@ def jitter_matrix(size: int, angle: float, scale: float, shift: np.ndarray, mirr
     Returns:
       Transform, float64 [2, 3].
     """
-    radians = np.deg2rad(angle)
+    xp = _namespace(angle)
+    radians = xp.deg2rad(angle)
     centre = np.full(2, (size - 1) / 2)
     linear = scale * roll_matrix(radians, centre)[:, :2]
-    offset = centre - linear @ centre + np.asarray(shift, np.float64)
-    matrix = np.concatenate([linear, offset[:, None]], axis=1)
-    return compose(mirror_matrix(size), matrix) if mirror else matrix
+    offset = centre - linear @ centre + xp.asarray(shift, np.float64)
+    matrix = xp.concatenate([linear, offset[:, None]], axis=1)
+    return xp.where(mirror, compose(mirror_matrix(size), matrix), matrix)
+
+
+def _namespace(*arrays: Any) -> ModuleType:
+    """Returns the module with the functions for arrays: `jax.numpy` if one of them is a JAX array, otherwise NumPy.
+
+    This module does not import JAX, because the dataset builders use it without JAX.
+    """
+    others = (array for array in arrays if not isinstance(array, np.ndarray | np.generic))
+    return next(
+        (array.__array_namespace__() for array in others if hasattr(array, "__array_namespace__")), np
+    )

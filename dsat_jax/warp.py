@@ -5,7 +5,7 @@ import numpy as np
 
 from dsat_jax import geometry
 
-_AVERAGED_BELOW = 0.5  # scale
+AVERAGED_BELOW = 0.5  # scale below which an image is averaged before it is sampled
 _LONGEST_SIDE = 32_766  # OpenCV samples no larger images
 
 
@@ -20,7 +20,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     Returns:
       Crop, uint8 [size, size, 3].
     """
-    if np.hypot(matrix[0, 0], matrix[1, 0]) < _AVERAGED_BELOW or max(image.shape[:2]) > _LONGEST_SIDE:
+    if np.hypot(matrix[0, 0], matrix[1, 0]) < AVERAGED_BELOW or max(image.shape[:2]) > _LONGEST_SIDE:
         image, matrix = _part(image, matrix, size)
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
 
@@ -41,7 +41,7 @@ def _part(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray,
     part = image[low[1] : high[1], low[0] : high[0]]
     to_part = np.concatenate([np.eye(2), -low[:, None]], axis=1)
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
-    if scale >= _AVERAGED_BELOW:
+    if scale >= AVERAGED_BELOW:
         return part, geometry.compose(matrix, geometry.invert(to_part))
     shrunk = np.maximum(np.round((high - low) * scale).astype(int), 1)
     reduced = cv2.resize(part, shrunk.tolist(), interpolation=cv2.INTER_AREA)

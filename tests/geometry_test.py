@@ -132,6 +132,27 @@ def test_jitter_turns_scales_and_mirrors_about_the_centre():
     np.testing.assert_allclose(geometry.transform_points(moved, right), [[127 - 86.5, 62.5]])
 
 
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_transform_of_a_training_crop_is_the_same_with_jax(mirror):
+    """float64 inside jit, as in `training/device_crops.py`."""
+    crop, shift = geometry.crop_matrix(np.array([10.0, 20, 90, 110]), 64, 0.125), np.array([3.0, -2.0])
+
+    def transform(angle, scale, shift, mirror):
+        jitter = geometry.jitter_matrix(64, angle, scale, shift, mirror)
+        return geometry.compose(
+            geometry.invert(geometry.resize_matrix(scale)), geometry.compose(jitter, crop)
+        )
+
+    with jax.enable_x64(True):
+        traced = jax.jit(transform)(
+            jnp.float64(25.0), jnp.float64(1.1), jnp.asarray(shift), jnp.asarray(mirror)
+        )
+        assert isinstance(traced, jax.Array)
+        np.testing.assert_allclose(
+            np.asarray(traced), transform(25.0, 1.1, shift, mirror), rtol=1e-12, atol=1e-11
+        )
+
+
 def test_opencv_warps_by_the_same_pixel_centres():
     image = np.zeros((40, 40), np.float32)
     image[12, 25] = 1.0

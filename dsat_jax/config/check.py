@@ -63,7 +63,7 @@ def check(values: Mapping[str, object], default: Mapping[str, object], where: st
         raise UserError(
             f"{where} does not fit this version: fields in one but not the other: {', '.join(differing)}"
         )
-    problems = list(_problems(values, default))
+    problems = list(_problems(values, default)) or list(_conflicts(values))
     if problems:
         raise UserError(f"{where}: {'; '.join(problems)}")
 
@@ -92,6 +92,19 @@ def _problems(
         fits, form = _field(name, value, expected)
         if not fits:
             yield f"{name} is {reprlib.repr(value)}, expected {form}"
+
+
+def _conflicts(values: Mapping[str, object]) -> Iterator[str]:
+    """Yields a clause of the error message for each field that another field excludes; all fields are valid."""
+    data, train = values.get("data", {}), values.get("train", {})
+    if not data.get("resident"):
+        return
+    for name, expected in (("keep_decoded", False), ("reader_processes", 0)):
+        if train.get(name, expected) != expected:
+            yield (
+                f"train.{name} is {train[name]}, expected {expected} with data.resident, which leaves no image to the "
+                "reader"
+            )
 
 
 def _field(name: str, value: object, default: object) -> tuple[bool, str]:

@@ -31,6 +31,10 @@ def _data() -> ConfigDict:
     data.scheme = "w300_68"  # a key of SCHEMES, or a description in JSON; empty: the dataset's scheme
     data.train = "train[:95%]"  # TFDS split to train on
     data.validation = "train[95%:]"  # TFDS split that chooses the best checkpoint; not a test split
+    # Whether all training images are decoded before the first step and stay on the devices, split over them, where the
+    # training step makes its crops; the host then sends only record numbers. The run logs the required memory and
+    # refuses to start if less is available.
+    data.resident = False
     # TFDS splits evaluated at the end of a run; empty: all splits whose name contains "test".
     data.test = ("helen_test",)
     return data
@@ -108,6 +112,9 @@ def _train() -> ConfigDict:
     # refuses to start if less is available.
     train.keep_decoded = False
     train.accumulate = 1  # number of parts of a batch that are processed one after another, to save memory
+    # Faces over which BatchNorm takes its statistics: "batch" gives the same result on any number of devices, "device"
+    # needs no communication in the forward and backward pass.
+    train.statistics = "batch"
     # Reaction to a loss or gradient that is not finite: "stop" ends the run, "skip" leaves out the step.
     train.not_finite = "stop"
     train.stall_seconds = 60.0  # waiting time for a batch after which the reader is reported as stalled

@@ -29,8 +29,10 @@ CHANGEABLE_FIELDS = (
 )
 
 ADDED_FIELDS = (
+    "data.resident",
     "train.reader_processes",
-)  # of sections in run folders; runs of version 0.2.0 do not have them
+    "train.statistics",
+)  # of sections in run folders and weights files; those of version 0.2.0 do not have them
 
 
 def save_config(config: ConfigDict, workdir: pathlib.Path) -> None:
@@ -55,9 +57,7 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
     if not isinstance(values, dict):
         raise UserError(f"{path}: found {reprlib.repr(values)}, expected the configuration of a run")
     config = _default_for(values, str(path))
-    for section, name in (field.split(".") for field in ADDED_FIELDS):
-        if isinstance(values.get(section), dict):
-            values[section].setdefault(name, config[section][name])
+    _add_fields(values, config)
     check.check(values, config.to_dict(), str(path))
     with config.ignore_type():
         config.update(values)
@@ -78,11 +78,19 @@ def from_sections(values: object, sections: Sequence[str], where: str) -> Config
     if not isinstance(values, dict):
         raise UserError(f"{where}: found {reprlib.repr(values)}, expected sections of a configuration")
     config = _default_for(values, where)
+    _add_fields(values, config)
     default = {name: value for name, value in config.to_dict().items() if name in sections}
     check.check(values, default, where)
     with config.ignore_type():
         config.update(values)
     return config
+
+
+def _add_fields(values: dict, config: ConfigDict) -> None:
+    """Sets the fields of `ADDED_FIELDS` that the sections in `values` do not have to those of `config`."""
+    for section, name in (field.split(".") for field in ADDED_FIELDS):
+        if isinstance(values.get(section), dict):
+            values[section].setdefault(name, config[section][name])
 
 
 def check_config(config: ConfigDict, where: str) -> None:

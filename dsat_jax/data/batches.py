@@ -109,6 +109,10 @@ def _reader(config: ConfigDict, decoded: Sequence[Mapping[str, np.ndarray]]) -> 
     return FaceReader(decoded, schemes.find(config.data.scheme), config.input, config.augment)
 
 
+def _record_number(index: int) -> Sample:
+    return {"record": np.int32(index)}
+
+
 def _threaded(config: ConfigDict) -> grain.ReadOptions:
     return grain.ReadOptions(num_threads=config.train.reader_threads, prefetch_buffer_size=_READ_AHEAD)
 
@@ -124,7 +128,9 @@ def training_batches(
 
     With `config.train.keep_decoded` the iterator keeps every decoded record in memory after its first reading;
     `decoded_records.planned_memory` checks beforehand whether they fit. With `config.train.reader_processes` other
-    processes make the batches (`reader_processes.read`), otherwise threads of this one.
+    processes make the batches (`reader_processes.read`), otherwise threads of this one. With `config.data.resident` the
+    training step makes the samples (`training/device_crops.py`), and the batches contain only the numbers of the same
+    records in the same order.
 
     Args:
       config: run's configuration.
@@ -137,11 +143,14 @@ def training_batches(
       An iterator over dictionaries of arrays with a leading dimension of batch_size / process_count:
       image uint8 [.., size, size, 3]; points float32 [.., points, 2] in input pixels; weights float32 [.., points], 0
       where a position is unknown; to_original float64 [.., 2, 3], input pixels to original pixels; record int32;
-      damaged bool.
+      damaged bool. With `config.data.resident` only record.
     """
-    reader = _reader(config, DecodedRecords(source, keep=config.train.keep_decoded))
     indices = grain.MapDataset.range(len(source)).seed(config.seed).shuffle().repeat(None)
-    samples = indices.random_map(reader.training_sample)
+    if config.data.resident:
+        samples = indices.map(_record_number)
+    else:
+        reader = _reader(config, DecodedRecords(source, keep=config.train.keep_decoded))
+        samples = indices.random_map(reader.training_sample)
     # A process takes consecutive rows, so that the concatenated parts of all processes are the global batch.
     parts = samples.batch(config.train.batch_size // process_count, drop_remainder=True)
     batches = parts[start_step * process_count + process_index :: process_count]

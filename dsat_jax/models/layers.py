@@ -12,11 +12,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
+from jax.ad_checkpoint import checkpoint_name
 
 from dsat_jax.models.convolution import convolve_3x3
+from dsat_jax.models.target_platform import target_platform
 
 BATCH_NORM_EPSILON = 1e-5  # as in PyTorch
 BATCH_NORM_MOMENTUM = 0.9  # equivalent to a momentum of 0.1 in PyTorch
+_KEPT = "kept for the backward pass"  # name of arrays that `ConvBlock` does not recompute
 
 
 def kernel_init(batch_axis: Sequence[int] = ()) -> nn.initializers.Initializer:
@@ -160,6 +163,8 @@ def _batch_norm_relu_forward(x: jax.Array, scale: jax.Array, bias: jax.Array) ->
     mean = values.mean(axis=axes)
     var = jnp.maximum((values**2).mean(axis=axes) - mean**2, 0.0)
     inverse = jax.lax.rsqrt(var + BATCH_NORM_EPSILON)
+    # Recomputed statistics would need another pass over x, and another sum over the devices.
+    mean, var, inverse = (checkpoint_name(each, _KEPT) for each in (mean, var, inverse))
     out = nn.relu((values - mean) * (inverse * scale) + bias)
     return (out, mean, var), (x, scale, bias, mean, inverse)
 
@@ -185,6 +190,10 @@ class ConvBlock(nn.Module):
     The inner layers have half as many channels as the output. The shortcut is the input or, if the numbers of channels
     differ, BN-ReLU-1x1. The convolutions have no bias.
 
+    The backward pass needs the input and the output of each convolution. On TPUs only the outputs are stored: XLA
+    recomputes an input, which is the normalised output before it, inside the product that reads it. Other platforms
+    would need another pass over the memory for this.
+
     Attributes:
       features: number of output channels, even.
       dtype: compute dtype.
@@ -196,18 +205,26 @@ class ConvBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Returns the sum of branch and shortcut: [batch, height, width, any] -> [batch, height, width, features]."""
+        compute = ConvBlock._compute
+        if train and target_platform() == "tpu":
+            kept = jax.checkpoint_policies.save_only_these_names(_KEPT)
+            compute = nn.remat(compute, policy=kept, static_argnums=(2,))  # `train`
+        return compute(self, x, train)
+
+    @nn.nowrap
+    def _compute(self, x: jax.Array, train: bool) -> jax.Array:
         inner = self.features // 2
         shortcut = x
         if x.shape[-1] != self.features:
             shortcut = NormRelu(self.dtype, name="shortcut_norm")(x, train)
             shortcut = conv1x1(self.features, "shortcut_conv", self.dtype)(shortcut)
+            shortcut = checkpoint_name(shortcut, _KEPT)
         x = NormRelu(self.dtype, name="norm_1")(x, train)
-        x = conv1x1(inner, "conv_1", self.dtype)(x)
+        x = checkpoint_name(conv1x1(inner, "conv_1", self.dtype)(x), _KEPT)
         x = NormRelu(self.dtype, name="norm_2")(x, train)
-        x = Conv3x3(inner, dtype=self.dtype, name="conv_2")(x)
+        x = checkpoint_name(Conv3x3(inner, dtype=self.dtype, name="conv_2")(x), _KEPT)
         x = NormRelu(self.dtype, name="norm_3")(x, train)
-        x = conv1x1(self.features, "conv_3", self.dtype)(x)
-        return x + shortcut
+        return checkpoint_name(conv1x1(self.features, "conv_3", self.dtype)(x), _KEPT) + shortcut
 
 
 class Conv3x3(nn.Module):

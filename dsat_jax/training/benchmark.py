@@ -27,13 +27,13 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dsat_jax import models, schemes
-from dsat_jax.data import datasets, decoded_records
+from dsat_jax.data import datasets, decoded_records, resident_records
 from dsat_jax.data.batches import Sample, training_batches
 from dsat_jax.files import atomic_files
 from dsat_jax.runtime import sharding
 from dsat_jax.training import objective, optimizer, state
 from dsat_jax.training.network_operations import forward_operations, step_operations
-from dsat_jax.training.training_step import DEVICE_FIELDS, make_training_step
+from dsat_jax.training.training_step import device_fields, make_training_step, place_batch
 
 # Lower limits of each measurement; both must be reached.
 _LEAST_SECONDS = 3.0
@@ -77,7 +77,7 @@ def benchmark(config: ConfigDict, out: pathlib.Path) -> dict[str, Any]:
       The contents of the file.
 
     Raises:
-      UserError: if the dataset has not been built, or does not fit into memory with `config.train.keep_decoded`.
+      UserError: if the dataset has not been built, or its decoded images do not fit into memory.
     """
     config = datasets.with_scheme(config)
     mesh, model = sharding.make_mesh(config.mesh.model), models.build_for(config)
@@ -89,13 +89,15 @@ def benchmark(config: ConfigDict, out: pathlib.Path) -> dict[str, Any]:
     with _empty_cache():
         forward = _forward_figures(model, config, mesh, rate)
         training, memory = _training_figures(model, config, mesh, rate, source)
-    figures = [*forward, *training, *_input_figures(config, source)]
+    reader, sent = _input_figures(config, source)
+    figures = [*forward, *training, reader]
     results = {
         "configuration": config.name,
         "machine": machine(),
         "matrix_products_gflops": {name: value / 1e9 for name, value in rates.items()},
         "memory_gib": memory,
-        "figures": [dataclasses.asdict(figure) for figure in figures],
+        "sent_bytes_per_step": sent,
+        "figures": list(map(dataclasses.asdict, figures)),
     }
     print(_table(results, figures))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -191,11 +193,14 @@ def _training_figures(
     """Returns the figures of the training step, alone and with the reader, and its memory in GiB."""
     transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
     current = state.create_on(mesh, model, transform, config.input.size, config.seed)
+    resident = None
+    if config.data.resident:
+        print(resident_records.memory(planned := resident_records.plan(source, config, mesh), mesh))
+        resident = resident_records.load(planned, source, config, mesh)
     with _batches(config, source) as batches:
 
-        def next_batch() -> dict[str, jax.Array]:
-            batch = next(batches)
-            return sharding.place_batch({name: batch[name] for name in DEVICE_FIELDS}, mesh)
+        def next_batch() -> dict[str, Any]:
+            return place_batch(next(batches), config, mesh, resident)
 
         placed, count = next_batch(), config.train.batch_size
         step, figures = _compile(
@@ -203,8 +208,8 @@ def _training_figures(
             lambda: make_training_step(model, transform, config, mesh),
             (current, placed),
         )
-        images = jax.ShapeDtypeStruct(placed["image"].shape, jnp.float32)
-        flops = step_operations(model, current.ema, images)
+        shape = (count, config.input.size, config.input.size, 3)
+        flops = step_operations(model, current.ema, jax.ShapeDtypeStruct(shape, jnp.float32))
 
         def train_on(batch: dict[str, jax.Array]) -> Any:
             nonlocal current
@@ -239,14 +244,14 @@ def _target_figures(config: ConfigDict, heatmaps: jax.ShapeDtypeStruct) -> list[
     return [Figure(f"targets of {count}", median_seconds(lambda: draw(points)), count)]
 
 
-def _input_figures(config: ConfigDict, source: Sequence[Any]) -> list[Figure]:
-    """Returns the figure for the reader alone, which makes batches from records on the host."""
+def _input_figures(config: ConfigDict, source: Sequence[Any]) -> tuple[Figure, int]:
+    """Returns the figure for the reader alone, which makes batches on the host, and the bytes that a step sends."""
     count = config.train.batch_size
     with _batches(config, source) as batches:
         first = next(batches)
-        seconds = median_seconds(lambda: next(batches)["image"])
-    sent = sum(first[name].nbytes for name in DEVICE_FIELDS) / count
-    return [Figure(f"reader, {sent / 1e3:.1f} kB per image to the device", seconds, count)]
+        seconds = median_seconds(lambda: next(batches)["record"])
+    sent = sum(first[name].nbytes for name in device_fields(config))
+    return Figure(f"reader, {sent / count / 1e3:.1f} kB per image to the device", seconds, count), sent
 
 
 @contextlib.contextmanager
@@ -281,7 +286,7 @@ def _table(results: Mapping[str, Any], figures: Sequence[Figure]) -> str:
         f"{machine['jax']}",
         f"matrix products, GFLOP/s: {rates}",
         f"training step, GiB: {memory['state_and_batch']:.2f} state and batch, {memory['beside_them']:.2f} temporary",
-        f"host memory, GiB: at most {memory['host_peak']:.2f}",
+        f"host: at most {memory['host_peak']:.2f} GiB; {results['sent_bytes_per_step']} bytes sent in a training step",
         f"{'':44} {'ms':>10} {'images/s':>9} {'GFLOP':>8} {'GFLOP/s':>8} {'share':>6}",
     ]
     for figure in figures:

@@ -7,18 +7,43 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 from ml_collections import ConfigDict
 
 from dsat_jax import preprocess, schemes
 from dsat_jax.config import choose
+from dsat_jax.data.batches import Sample
+from dsat_jax.data.resident_records import ResidentRecords
 from dsat_jax.runtime import sharding
-from dsat_jax.training import augment, objective, optimizer, state
+from dsat_jax.training import augment, device_crops, objective, optimizer, state
 
-Batch = Mapping[str, jax.Array]
+Batch = Mapping[str, Any]
 TrainingStep = Callable[[state.TrainState, Batch], tuple[state.TrainState, dict[str, jax.Array]]]
 
 DEVICE_FIELDS = ("image", "points", "weights", "damaged")
+
+
+def device_fields(config: ConfigDict) -> tuple[str, ...]:
+    """Returns the names of the arrays of a batch that the host sends to the devices in each step."""
+    return ("record",) if config.data.resident else DEVICE_FIELDS
+
+
+def place_batch(
+    batch: Sample, config: ConfigDict, mesh: Mesh, resident: ResidentRecords | None = None
+) -> dict[str, Any]:
+    """Puts this process's rows of a batch on its devices, as the training step expects them.
+
+    Args:
+      batch: element of `data.batches.training_batches`.
+      config: run's configuration.
+      mesh: mesh from `sharding.make_mesh`.
+      resident: records on the mesh with `config.data.resident`, otherwise None.
+
+    Returns:
+      Global arrays by name, split over all devices; with them the resident records, if there are any.
+    """
+    placed = sharding.place_batch({name: batch[name] for name in device_fields(config)}, mesh)
+    return placed if resident is None else {**placed, "resident": resident}
 
 
 class Gradients(NamedTuple):
@@ -51,22 +76,29 @@ def make_training_step(
       mesh: mesh from `sharding.make_mesh`.
 
     Returns:
-      A function of a state and a batch with `DEVICE_FIELDS`. It donates the arrays of the state, and returns the next
+      A function of a state and a batch from `place_batch`. It donates the arrays of the state, and returns the next
       state and float32 scalars: loss and its parts, pixel_error (mean distance in input pixels), gradient_norm,
       learning_rate, damaged (number of damaged faces), skipped (1 if only the step number changed) and, if the model
       has a gate, gate_openness.
 
     Raises:
-      UserError: if `config.train.not_finite` is unknown.
+      UserError: if `config.train.not_finite` or `config.train.statistics` is unknown.
     """
     guard = choose(GUARDS, config.train.not_finite, "config.train.not_finite")
     schedule = optimizer.make_schedule(config.optimizer, config.train.steps)
+    scheme = schemes.find(config.data.scheme)
+    over_devices = choose(STATISTICS, config.train.statistics, "config.train.statistics")
     gradients_of = _accumulated(_make_gradients(model, config), config.train.accumulate)
+    gradients_of = over_devices(gradients_of, mesh, jnp.dtype(config.model.dtype))
 
     placed = sharding.shardings_of(state.template(mesh, model, transform, config.input.size))
 
     def step(old: state.TrainState, batch: Batch) -> tuple[state.TrainState, dict[str, jax.Array]]:
-        augment_key, model_key = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), old.step))
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), old.step), 3)
+        augment_key, model_key, jitter_key = keys
+        if "resident" in batch:
+            jitter = device_crops.draw_jitter(jitter_key, len(batch["record"]), config.augment)
+            batch = device_crops.cut(batch["resident"], batch["record"], jitter, config, scheme, mesh)
         images = augment.augment(augment_key, preprocess.to_unit_range(batch["image"]), config.augment)
         images = preprocess.normalise(images, config.input.mean, config.input.std)
         whole = sharding.gathered((old.params, old.batch_stats), mesh)
@@ -171,6 +203,53 @@ def _accumulated(gradients_of: GradientFunction, parts: int) -> GradientFunction
         return Gradients(gradients, batch_stats, jax.tree.map(lambda values: values.mean(axis=0), scalars))
 
     return mean_over_parts
+
+
+def _of_whole_batch(gradients_of: GradientFunction, mesh: Mesh, dtype: jnp.dtype) -> GradientFunction:
+    """Returns a function whose result is that of a single device: BatchNorm has the statistics of the whole batch.
+
+    XLA adds the communication: two sums over the devices for each BatchNorm, one after the other, and one for each
+    gradient.
+    """
+    del dtype
+
+    def replicated(params: Any, batch_stats: Any, batch: Batch, key: jax.Array) -> Gradients:
+        computed = gradients_of(params, batch_stats, batch, key)
+        # The gradients are whole on every device before the optimiser takes its part of them. Otherwise XLA splits the
+        # products that compute them as well, into loops that read the activations again for each part.
+        return jax.lax.with_sharding_constraint(computed, sharding.replicated(mesh))
+
+    return replicated
+
+
+def _of_each_device(gradients_of: GradientFunction, mesh: Mesh, dtype: jnp.dtype) -> GradientFunction:
+    """Returns a function that averages the results of the devices: BatchNorm has the statistics of a device's faces.
+
+    Each device has its own gate samples and dropout masks. The losses of the devices have equal weights, also if their
+    faces have different numbers of known landmarks. Large gradients are summed in `dtype`, that of the products that
+    have computed them: half of the communication with bfloat16.
+    """
+    axes = mesh.axis_names
+
+    def averaged(params: Any, batch_stats: Any, batch: Batch, key: jax.Array) -> Gradients:
+        key = jax.random.fold_in(key, jax.lax.axis_index(axes))
+        computed = gradients_of(params, batch_stats, batch, key)
+        gradients = jax.tree.map(mean_gradient, computed.gradients)
+        return Gradients(gradients, *jax.lax.pmean(computed[1:], axes))
+
+    def mean_gradient(gradient: jax.Array) -> jax.Array:
+        if gradient.size < sharding.SMALLEST_SPLIT:
+            return jax.lax.pmean(gradient, axes)
+        return jax.lax.pmean(gradient.astype(dtype), axes).astype(gradient.dtype)
+
+    split, whole = PartitionSpec(axes), PartitionSpec()
+    return jax.shard_map(
+        averaged, mesh=mesh, in_specs=(whole, whole, split, whole), out_specs=whole, check_vma=False
+    )
+
+
+# The faces over which BatchNorm takes its statistics in training.
+STATISTICS = {"batch": _of_whole_batch, "device": _of_each_device}
 
 
 def _norm(tree: Any) -> jax.Array:

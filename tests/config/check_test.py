@@ -65,6 +65,18 @@ def test_all_invalid_fields_are_named(tmp_path):
         loaded(tmp_path, seed=-1, train__steps=0)
 
 
+@pytest.mark.parametrize(("field", "value"), [("train__keep_decoded", True), ("train__reader_processes", 2)])
+def test_resident_records_exclude_other_readers(tmp_path, field, value):
+    data = default().data.to_dict() | {"resident": True}
+    loaded(tmp_path, data=data)
+    loaded(tmp_path, **{field: value})
+    name = field.replace("__", ".")
+    with pytest.raises(
+        ValueError, match=rf"config\.json: {name} is {value}, expected .* with data\.resident"
+    ):
+        loaded(tmp_path, data=data, **{field: value})
+
+
 def test_the_ranges_are_those_of_fields_that_exist():
     fields = set()
     for name in MODEL_DEFAULTS:

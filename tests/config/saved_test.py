@@ -112,3 +112,10 @@ def test_a_run_of_an_earlier_version_has_the_defaults_of_added_fields(tmp_path):
     del values["train"]["reader_processes"]
     path.write_text(json.dumps(values))
     assert load_config(tmp_path).train.reader_processes == 0
+
+
+def test_a_weights_file_of_an_earlier_version_has_the_defaults_of_added_fields():
+    data = default().data.to_dict()
+    del data["resident"]
+    sections = {"model": default().model.to_dict(), "data": data}
+    assert from_sections(sections, ("model", "data"), "here").data.resident is False

@@ -125,6 +125,27 @@ def test_a_stream_resumes_from_a_step(config, source):
         np.testing.assert_array_equal(batch["points"], reference["points"])
 
 
+def test_batches_for_resident_records_have_the_same_records_in_the_same_order(config, source):
+    """In each step, after a resumption, and in parts for processes; a step sends four bytes for each face."""
+    whole = [batch["record"] for batch in first_batches(config, source, 12)]
+    config.data.resident = True
+    numbers = first_batches(config, source, 12)
+    for batch, records in zip(numbers, whole, strict=True):
+        assert set(batch) == {"record"}
+        assert batch["record"].dtype == np.int32
+        assert batch["record"].nbytes == 4 * config.train.batch_size
+        np.testing.assert_array_equal(batch["record"], records)
+    (later,) = first_batches(config, source, 1, start_step=10)
+    np.testing.assert_array_equal(later["record"], whole[10])
+    parts = [
+        first_batches(config, source, 2, process_index=index, process_count=2, start_step=5)
+        for index in range(2)
+    ]
+    for step in range(2):
+        together = np.concatenate([part[step]["record"] for part in parts])
+        np.testing.assert_array_equal(together, whole[5 + step])
+
+
 def test_an_epoch_shows_every_face_once_and_the_next_in_another_order(config, source):
     records = np.concatenate([batch["record"] for batch in first_batches(config, source, 16)])
     np.testing.assert_array_equal(np.sort(records[:64]), np.arange(64))

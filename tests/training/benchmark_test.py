@@ -7,6 +7,9 @@ import jax
 import pytest
 
 from configs import synthetic
+from dsat_jax import models
+from dsat_jax.data import datasets
+from dsat_jax.runtime import sharding
 from dsat_jax.training import benchmark
 
 
@@ -35,7 +38,26 @@ def test_a_configuration_is_measured(tiny_dataset, tmp_path, capsys, monkeypatch
     assert step["share"] == pytest.approx(step["flops"] / step["seconds"] / rate)
     sent = 32 * 32 * 3 + 98 * (8 + 4) + 1
     assert f"reader, {sent / 1000:.1f} kB per image to the device" in figures
+    assert results["sent_bytes_per_step"] == 4 * sent
     printed = capsys.readouterr().out
     assert "training step of 4" in printed
     assert "decoded images are kept in memory: 61 records x " in printed  # 95 % of 64
     assert jax.config.jax_compilation_cache_dir == cache
+
+
+def test_a_step_with_resident_records_sends_an_int32_for_each_face(tiny_dataset, capsys, monkeypatch):
+    monkeypatch.setattr(benchmark, "_LEAST_SECONDS", 0.0)
+    config = synthetic.get_config()
+    config.data.update(dataset="synthetic_faces/tiny", data_dir=tiny_dataset, resident=True)
+    config.input.size = 32
+    config.model.update(width=8, heads=2, stacks=0)
+    config.train.batch_size = 4
+    source = datasets.read_split(config, config.data.train)
+    figures, memory = benchmark._training_figures(
+        models.build_for(config), config, sharding.make_mesh(), 1e9, source
+    )
+    assert "61 training images of at most " in capsys.readouterr().out
+    assert "reader and step of 4" in {figure.name for figure in figures}
+    assert memory["state_and_batch"] * 2**30 > 61 * 3 * 200 * 200  # the images are among the arguments
+    reader, sent = benchmark._input_figures(config, source)
+    assert (reader.images, sent) == (4, 4 * 4)
