@@ -9,8 +9,9 @@ rank T at most. Its instance normalisation is computed from its two factors, que
   reason, the keys can be centred: their mean adds a constant to each row.
 
 The remaining computation is a softmax attention over channels. Its backward pass recomputes the score maps. A program
-for a mesh of TPUs uses the kernels of `fused_attention`, which keep the maps out of main memory, where they support the
-shapes. All other programs, and those that are exported for several platforms, use the functions of this module.
+for a mesh of TPUs, or of H100 or H200 GPUs, uses the kernels of `fused_attention`, which keep the maps out of main
+memory, where they support the shapes. All other programs, and those that are exported for several platforms, use the
+functions of this module.
 """
 
 import functools
@@ -20,10 +21,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from dsat_jax.models.target_device import target_device
+
 INSTANCE_NORM_EPSILON = 1e-5
 # If a face has more scores than this, a CPU processes its maps one after another, so that each map fits in the
 # cache. The limit is independent of the batch size, which is unknown when a network is exported.
 _CACHED_SCORES = 2**18
+# Platforms of kernels by the beginning of the names of the devices for which tests compile them. An H200 has the
+# processors of an H100.
+_KINDS_WITH_KERNELS = {"TPU": "tpu", "NVIDIA H100": "gpu", "NVIDIA H200": "gpu"}
 
 
 def attend(
@@ -52,11 +58,12 @@ def attend(
     query, key = _normalised(query, key)
     seeds = None if dropout == 0 else jax.random.split(dropout_key, (heads, scales))
     dropout = round(256 * dropout) / 256
-    if _is_for_tpus():
+    platform = _platform_of_kernels()
+    if platform is not None:
         from dsat_jax.models import fused_attention  # here, because other platforms need not import Pallas
 
-        if fused_attention.fits(query, key, seeds):
-            context = fused_attention.attend(dropout, query, key, value, seeds)
+        if fused_attention.fits(platform, query, key, seeds):
+            context = fused_attention.attend(platform, dropout, query, key, value, seeds)
             return context.mean(axis=1).astype(value.dtype)
     query = query.transpose(1, 2, 0, 4, 3)  # [heads, scales, batch, channels, tokens]
     key, value = key.swapaxes(0, 1), value.swapaxes(0, 1)  # [heads, batch, tokens, all_channels]
@@ -64,10 +71,10 @@ def attend(
     return context.mean(axis=0).transpose(1, 0, 3, 2).astype(value.dtype)
 
 
-def _is_for_tpus() -> bool:
-    """Returns whether the mesh in JAX's context (`jax.set_mesh`, `jax.sharding.use_abstract_mesh`) is one of TPUs."""
-    device = jax.sharding.get_abstract_mesh().abstract_device
-    return device is not None and device.device_kind.startswith("TPU")
+def _platform_of_kernels() -> str | None:
+    """Returns the platform of the kernels for the target device; None if no kernel was compiled for it."""
+    kind = target_device()
+    return next((platform for name, platform in _KINDS_WITH_KERNELS.items() if kind.startswith(name)), None)
 
 
 def _normalised(query: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -65,7 +65,7 @@ class Instruction:
 
     def called(self, attribute: str) -> str | None:
         """Returns the name of the computation in an attribute such as `calls`; None if the attribute is missing."""
-        match = re.search(rf"\b{attribute}=[%\"]?([\w.-]+)", self.attributes)
+        match = re.search(rf"\b{attribute}=[%\"]?([\w.$-]+)", self.attributes)
         return match[1] if match else None
 
 

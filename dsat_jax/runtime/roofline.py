@@ -1,7 +1,8 @@
 """The roofline of a program: the least time that its arithmetic, its memory and its collectives can take on a chip.
 
 A real step takes longer: arithmetic outside matrix products, the latency of each instruction and collective, and
-transfers that do not overlap with arithmetic are not counted.
+transfers that do not overlap with arithmetic are not counted. The cache of a GPU is not counted either: an array that
+is still in it when it is read takes less time than the roofline states.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ class Roofline:
     Attributes:
       arithmetic: time of the matrix products at the chip's peak.
       memory: time of the bytes in the main memory at its bandwidth.
-      interconnect: time of the bytes that a chip sends to its neighbours.
+      interconnect: time of the bytes that a chip sends to others.
     """
 
     arithmetic: float
@@ -46,7 +47,7 @@ def roofline(costs: Costs, chip: Chip, shape: Sequence[int]) -> Roofline:
     """
     sent = sum(collective.sent for collective in costs.collectives.values())
     return Roofline(
-        arithmetic=costs.passes / chip.flops,
+        arithmetic=sum(chip.product_seconds(number, *kind) for kind, number in costs.products.items()),
         memory=costs.bytes / chip.bandwidth,
         interconnect=sent / chip.interconnect(shape) if sent else 0.0,
     )

@@ -113,11 +113,11 @@ def gathered(tree: Any, mesh: Mesh) -> Any:
 
 
 def traced_on(mesh: Mesh, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns a function that JAX traces with a mesh of TPUs in its context, so that kernels for them are used.
+    """Returns a function that JAX traces with a mesh of TPUs or GPUs in its context, so that kernels for them are used.
 
-    For other devices it is the same function.
+    For a mesh of CPUs it is the same function.
     """
-    if mesh.devices.flat[0].platform != "tpu":
+    if mesh.devices.flat[0].platform == "cpu":
         return function
 
     @functools.wraps(function)

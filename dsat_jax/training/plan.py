@@ -36,14 +36,14 @@ def plan(config: ConfigDict, topology: str, out: pathlib.Path) -> dict[str, Any]
 
     Args:
       config: configuration to plan; no run folder is read or written.
-      topology: name of the accelerators, such as v5e:4x4.
+      topology: name of the accelerators, such as v5e:4x4 or h100:8.
       out: JSON file to write.
 
     Returns:
       The contents of the file.
 
     Raises:
-      UserError: if the topology is unknown, libtpu is not installed, or the batch does not spread over the devices.
+      UserError: if the topology is unknown, its compiler is missing, or the batch does not spread over the devices.
     """
     config = datasets.with_scheme(config)
     target = topologies.find(topology)
@@ -56,7 +56,7 @@ def plan(config: ConfigDict, topology: str, out: pathlib.Path) -> dict[str, Any]
     with benchmark.cache_in(None):
         programs = _programs(config, mesh, target)
     results = {
-        "prediction": "Compiled for hardware that is not attached, not run. Times are a roofline: lower bounds.",
+        "prediction": "Compiled for hardware that is not attached, not run. Times are a roofline without latencies.",
         "configuration": config.name,
         "topology": topology,
         "chip": target.chip.name,
@@ -151,7 +151,7 @@ def _prediction(
     started = time.perf_counter()
     result = {"name": name, "images": images, "operations_per_face": operations}
     try:
-        compiled = lower().compile()
+        compiled = lower().compile(compiler_options=dict(target.compiler_options))
     except jax.errors.JaxRuntimeError as error:
         needed = _exceeded(str(error))
         if needed is None:

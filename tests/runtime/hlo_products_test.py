@@ -55,3 +55,46 @@ def test_the_body_of_a_loop_counts_as_often_as_it_runs():
     # Forward, and the gradients of the weights and of the input; the first layer's input needs none, but is computed.
     assert flops(program) == 5 * 3 * 2 * 64 * 32 * 32
     assert program.cost_analysis()["flops"] < flops(program) / 3
+
+
+@pytest.mark.parametrize(
+    ("call", "shapes", "expected"),
+    [
+        # Two products of [3, 4] and [4, 5].
+        (
+            'custom_call_target="__cublas$gemm", backend_config={"gemm_backend_config":{"dot_dimension_numbers":'
+            '{"lhs_contracting_dimensions":["2"],"lhs_batch_dimensions":["0"]},'
+            '"precision_config":{"operand_precision":["DEFAULT","DEFAULT"]}}}',
+            "bf16[2,3,4] bf16[2,4,5] bf16[2,3,5]",
+            (2 * 2 * 3 * 5 * 4, "bf16", "default"),
+        ),
+        # Along each axis, five inputs meet three taps 13 times, without the padding.
+        (
+            'window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, custom_call_target="__cudnn$convForward"',
+            "f32[2,5,5,3] f32[4,3,3,3] f32[2,5,5,4]",
+            (2 * 2 * 3 * 4 * 13**2, "f32", "default"),
+        ),
+        (
+            "window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, "
+            'custom_call_target="__cudnn$convBackwardInput"',
+            "f32[2,5,5,4] f32[4,3,3,3] f32[2,5,5,3]",
+            (2 * 2 * 3 * 4 * 13**2, "f32", "default"),
+        ),
+        # With a stride of two, three outputs along an axis meet 2 + 3 + 2 inputs.
+        (
+            "window={size=3x3 stride=2x2 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, operand_precision={high,high}, "
+            'custom_call_target="__cudnn$convBackwardFilter"',
+            "f32[2,5,5,3] bf16[2,3,3,4] f32[4,3,3,3]",
+            (2 * 2 * 3 * 4 * 7**2, "f32", "high"),
+        ),
+    ],
+)
+def test_calls_of_the_libraries_of_gpus_have_the_operations_of_their_shapes(call, shapes, expected):
+    left, right, result = shapes.split()
+    program = hlo.parse(
+        f"ENTRY %main (x: {left}, y: {right}) -> {result} {{\n  %x = {left} parameter(0)\n  %y = {right} parameter(1)\n"
+        f"  %call = ({result}, u8[64]) custom-call(%x, %y), {call}\n"
+        f"  ROOT %z = {result} get-tuple-element(%call), index=0\n}}\n"
+    )
+    [product] = hlo_products.products(program, program.entry, program.entry.instructions["call"])
+    assert (product.operations, product.dtype, product.precision) == expected

@@ -125,3 +125,30 @@ def test_a_batch_or_a_slice_that_cannot_be_is_refused_in_one_line():
     finished = run("--config=synthetic", "--topology=v5e:3x5")
     assert finished.returncode == 1
     assert finished.stderr.startswith("error: --topology=v5e:3x5: libtpu has no such slice")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("jax_cuda13_plugin") is None, reason="JAX's plugin for CUDA is not installed"
+)
+def test_a_configuration_is_planned_for_gpus_that_are_not_attached(tmp_path):
+    plans = {}
+    for name, count in (("h100", 1), ("h100:8", 8)):
+        out = tmp_path / f"{count}.json"
+        finished = run("--config=synthetic", f"--topology={name}", f"--out={out}")
+        assert finished.returncode == 0, finished.stderr
+        assert f"PREDICTION for synthetic on {name} ({count} x NVIDIA H100 SXM)" in finished.stdout
+        plans[count] = json.loads(out.read_text())["programs"]
+    for count, programs in plans.items():
+        for program in programs.values():
+            # The compiled programs do the operations of the definition, give or take what XLA saves or adds.
+            assert program["flops_per_face"] == pytest.approx(program["operations_per_face"], rel=0.2)
+            assert program["kernels_without_operations"] == 0
+            assert 0 < program["memory_gib"]["needed"] < program["memory_gib"]["chip"] == 84942979072 / 2**30
+            assert program["roofline"]["compiler_seconds"] is None
+        collectives = programs["training"]["collectives"]
+        assert bool(collectives) == (count > 1)
+    assert plans[8]["training"]["roofline"]["interconnect_seconds"] > 0
+    # Eight GPUs reduce the gradients of all parameters.
+    state = plans[8]["training"]["memory_gib"]["state"] * 2**30
+    assert state / 5 < plans[8]["training"]["collectives"]["all-reduce"]["bytes"] < state
