@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from dsat_jax import geometry
+from dsat_jax.files import locations
 from dsat_jax.schemes import SCHEMES, Scheme
 
 SAMPLES_FILE = "samples.png"
@@ -129,5 +130,7 @@ def write_image(path: pathlib.Path, image: np.ndarray) -> None:
     Raises:
       OSError: if the file cannot be written.
     """
-    if not cv2.imwrite(str(path), image[..., ::-1]):
+    if locations.in_bucket(path):
+        path.write_bytes(cv2.imencode(path.suffix, image[..., ::-1])[1].tobytes())
+    elif not cv2.imwrite(str(path), image[..., ::-1]):
         raise OSError(f"{path} could not be written")

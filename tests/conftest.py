@@ -1,12 +1,14 @@
 """Fixtures of several tests: tensors recorded from the original network, a tiny dataset, the compilation cache."""
 
+import importlib.util
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 import pytest
+from bucket_server import Server, running
 
 from tfds_builders import build
 
@@ -58,6 +60,26 @@ def compilation_cache(tmp_path_factory) -> None:
     """Compiles a function once per session, however often it is jitted."""
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[Server]:
+    """A server of buckets, to which this process and its children send their requests."""
+    if importlib.util.find_spec("gcsfs") is None:  # not imported yet: it reads the environment at its import
+        pytest.skip("gcsfs, which reads and writes buckets, is not installed")
+    with running() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def bucket_folder(bucket, request) -> pathlib.Path:
+    """An empty folder of a bucket."""
+    from dsat_jax.files import locations
+
+    name, _, parameters = request.node.name.partition("[")
+    return locations.locate(f"gs://bucket/{name}{parameters.removesuffix(']')}")
 
 
 @pytest.fixture(scope="session")

@@ -42,3 +42,11 @@ def test_names_that_matplotlib_would_interpret_are_drawn(tmp_path):
     curves = {"_base": np.array([0.02, 0.05]), "a$x_{1$": np.array([0.03])}
     error_curves.draw_error_curves(curves, 0.08, "inter-ocular", tmp_path / "ced.png")
     assert (tmp_path / "ced.png").stat().st_size > 1000
+
+
+def test_an_image_in_a_bucket_has_the_bytes_of_a_local_one(tmp_path, bucket_folder):
+    image = draw_face(seed=0, split=1, index=0).image
+    for name in ("face.png", "face.jpg"):
+        for folder in (tmp_path, bucket_folder):
+            drawing.write_image(folder / name, image)
+        assert (bucket_folder / name).read_bytes() == (tmp_path / name).read_bytes()

@@ -20,6 +20,7 @@ NOT_FOR_INFERENCE = (
     "tensorboardX",
     "scipy",
     "h5py",
+    "gcsfs",
 )
 
 

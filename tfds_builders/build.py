@@ -56,6 +56,11 @@ def build(
     builder = tfds_builders.make_builder(name, data_dir)
     if builder.data_path.exists():
         return _existing(name, data_dir, file_format), False
+    if file_format == "array_record" and "://" in os.fspath(builder.data_path):
+        raise BuildError(
+            f"{builder.data_path}: ArrayRecord writes local files only; build {name} in a local folder, and copy that "
+            "with `gcloud storage rsync -r`"
+        )
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         _check_manual_dir(builder, manual_dir)
     if file_format == "tfrecord" and importlib.util.find_spec("tensorflow") is None:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping
 
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 
 FILE_NAME = "seal.json"
 _NAMED = 3  # files that a message names; it counts the rest
@@ -44,8 +45,8 @@ def write(folder: pathlib.Path, facts: Facts) -> None:
       folder: folder of a checkpoint.
       facts: facts to store in the seal.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FILE_NAME)
-    files = {path.relative_to(folder).as_posix(): [path.stat().st_size, _crc32(path)] for path in paths}
+    sizes = {name: size for name, size in locations.files_in(folder).items() if name != FILE_NAME}
+    files = {name: [size, _crc32(folder / name)] for name, size in sizes.items()}
     sealed = {"facts": dataclasses.asdict(facts), "files": files}
     (folder / FILE_NAME).write_text(json.dumps({"crc32": _crc32_of(sealed), "sealed": sealed}) + "\n")
 
@@ -72,7 +73,12 @@ def check(folder: pathlib.Path) -> None:
       DamagedError: if a file differs; the message names it.
     """
     _, files = _read(folder)
-    damage = [text for name, (size, crc) in files.items() if (text := _file_damage(folder / name, size, crc))]
+    sizes = locations.files_in(folder)
+    damage = [
+        text
+        for name, (size, crc) in files.items()
+        if (text := _file_damage(folder / name, sizes.get(name), size, crc))
+    ]
     if damage:
         more = f" and {len(damage) - _NAMED} more" if len(damage) > _NAMED else ""
         raise DamagedError("; ".join(damage[:_NAMED]) + more)
@@ -103,11 +109,17 @@ def _reraise_unless_damage(error: Exception) -> None:
         raise error
 
 
-def _file_damage(path: pathlib.Path, size: int, crc: int) -> str | None:
-    """Describes how a file differs from its sealed length and CRC-32; None if it does not differ."""
-    if not path.is_file():
+def _file_damage(path: pathlib.Path, file_size: int | None, size: int, crc: int) -> str | None:
+    """Describes how a file differs from its sealed length and CRC-32; None if it does not differ.
+
+    Args:
+      path: file of a checkpoint.
+      file_size: its length in bytes; None if it does not exist.
+      size: sealed length in bytes.
+      crc: sealed CRC-32.
+    """
+    if file_size is None:
         return f"{path.name} is missing"
-    file_size = path.stat().st_size
     if file_size != size:
         return f"{path.name} has {file_size} bytes instead of {size}"
     try:

@@ -1,11 +1,13 @@
 """Checkpoints of a run, written by Orbax: the newest two, to continue training, and the best one, for inference.
 
 A checkpoint is a folder named by its step. Orbax writes it in the background under a temporary name and renames it when
-it is complete. A seal, a file of checksums in that folder, detects later damage.
+it is complete. In a bucket, where a folder cannot be renamed at once, Orbax writes it under its final name, and at last
+the object `_COMPLETE`. A seal, a file of checksums in that folder, detects later damage.
 """
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import shutil
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from dsat_jax.checkpoints import checksums, save_errors
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 from dsat_jax.weights.names import by_name
 
 Tree = TypeVar("Tree")
@@ -35,6 +38,7 @@ FOLDER = "checkpoints"
 _STATE = "state"  # Orbax's folder of the state, inside the folder of a step
 _NEWEST_KEPT = 2  # the newest, and the one before it in case the newest is damaged
 _ASIDE = "damaged"
+_COMPLETE = "commit_success.txt"  # Orbax's name
 
 
 class Checkpoints:
@@ -53,7 +57,7 @@ class Checkpoints:
         Raises:
           UserError: if all checkpoints are damaged.
         """
-        self.path = workdir.resolve() / FOLDER
+        self.path = locations.absolute(workdir) / FOLDER
         if jax.process_index() == 0:
             _remove_incomplete(self.path)
             _set_damaged_aside(self.path)
@@ -161,7 +165,7 @@ def restore_best(workdir: pathlib.Path, template: dict[str, Any]) -> dict[str, A
       FileNotFoundError: if no checkpoint was evaluated.
       UserError: if all evaluated checkpoints are damaged, or the best one belongs to another model.
     """
-    path = workdir.resolve() / FOLDER
+    path = locations.absolute(workdir) / FOLDER
     whole, damaged = _examine(path)
     for step, text in damaged.items():
         logging.error("%s is damaged and not used: %s", path / str(step), text)
@@ -208,7 +212,7 @@ class _SealedHandler(ocp.StandardCheckpointHandler):
     def finalize(self, directory: epath.Path) -> None:
         """Writes the seal; Orbax calls this in the background, in one process."""
         super().finalize(directory)
-        checksums.write(pathlib.Path(directory), self._facts)
+        checksums.write(locations.locate(directory), self._facts)
 
 
 def _restore(path: pathlib.Path, step: int, template: Tree) -> Tree:
@@ -244,9 +248,19 @@ def _forms(tree: Tree) -> dict[str, str]:
 
 def _steps(path: pathlib.Path) -> list[int]:
     """Returns the steps of all complete checkpoints in ascending order."""
-    if not path.is_dir():
+    return sorted(int(folder.name) for folder in _folders(path) if _is_complete(folder))
+
+
+def _folders(path: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the folders of all steps; in a bucket, those of incomplete saves, too."""
+    try:
+        return [entry for entry in path.iterdir() if entry.name.isdecimal() and entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdecimal() and entry.is_dir())
+
+
+def _is_complete(folder: pathlib.Path) -> bool:
+    return not locations.in_bucket(folder) or (folder / _COMPLETE).exists()
 
 
 def _examine(path: pathlib.Path) -> tuple[dict[int, float | None], dict[int, str]]:
@@ -267,9 +281,12 @@ def _examine(path: pathlib.Path) -> tuple[dict[int, float | None], dict[int, str
 
 
 def _remove_incomplete(path: pathlib.Path) -> None:
-    """Removes the saves that were interrupted before their rename."""
+    """Removes the saves that were interrupted before their end."""
     # Not left to Orbax, which removes them in the background and does not wait for that when it is closed: a second
     # opening of the folder then removes the same files at the same time and fails.
+    if locations.in_bucket(path):
+        for folder in itertools.filterfalse(_is_complete, _folders(path)):
+            folder.rmtree()
     for folder in path.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
         shutil.rmtree(folder)
 

@@ -17,7 +17,7 @@ python run.py export --workdir=runs/mine --out=mine.export
 python run.py compare runs/mine runs/synthetic --out=comparison
     compares evaluated runs
 python run.py plan --config=configs/w300.py --topology=v5e:4x4
-    predicts memory and speed of a configuration on TPUs that are not attached, by compiling it for them
+    predicts memory and speed of a configuration on TPUs or an H100 that are not attached, by compiling it for them
 
 The first word is the mode; --mode=predict selects it as well, and train is the default.
 """
@@ -28,10 +28,11 @@ import sys
 from collections.abc import Sequence
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from dsat_jax.command_line import parsing, prediction
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 
 INTERRUPTED = 130  # exit code that shells use for SIGINT
 STOPPED = 75  # exit code of a run that stopped on request and can be continued (EX_TEMPFAIL)
@@ -44,7 +45,9 @@ _CONFIG = config_flags.DEFINE_config_file(
     "configs/w300.py:small, w300:small.",
 )
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Run folder. Default for training: runs/<name of the configuration>."
+    "workdir",
+    None,
+    "Run folder, local or gs://BUCKET/RUN. Default for training: runs/<name of the configuration>.",
 )
 _WEIGHTS = flags.DEFINE_string(
     "weights",
@@ -65,7 +68,7 @@ _OUT = flags.DEFINE_string(
     "Default: benchmark.json, plan.json.",
 )
 _TOPOLOGY = flags.DEFINE_string(
-    "topology", None, "plan: chip and shape of the accelerators, such as v5e:4x4, v5p:2x2x1 or v6e:2x2."
+    "topology", None, "plan: chip and shape of the accelerators, such as v5e:4x4, v5p:2x2x1 or h100:8."
 )
 _DEVICE = flags.DEFINE_enum(
     "device", None, ["cpu", "gpu", "tpu"], "Type of device. Default: the fastest that JAX finds."
@@ -86,23 +89,6 @@ MODES_OF_FLAGS = {
     **dict.fromkeys(prediction.FLAGS, ("predict",)),
 }
 MODES_WITH_WORDS = ("predict", "compare")  # words after the mode are images, and folders
-
-# Packages of the extra `train`, which inference does not need.
-TRAINING_PACKAGES = frozenset(
-    (
-        "array_record",
-        "etils",
-        "grain",
-        "h5py",
-        "matplotlib",
-        "optax",
-        "orbax",
-        "psutil",
-        "scipy",
-        "tensorboardX",
-        "tensorflow_datasets",
-    )
-)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -136,11 +122,15 @@ def main(arguments: Sequence[str]) -> int:
             raise
         return processes.leave(parsing.refuse(str(error)))
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in TRAINING_PACKAGES:
+        if error.name is None or error.name.partition(".")[0] not in parsing.TRAINING_PACKAGES:
             raise
         message = (
             f"--mode={_MODE.value} needs {error.name}, which is not installed: pip install 'dsat_jax[train]'"
         )
+        return processes.leave(parsing.refuse(message))
+    except Exception as error:
+        if (message := locations.failure(error)) is None or logging.level_debug():
+            raise
         return processes.leave(parsing.refuse(message))
 
 
@@ -160,17 +150,14 @@ def _choose_device() -> None:
 
 
 def _train(_: Sequence[str]) -> int:
-    from dsat_jax.data import datasets
     from dsat_jax.evaluation import evaluate
     from dsat_jax.runtime import processes
     from dsat_jax.training import loop
 
-    if _CONFIG.value is None:
-        raise UserError("--mode=train needs --config, for example --config=configs/synthetic.py")
-    datasets.build_if_generated(_CONFIG.value)
-    workdir = pathlib.Path(_WORKDIR.value or f"runs/{_CONFIG.value.name}")
+    config = _config()
+    workdir = locations.reach(_WORKDIR.value or f"runs/{config.name}")
     with processes.stop_on_signals() as should_stop:
-        finished = loop.train(_CONFIG.value, workdir, should_stop) is not None
+        finished = loop.train(config, workdir, should_stop) is not None
     if finished:
         evaluate.evaluate_run(workdir)
     return 0 if finished else STOPPED
@@ -187,7 +174,7 @@ def _predict(words: Sequence[str]) -> int:
     from dsat_jax.weights import zoo
 
     _check_alone()
-    out = pathlib.Path("predictions" if _OUT.value is None else _OUT.value)
+    out = locations.locate("predictions" if _OUT.value is None else _OUT.value)
     prediction.predict(_network(zoo.DEFAULT), words, out)
     return 0
 
@@ -198,9 +185,7 @@ def _export(_: Sequence[str]) -> int:
     _check_alone()
     network = _network()
     folder = pathlib.Path() if network.is_file() else network
-    exporter.export_run(
-        network, folder / "network.export" if _OUT.value is None else pathlib.Path(_OUT.value)
-    )
+    exporter.export_run(network, _out(str(folder / "network.export")))
     return 0
 
 
@@ -208,20 +193,15 @@ def _compare(folders: Sequence[str]) -> int:
     from dsat_jax.evaluation import comparison
 
     _check_alone()
-    out = pathlib.Path("comparison" if _OUT.value is None else _OUT.value)
-    comparison.compare_runs([pathlib.Path(folder) for folder in folders], out)
+    comparison.compare_runs([locations.reach(folder) for folder in folders], _out("comparison"))
     return 0
 
 
 def _benchmark(_: Sequence[str]) -> int:
-    from dsat_jax.data import datasets
     from dsat_jax.training import benchmark
 
     _check_alone()
-    if _CONFIG.value is None:
-        raise UserError("--mode=benchmark needs --config, for example --config=configs/synthetic.py")
-    datasets.build_if_generated(_CONFIG.value)
-    benchmark.benchmark(_CONFIG.value, pathlib.Path("benchmark.json" if _OUT.value is None else _OUT.value))
+    benchmark.benchmark(_config(), _out("benchmark.json"))
     return 0
 
 
@@ -233,8 +213,23 @@ def _plan(_: Sequence[str]) -> int:
         raise UserError(
             "--mode=plan needs --config and --topology, for example --config=configs/synthetic.py --topology=v5e:2x2"
         )
-    plan.plan(_CONFIG.value, _TOPOLOGY.value, pathlib.Path("plan.json" if _OUT.value is None else _OUT.value))
+    plan.plan(_CONFIG.value, _TOPOLOGY.value, _out("plan.json"))
     return 0
+
+
+def _config() -> ConfigDict:
+    """Returns the configuration; a generated dataset is built first."""
+    from dsat_jax.data import datasets
+
+    if _CONFIG.value is None:
+        raise UserError(f"--mode={_MODE.value} needs --config, for example --config=configs/synthetic.py")
+    datasets.build_if_generated(_CONFIG.value)
+    return _CONFIG.value
+
+
+def _out(default: str) -> pathlib.Path:
+    """Returns the file or folder that --out names, or the default."""
+    return locations.reach(default if _OUT.value is None else _OUT.value)
 
 
 def _check_alone() -> None:
@@ -267,7 +262,7 @@ def _network(default: str | None = None) -> pathlib.Path:
         raise UserError(
             f"--mode={_MODE.value} needs --workdir=RUN, the folder of a trained run, or --weights={shipped}"
         )
-    folder = pathlib.Path(_WORKDIR.value)
+    folder = locations.reach(_WORKDIR.value)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--workdir={folder} is not a folder, expected that of a trained run")
     return folder

@@ -14,6 +14,23 @@ from dsat_jax.errors import UserError
 
 _NEAREST = 3  # number of fields suggested for one that does not exist
 
+# Packages of the extra `train`, which inference does not need.
+TRAINING_PACKAGES = frozenset(
+    (
+        "array_record",
+        "etils",
+        "grain",
+        "h5py",
+        "matplotlib",
+        "optax",
+        "orbax",
+        "psutil",
+        "scipy",
+        "tensorboardX",
+        "tensorflow_datasets",
+    )
+)
+
 
 def refuse(message: str) -> int:
     """Prints an error message in one line; returns the exit code."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 
 _PORT = 8000  # of the live page
 
@@ -111,6 +112,11 @@ def predict(network: pathlib.Path, words: Sequence[str], out: pathlib.Path) -> N
         raise UserError(
             f"--images and the arguments {' '.join(words)} both name images, expected one of them"
         )
+    if locations.in_bucket(out):
+        raise UserError(f"--out={out}: predictions are written to local folders, found one in a bucket")
+    remote = [name for name in (words or _IMAGES.value) if locations.in_bucket(name)]
+    if remote:
+        raise UserError(f"{remote[0]}: images and videos are read from local folders, found one in a bucket")
     ports = [word for word in words if word.isdecimal()]
     if _SHOW.value is not None and ports and not pathlib.Path(ports[0]).exists():
         raise UserError(

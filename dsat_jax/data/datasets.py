@@ -1,6 +1,8 @@
 """Splits, records and landmark scheme of a run's dataset."""
 
 import dataclasses
+import os
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,7 +11,9 @@ from absl import logging
 from ml_collections import ConfigDict
 
 from dsat_jax import schemes
+from dsat_jax.data import bucket_datasets
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 from dsat_jax.schemes import Scheme
 from tfds_builders import build, load_builder, make_builder
 
@@ -54,9 +58,19 @@ class DatasetRecords(Sequence):
         return {**record, **{name: record[name][self.indices] for name in ("landmarks", "visibility")}}
 
 
+def _data_dir(config: ConfigDict) -> str | None:
+    """Returns the root folder of the built datasets on this machine; the run's dataset is copied from a bucket."""
+    data_dir = config.data.data_dir or os.environ.get("TFDS_DATA_DIR")
+    if not data_dir or not locations.in_bucket(data_dir):
+        return config.data.data_dir
+    # A builder has its name, configuration and version below any root folder.
+    below = make_builder(config.data.dataset, bucket_datasets.copies()).data_path
+    return str(bucket_datasets.copied(data_dir, pathlib.Path(below).relative_to(bucket_datasets.copies())))
+
+
 def build_if_generated(config: ConfigDict) -> None:
     """Builds the run's dataset if its builder draws the images and it has not been built yet."""
-    builder = make_builder(config.data.dataset, config.data.data_dir)
+    builder = make_builder(config.data.dataset, _data_dir(config))
     if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not builder.is_prepared():
         build.build(config.data.dataset, data_dir=config.data.data_dir)
 
@@ -72,7 +86,7 @@ def read_split(config: ConfigDict, split: str) -> Sequence[Record]:
       FileNotFoundError: if the dataset has not been built.
       UserError: if the split does not exist or contains no record, or its landmarks cannot be converted.
     """
-    builder = load_builder(config.data.dataset, config.data.data_dir)
+    builder = load_builder(config.data.dataset, _data_dir(config))
     known = ", ".join(sorted(builder.info.splits))
     try:
         source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
@@ -97,7 +111,7 @@ def dataset_scheme(config: ConfigDict) -> Scheme:
     Raises:
       FileNotFoundError: if the scheme is stored with the built dataset, and the dataset has not been built.
     """
-    return make_builder(config.data.dataset, config.data.data_dir).scheme
+    return make_builder(config.data.dataset, _data_dir(config)).scheme
 
 
 def with_scheme(config: ConfigDict) -> ConfigDict:
@@ -121,7 +135,7 @@ def test_splits(config: ConfigDict, wanted: Sequence[str]) -> list[str]:
       UserError: if the copy contains no requested split.
     """
     dataset = config.data.dataset
-    known = sorted(load_builder(dataset, config.data.data_dir).info.splits)
+    known = sorted(load_builder(dataset, _data_dir(config)).info.splits)
     chosen = [split for split in wanted if _parts(split) <= set(known)] or [
         split for split in known if "test" in split and not wanted
     ]
@@ -141,5 +155,5 @@ def _parts(split: str) -> set[str]:
 
 def attribute_names(config: ConfigDict) -> list[str]:
     """Returns the attributes of the dataset's faces in the builder's order (records store them alphabetically)."""
-    features = load_builder(config.data.dataset, config.data.data_dir).info.features
+    features = load_builder(config.data.dataset, _data_dir(config)).info.features
     return list(features["attributes"]) if "attributes" in features else []

@@ -23,7 +23,7 @@ from dsat_jax.evaluation.result_files import (
     nme_column,
 )
 from dsat_jax.evaluation.split_result import figure_names
-from dsat_jax.files import atomic_files, text_files
+from dsat_jax.files import atomic_files, locations, text_files
 from dsat_jax.inference import result_files
 from dsat_jax.schemes import SCHEMES
 
@@ -214,7 +214,7 @@ def _row(run: str, split: str, nme: np.ndarray, first: np.ndarray | None, thresh
 
 def _names(folders: Sequence[pathlib.Path]) -> list[str]:
     """Names of the runs: the ends of their paths, just long enough to be distinct."""
-    paths = [folder.resolve().parts for folder in folders]
+    paths = [locations.absolute(folder).parts for folder in folders]
     for length in range(1, max(map(len, paths))):
         names = ["/".join(parts[-length:]) for parts in paths]
         if len(set(names)) == len(names):
@@ -259,7 +259,9 @@ def _draw_curves(
         error_curves.draw_curves(axes, runs, threshold, normaliser)
         axes.set_title(split)
     panels[0].set_ylabel("faces with at most this error, %")
-    figure.savefig(path, dpi=120)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=120, format=path.suffix.removeprefix("."))
+    atomic_files.write_bytes(path, drawn.getvalue())
 
 
 def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Row]:
@@ -278,8 +280,8 @@ def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Ro
       OSError: if a folder holds no evaluation, or the results cannot be written.
       UserError: if there are fewer than two folders, or dataset, scheme, normaliser, splits or faces differ.
     """
-    folders = [pathlib.Path(folder) for folder in workdirs]
-    if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
+    folders = [locations.locate(folder) for folder in workdirs]
+    if len({locations.absolute(folder) for folder in folders}) < max(2, len(folders)):
         raise UserError("--mode=compare needs the folders of at least two runs, each named once")
     result_files.check_folder(out)
     first, *others = runs = [read_errors(folder) for folder in folders]

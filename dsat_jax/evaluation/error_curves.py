@@ -1,5 +1,6 @@
 """Plots of cumulative error distributions."""
 
+import io
 import pathlib
 from collections.abc import Mapping
 
@@ -9,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dsat_jax import metrics
+from dsat_jax.files import atomic_files
 
 
 def draw_error_curves(
@@ -27,7 +29,9 @@ def draw_error_curves(
     axes = figure.subplots()
     draw_curves(axes, face_nme, threshold, normaliser)
     axes.set_ylabel("faces with at most this error, %")
-    figure.savefig(path, dpi=120)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=120, format=path.suffix.removeprefix("."))
+    atomic_files.write_bytes(path, drawn.getvalue())
 
 
 def draw_curves(axes: Axes, face_nme: Mapping[str, np.ndarray], threshold: float, normaliser: str) -> None:

@@ -217,6 +217,6 @@ def _results_folder(network: pathlib.Path, dataset: str, splits: Sequence[str], 
 
 def _file_name(weights: pathlib.Path) -> str:
     """A unique name for a weights file; files in several folders may have the same name."""
-    if weights.resolve().parent == zoo.FOLDER.resolve():
+    if zoo.is_shipped(weights):
         return weights.stem
     return f"{weights.stem}-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}"

@@ -16,7 +16,7 @@ from dsat_jax import models, schemes
 from dsat_jax.errors import UserError
 from dsat_jax.export import onnx_export, onnx_metadata
 from dsat_jax.export.network import as_network
-from dsat_jax.files import atomic_files
+from dsat_jax.files import atomic_files, locations
 from dsat_jax.inference import export_archive, trained_network
 from dsat_jax.inference.export_archive import Export, Settings
 from dsat_jax.inference.forward import Forward, make_forward
@@ -64,7 +64,7 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
         atomic_files.write_bytes(out, onnx_export.convert(forward, variables, settings, metadata))
     else:
         export_archive.write(out, staged_export(network))
-    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {scheme.num_points} points on crops of {size} px")
+    print(f"{out}: {locations.size(out) / 1e6:.1f} MB, {scheme.num_points} points on crops of {size} px")
 
 
 def staged_export(network: TrainedNetwork) -> Export:

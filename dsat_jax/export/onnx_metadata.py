@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ml_collections import ConfigDict
 
 import dsat_jax
+from dsat_jax.files import locations
 from dsat_jax.inference.export_archive import Settings
 from dsat_jax.schemes.description import describe as describe_scheme
 from dsat_jax.weights import zoo
@@ -70,7 +71,7 @@ def of_signature(settings: Settings, outputs: Iterable[str]) -> dict[str, str]:
 def _of_card(network: pathlib.Path) -> dict[str, str]:
     """Returns card and terms of use of a shipped network, nothing of another one."""
     for name in zoo.PRETRAINED:
-        if network.resolve() == zoo.weights(name).resolve():
+        if locations.absolute(network) == zoo.weights(name).resolve():
             card = zoo.weights(name).with_suffix(".md").read_text(encoding="utf-8")
             (terms,) = re.findall(r"^\*\*Terms\*\*: (.+?)\n\n", card, flags=re.MULTILINE | re.DOTALL)
             return {"model_license": terms.replace("\n", " "), "card": card}

@@ -22,7 +22,7 @@ import numpy as np
 
 from dsat_jax import limits, schemes
 from dsat_jax.errors import UserError
-from dsat_jax.files import atomic_files, text_files
+from dsat_jax.files import atomic_files, locations, text_files
 from dsat_jax.schemes import Scheme
 from dsat_jax.weights import state_dict
 
@@ -78,6 +78,8 @@ def check_target(path: pathlib.Path) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, expected the name of a file to write")
+    if locations.in_bucket(path):  # whose folders need not exist
+        return
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"the folder {path.parent} does not exist, expected one for the file {path.name}"
@@ -119,17 +121,18 @@ def read(path: pathlib.Path) -> Export:
         raise UserError(
             f"{path} is an ONNX model, to be run by an ONNX runtime; expected an export with another suffix"
         )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            state_dict.check_archive(archive)
-            return _read(archive)
-    except OSError:
-        raise
-    except Exception as error:
-        # `zipfile` and NumPy do not validate lengths and types; damaged files raise exceptions of any class.
-        raise UserError(
-            f"{path} is damaged, or not a file of --mode=export: {state_dict.cause(error)}"
-        ) from error
+    with locations.local_file(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                state_dict.check_archive(archive)
+                return _read(archive)
+        except OSError:
+            raise
+        except Exception as error:
+            # `zipfile` and NumPy do not validate lengths and types; damaged files raise exceptions of any class.
+            raise UserError(
+                f"{path} is damaged, or not a file of --mode=export: {state_dict.cause(error)}"
+            ) from error
 
 
 def _read(archive: zipfile.ZipFile) -> Export:

@@ -1,8 +1,8 @@
 """Predictors of exported runs. Neither `dsat_jax.models` nor Flax is imported."""
 
 import os
-import pathlib
 
+from dsat_jax.files import locations
 from dsat_jax.inference import staged_network
 from dsat_jax.inference.detections import FindFaces
 from dsat_jax.inference.predictor import Predictor
@@ -20,5 +20,5 @@ def load_exported(path: str | os.PathLike, find_faces: FindFaces | None = None) 
       UserError: if the file is not an export, is damaged, is too old or too new for this JAX, or does not run
         on this platform.
     """
-    forward, settings = staged_network.load(pathlib.Path(path))
+    forward, settings = staged_network.load(locations.locate(path))
     return Predictor(forward, settings.scheme, settings.size, settings.enlarge, find_faces)

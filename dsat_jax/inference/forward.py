@@ -41,7 +41,9 @@ def make_forward(model: nn.Module, config: ConfigDict, scheme: Scheme, mirror: b
     def forward(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:
         inputs = preprocess.normalise(preprocess.to_unit_range(images), config.input.mean, config.input.std)
         if mirror:
-            both = model.apply(variables, jnp.concatenate([inputs, inputs[:, :, ::-1]]), train=False)
+            # Each crop is followed by its mirror image, so that both are on the same device.
+            pairs = jnp.stack([inputs, inputs[:, :, ::-1]], axis=1)  # [batch, 2, size, size, 3]
+            both = model.apply(variables, pairs.reshape(-1, *inputs.shape[1:]), train=False)
             prediction = _average_mirrored(both, config.input.size, scheme)
         else:
             prediction = model.apply(variables, inputs, train=False)
@@ -112,13 +114,19 @@ def jit_forward(
 
 
 def _average_mirrored(both: Prediction, size: int, scheme: Scheme) -> Prediction:
-    """Averages the predictions for the two halves of a batch; the second half holds the mirrored crops of the first."""
-    points, mirrored_points = jnp.split(both.points, 2)
+    """Averages the predictions of a batch in which each crop is followed by its mirror image."""
+    points, mirrored_points = _pairs(both.points)
     unmirrored = geometry.mirror_points(mirrored_points, size, scheme.mirror_permutation)
     heatmaps = both.heatmaps
     if heatmaps is not None:
-        heatmaps, mirrored = jnp.split(heatmaps, 2)
+        heatmaps, mirrored = _pairs(heatmaps)
         permutation = scheme.channel_mirror_permutation[: heatmaps.shape[-1]]
         heatmaps = (heatmaps + mirrored[:, :, ::-1][..., permutation]) / 2
-    gates = None if both.gates is None else jnp.split(both.gates, 2)[0]
+    gates = None if both.gates is None else _pairs(both.gates)[0]
     return Prediction(points=(points + unmirrored) / 2, heatmaps=heatmaps, gates=gates)
+
+
+def _pairs(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns the even and the odd rows: [2 batch, ...] -> twice [batch, ...]."""
+    pairs = rows.reshape(-1, 2, *rows.shape[1:])
+    return pairs[:, 0], pairs[:, 1]

@@ -21,6 +21,7 @@ from absl import logging
 
 from dsat_jax import geometry
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 from dsat_jax.inference import detectors, face_crops
 from dsat_jax.inference.detections import Detections, FindFaces
 from dsat_jax.inference.face_crops import FACES_AT_ONCE, FaceCrop
@@ -95,7 +96,7 @@ class Predictor:
           FileNotFoundError: if the folder holds no run or no checkpoint.
           UserError: if all checkpoints, or the file, are damaged or of another version.
         """
-        path = pathlib.Path(workdir)
+        path = locations.locate(workdir)
         if zoo.is_shipped(path):
             return cls._from_shipped(path.stem, find_faces)
         from dsat_jax.inference import trained_network

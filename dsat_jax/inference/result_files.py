@@ -16,6 +16,7 @@ import numpy as np
 
 from dsat_jax import drawing, five_points
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 from dsat_jax.inference.landmarks import Face
 from dsat_jax.schemes import Scheme
 
@@ -77,6 +78,8 @@ def check_folder(out: pathlib.Path) -> None:
     Raises:
       OSError: if the folder, or the nearest existing parent, is not a folder with write permission.
     """
+    if locations.in_bucket(out):  # whose folders need not exist
+        return
     existing = next(path for path in (out, *out.parents) if path.is_symlink() or path.exists())
     if not existing.is_dir():
         raise NotADirectoryError(f"{existing} is not a folder, expected one for the results {out}")

@@ -11,6 +11,7 @@ NVLink in both directions together. The memory is what the driver reports.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 
@@ -52,6 +53,12 @@ class Chip:
         if self.ring is None:
             return self.link
         return self.link * sum((1 if length < self.ring else 2) for length in shape if length > 1)
+
+    def hops(self, shape: Sequence[int]) -> int:
+        """Returns the number of links between the chips of a slice that are farthest from each other."""
+        if self.ring is None:
+            return 1 if math.prod(shape) > 1 else 0
+        return sum(length - 1 if length < self.ring else length // 2 for length in shape)
 
     def product_seconds(self, operations: float, dtype: str, precision: str) -> float:
         """Returns the time of matrix products at the chip's peak.

@@ -196,4 +196,5 @@ def check_batch_size(name: str, batch_size: int, parts: int = 1, devices: int | 
         raise UserError(
             f"{name} = {batch_size} does not spread evenly over {devices} devices"
             + (f" in {parts} parts" if parts > 1 else "")
+            + f": the next number that does is {spread(batch_size, devices * parts)}"
         )

@@ -53,6 +53,11 @@ class Topology:
     devices: Sequence[jax.Device]
     compiler_options: Mapping[str, Any]
 
+    @property
+    def hosts(self) -> int:
+        """Number of hosts."""
+        return len({device.process_index for device in self.devices})
+
 
 def use_cpu() -> None:
     """Keeps JAX on the CPU, so that a compilation neither waits for the devices of this machine nor occupies them.

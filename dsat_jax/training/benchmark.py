@@ -208,8 +208,8 @@ def _training_figures(
             lambda: make_training_step(model, transform, config, mesh),
             (current, placed),
         )
-        shape = (count, config.input.size, config.input.size, 3)
-        flops = step_operations(model, current.ema, jax.ShapeDtypeStruct(shape, jnp.float32))
+        images = jax.ShapeDtypeStruct((count, config.input.size, config.input.size, 3), jnp.float32)
+        flops = step_operations(model, current.ema, images)
 
         def train_on(batch: dict[str, jax.Array]) -> Any:
             nonlocal current

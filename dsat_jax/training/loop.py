@@ -16,15 +16,16 @@ from ml_collections import ConfigDict
 
 from dsat_jax import drawing, metrics, models, schemes
 from dsat_jax.checkpoints.manager import Checkpoints
-from dsat_jax.data import datasets, decoded_records
+from dsat_jax.data import datasets, decoded_records, resident_records
 from dsat_jax.data.batches import Sample, training_batches
+from dsat_jax.data.resident_records import ResidentRecords
 from dsat_jax.evaluation import evaluate
 from dsat_jax.inference.forward import jit_forward
 from dsat_jax.runtime import processes, sharding, watchdog
 from dsat_jax.training import initial_state, optimizer, run_folder, state
 from dsat_jax.training.meter import Meter, TrainingDivergedError
 from dsat_jax.training.recorder import Recorder
-from dsat_jax.training.training_step import DEVICE_FIELDS, TrainingStep, make_training_step
+from dsat_jax.training.training_step import TrainingStep, make_training_step, place_batch
 
 _IN_FLIGHT = 2  # largest number of steps by which the host is ahead of the device
 
@@ -45,7 +46,7 @@ def train(
 
     Raises:
       UserError: if the folder contains a run of another configuration or only damaged checkpoints, or if the training
-        images do not fit into memory with `config.train.keep_decoded`.
+        images do not fit into memory with `config.train.keep_decoded` or `config.data.resident`.
       OSError: if another process trains in the folder, or a file cannot be written.
       TrainingDivergedError: if a loss, a gradient or the validation NME is not finite.
     """
@@ -54,8 +55,11 @@ def train(
     sharding.check_batch_size("config.train.batch_size", config.train.batch_size, config.train.accumulate)
     datasets.test_splits(config, config.data.test)  # fails now rather than after hours of training
     sources = [datasets.read_split(config, split) for split in (config.data.train, config.data.validation)]
-    memory = None
-    if config.train.keep_decoded:
+    memory = planned = None
+    if config.data.resident:
+        planned = resident_records.plan(sources[0], config, mesh)
+        memory = resident_records.memory(planned, mesh)
+    elif config.train.keep_decoded:
         memory = decoded_records.planned_memory(sources[0], config.train.reader_processes)
     with contextlib.ExitStack() as opened:
         opened.enter_context(run_folder.claimed(workdir, config))
@@ -69,6 +73,7 @@ def train(
         recorder.message(_description(config, workdir, current, *map(len, sources)))
         if memory:
             recorder.message(memory)
+        resident = planned and resident_records.load(planned, sources[0], config, mesh)
         batches = training_batches(config, sources[0], start, jax.process_index(), jax.process_count())
         opened.enter_context(contextlib.closing(batches))
         # Entered last, so that it exits first: to close the rest would mean to wait for processes that are gone.
@@ -77,6 +82,7 @@ def train(
             config=config,
             mesh=mesh,
             batches=batches,
+            resident=resident,
             training_step=make_training_step(model, transform, config, mesh),
             validate=_make_validation(model, config, sources[1], mesh, recorder, workdir),
             saved=saved,
@@ -92,6 +98,7 @@ class _Run:
     config: ConfigDict
     mesh: Mesh
     batches: Iterator[Sample]
+    resident: ResidentRecords | None
     training_step: TrainingStep
     validate: Callable[[int, Mapping[str, Any]], float]
     saved: Checkpoints
@@ -107,7 +114,7 @@ class _Run:
         for step in range(start + 1, train.steps + 1):
             asked.append(any_process(should_stop(step)))
             batch = self._next_batch(step)
-            placed = sharding.place_batch({name: batch[name] for name in DEVICE_FIELDS}, self.mesh)
+            placed = place_batch(batch, self.config, self.mesh, self.resident)
             current, scalars = self.training_step(current, placed)
             meter.add(scalars, batch["record"])
             # Reading the answer of an earlier step waits for that step, so that the host is at most `_IN_FLIGHT` steps
@@ -120,6 +127,7 @@ class _Run:
             evaluates = step % train.evaluate_every == 0 or last
             if evaluates or stop or step % train.save_every == 0:
                 meter.pause(step)
+                self.recorder.send()
                 self.saved.save(current, self.validate(step, current.ema) if evaluates else None)
                 meter.resume()
             if stop or (last and any(map(bool, asked))):

@@ -25,7 +25,7 @@ from dsat_jax.inference.forward import jit_forward
 from dsat_jax.runtime import hlo, hlo_costs, sharding, topologies
 from dsat_jax.runtime.roofline import roofline
 from dsat_jax.runtime.topologies import Topology
-from dsat_jax.training import benchmark, network_operations, optimizer, plan_table, state
+from dsat_jax.training import benchmark, network_operations, optimizer, plan_limits, plan_table, state
 from dsat_jax.training.training_step import make_training_step
 
 _LAYERS = 10  # number of layers with the most bytes in the report
@@ -55,6 +55,8 @@ def plan(config: ConfigDict, topology: str, out: pathlib.Path) -> dict[str, Any]
     # JAX's compilation cache writes programs for a topology, but cannot read them without its devices.
     with benchmark.cache_in(None):
         programs = _programs(config, mesh, target)
+    training = programs["training"]
+    limits = plan_limits.limits(config, training, target) if training["fits"] else []
     results = {
         "prediction": "Compiled for hardware that is not attached, not run. Times are a roofline without latencies.",
         "configuration": config.name,
@@ -63,7 +65,9 @@ def plan(config: ConfigDict, topology: str, out: pathlib.Path) -> dict[str, Any]
         "devices": count,
         "jax": jax.__version__,
         "programs": programs,
-        "schedule": _schedule(config.train.steps, programs["training"]),
+        "schedule": _schedule(config.train.steps, training),
+        "limits": [dataclasses.asdict(limit) for limit in limits],
+        "largest_batch": plan_limits.largest_batch(training, count) if training["fits"] else None,
     }
     print(plan_table.table(results))
     out.parent.mkdir(parents=True, exist_ok=True)

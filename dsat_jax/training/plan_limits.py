@@ -18,7 +18,7 @@ CROPS_PER_SECOND = 1_800
 HOP_SECONDS = 1e-6
 # Of a host that writes a checkpoint; an assumption.
 SAVED_BYTES_PER_SECOND = 1e9
-_NEGLIGIBLE = 0.05  # share of the step
+NEGLIGIBLE = 0.05  # share of the step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _input(config: ConfigDict, training: Mapping[str, Any], target: Topology) ->
 
 def _collectives(config: ConfigDict, training: Mapping[str, Any], target: Topology) -> Limit:
     number = sum(kind["number"] for kind in training["collectives"].values())
-    hops = 2 * target.hops  # to sum and to send the sum back
+    hops = 2 * target.chip.hops(target.shape)  # to sum and to send the sum back
     answer = "fewer chips, or more faces on each chip"
     if config.train.statistics == "batch":
         answer = "--config.train.statistics=device, " + answer
@@ -77,11 +77,11 @@ def _checkpoints(config: ConfigDict, training: Mapping[str, Any], target: Topolo
     state = training["memory_gib"]["state"] * 2**30 * config.mesh.model
     split = min(config.mesh.model, target.hosts)
     seconds = state / split / SAVED_BYTES_PER_SECOND
-    every = math.ceil(seconds / _NEGLIGIBLE / training["roofline"]["seconds"])
+    every = math.ceil(seconds / NEGLIGIBLE / training["roofline"]["seconds"])
     return Limit(
         f"checkpoints, {state / 2**30:.2f} GiB every {config.train.save_every} steps",
         seconds / config.train.save_every,
-        f"--config.train.save_every={every} for {_NEGLIGIBLE:.0%} of the time",
+        f"--config.train.save_every={every} for {NEGLIGIBLE:.0%} of the time",
     )
 
 
@@ -97,17 +97,3 @@ def largest_batch(training: Mapping[str, Any], devices: int) -> int:
     memory, faces = training["memory_gib"], training["images"] // devices
     free = memory["chip"] - (memory["needed"] - memory["temporary"])
     return devices * math.floor(free / (memory["temporary"] / faces))
-
-
-def lines(found: list[Limit], step_seconds: float) -> list[str]:
-    """Returns a report of limits, each with its answer if it takes a noticeable share of a step.
-
-    Args:
-      found: limits, the longest first.
-      step_seconds: time of a step by its roofline.
-    """
-    report = []
-    for limit in found:
-        line = f"  {1e3 * limit.seconds:10.3f} ms by {limit.name}"
-        report.append(f"{line}: {limit.answer}" if limit.seconds > _NEGLIGIBLE * step_seconds else line)
-    return report

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dsat_jax.training.plan_limits import NEGLIGIBLE
+
 
 def table(results: Mapping[str, Any]) -> str:
     """Returns a prediction, the contents of `plan.json`, as lines of text."""
@@ -17,7 +19,23 @@ def table(results: Mapping[str, Any]) -> str:
         hours = f"{schedule['hours_at_best']:.3g} hours at best"
         hours += f", {estimate:.3g} by XLA's estimate" if estimate else ""
         lines += ["", f"{schedule['steps']:,} steps: {hours}, without evaluations and start"]
+        lines += _limits(results)
     return "\n".join(lines)
+
+
+def _limits(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what else takes time in a step, with an answer where it is a noticeable share, and the largest batch."""
+    training = results["programs"]["training"]
+    step = training["roofline"]["seconds"]
+    yield f"beside a training step of {1e3 * step:.3f} ms, estimated:"
+    for limit in results["limits"]:
+        line = f"  {1e3 * limit['seconds']:10.3f} ms by {limit['name']}"
+        yield f"{line}: {limit['answer']}" if limit["seconds"] > NEGLIGIBLE * step else line
+    devices = results["devices"]
+    yield (
+        f"{training['images'] // devices} faces on each device; if temporary memory grows with them, "
+        f"{results['largest_batch'] // devices} fit: --config.train.batch_size={results['largest_batch']}"
+    )
 
 
 def _program(program: Mapping[str, Any]) -> Iterator[str]:

@@ -14,9 +14,11 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 from dsat_jax.files import atomic_files
+from dsat_jax.files.growing_files import GrowingFiles
 from dsat_jax.runtime.progress import progress_bar
 
 METRICS_LOG = "metrics.jsonl"
+_SENT_EVERY = 60.0  # seconds between uploads to a bucket
 
 
 class Recorder:
@@ -34,15 +36,17 @@ class Recorder:
         if not active:
             return
         path = workdir / METRICS_LOG
+        self._files = GrowingFiles(workdir)
         kept = (
             [line for line in path.read_text().splitlines() if _step(line) <= start_step]
             if path.exists()
             else []
         )
+        path = self._files.folder / METRICS_LOG
         atomic_files.write_text(path, "".join(f"{line}\n" for line in kept))
         self._log = path.open("a")
         # This writer has no thread. If tensorboardX's thread dies on a full disk, everything that waits for it hangs.
-        self._events = EventsWriter(str(workdir / "events"))
+        self._events = EventsWriter(str(self._files.folder / "events"))
         # Makes TensorBoard hide the later steps of an interrupted run.
         start = SessionLog(status=SessionLog.START)
         self._write(Event(step=start_step + 1, session_log=start))
@@ -61,6 +65,7 @@ class Recorder:
             self._log.flush()
         points = [value for name, scalar in values.items() for value in summary.scalar(name, scalar).value]
         self._write(Event(step=step, wall_time=time.time(), summary=Summary(value=points)))
+        self._files.send(after=_SENT_EVERY)
 
     def progress(self, step: int, shown: Mapping[str, Any]) -> None:
         """Moves the progress bar to a step and shows values next to it."""
@@ -79,6 +84,15 @@ class Recorder:
             shown = summary.image(name, image, dataformats="HWC")
             self._write(Event(step=step, wall_time=time.time(), summary=shown))
 
+    def send(self) -> None:
+        """Uploads what is recorded if the run folder is in a bucket.
+
+        A checkpoint must not be complete before the lines of all its steps are in the log: a run that continues from
+        it does not record these steps again.
+        """
+        if self._active:
+            self._files.send()
+
     def close(self) -> None:
         """Closes the progress bar and the files."""
         if self._active:
@@ -86,6 +100,7 @@ class Recorder:
             for file in (self._events, self._log):
                 with contextlib.suppress(OSError):  # already raised when the line could not be written
                     file.close()
+            self._files.close()
 
     def _write(self, event: Event) -> None:
         with _named("the TensorBoard events"):

@@ -1,21 +1,19 @@
 """The run folder in training: it belongs to one run with one configuration, and all processes see it."""
 
 import contextlib
-import fcntl
 import pathlib
 import time
 from collections.abc import Iterator
 
 import jax
-from absl import logging
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from dsat_jax.checkpoints import manager
 from dsat_jax.config import CONFIG_FILE, differences, load_config, save_config
 from dsat_jax.errors import UserError
+from dsat_jax.training import run_lock
 
-LOCK_FILE = ".training.lock"
 README_FILE = "README.txt"
 _README = """A run of dsat_jax: {model} on {dataset}, {steps} steps.
 
@@ -51,7 +49,9 @@ def claimed(workdir: pathlib.Path, config: ConfigDict) -> Iterator[None]:
         process 0 has written.
       OSError: if another process trains in the folder.
     """
-    with _locked(workdir) if jax.process_index() == 0 else contextlib.nullcontext():
+    with run_lock.locked(workdir) if jax.process_index() == 0 else contextlib.nullcontext():
+        if jax.process_index() != 0:
+            run_lock.wait_for_holder(workdir)
         started = manager.any_in(workdir)
         differing = differences(load_config(workdir), config) if started else []
         if differing:
@@ -72,24 +72,6 @@ def _describe(workdir: pathlib.Path, config: ConfigDict) -> None:
     """Writes the folder's README, which describes its files."""
     facts = {"model": config.model.name, "dataset": config.data.dataset, "steps": config.train.steps}
     (workdir / README_FILE).write_text(_README.format(**facts, workdir=workdir))
-
-
-@contextlib.contextmanager
-def _locked(workdir: pathlib.Path) -> Iterator[None]:
-    """Creates a folder and locks it; the operating system releases the lock when the process ends."""
-    workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / LOCK_FILE).open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError(
-                f"{workdir}: another process trains this run; wait until it ends, or stop it"
-            ) from None
-        except OSError as error:
-            logging.warning(
-                "%s cannot be locked (%s): do not start another run in it", workdir, error.strerror
-            )
-        yield
 
 
 def _wait_for(path: pathlib.Path) -> None:

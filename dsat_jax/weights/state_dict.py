@@ -15,6 +15,7 @@ import numpy as np
 import safetensors.numpy
 
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 
 # Limit for all arrays of a file together. The largest network of the project, a full DSAT, has 743 MB.
 MOST_BYTES = 2**31
@@ -35,7 +36,7 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
       UserError: if the file has another format, is damaged or is larger than `MOST_BYTES`, if PyTorch is needed and
         not installed, or if an entry is not an array of real numbers or occurs twice.
     """
-    path = pathlib.Path(path)
+    path = locations.locate(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint {path}")
     suffix = next((suffix for suffix in _READERS if path.name.lower().endswith(suffix)), None)
@@ -44,14 +45,17 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
             f"{path} is not a checkpoint that can be read: expected .npz, .safetensors, .pth or .pth.tar"
         )
     read, kind = _READERS[suffix]
-    try:
-        _check_size(path.stat().st_size)
-        return _by_name(read(path))
-    except ImportError as error:
-        raise UserError(f"{path} is read by PyTorch, which is not installed: pip install torch") from error
-    except Exception as error:
-        # The libraries do not validate lengths and types; damaged files raise exceptions of any class.
-        raise UserError(f"{path} is damaged, or {kind}: {cause(error)}") from error
+    with locations.local_file(path) as file:
+        try:
+            _check_size(file.stat().st_size)
+            return _by_name(read(file))
+        except ImportError as error:
+            raise UserError(
+                f"{path} is read by PyTorch, which is not installed: pip install torch"
+            ) from error
+        except Exception as error:
+            # The libraries do not validate lengths and types; damaged files raise exceptions of any class.
+            raise UserError(f"{path} is damaged, or {kind}: {cause(error)}") from error
 
 
 def read_safetensors(path: pathlib.Path) -> tuple[bytes, dict[str, np.ndarray], dict[str, str]]:
@@ -70,7 +74,7 @@ def read_safetensors(path: pathlib.Path) -> tuple[bytes, dict[str, np.ndarray], 
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint {path}")
     try:
-        _check_size(path.stat().st_size)
+        _check_size(locations.size(path))
         data = path.read_bytes()
         arrays = _by_name(safetensors.numpy.load(data))
         header = json.loads(
@@ -78,6 +82,8 @@ def read_safetensors(path: pathlib.Path) -> tuple[bytes, dict[str, np.ndarray], 
         )  # which the library has just accepted
         return data, arrays, header.get("__metadata__", {})
     except Exception as error:
+        if locations.failure(error) is not None:
+            raise
         # Any class, as in `read_state_dict`.
         raise UserError(f"{path} is damaged, or {_READERS['.safetensors'][1]}: {cause(error)}") from error
 

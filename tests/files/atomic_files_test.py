@@ -48,3 +48,19 @@ def test_a_failing_write_keeps_the_old_file_and_leaves_no_temporary(path: pathli
 def test_a_missing_folder_is_named(tmp_path: pathlib.Path):
     with pytest.raises(OSError, match=r"absent/file\.txt could not be written: No such file or directory"):
         atomic_files.write_text(tmp_path / "absent" / "file.txt", "new")
+
+
+def test_in_a_bucket_only_complete_files_become_objects(bucket, bucket_folder):
+    path = bucket_folder / "a" / "file.bin"
+    atomic_files.write_bytes(path, b"old")
+    with (
+        pytest.raises(OSError, match=r"could not be written: No such file"),
+        atomic_files.replacing(path) as temporary,
+    ):
+        (temporary.parent / "none" / "file").write_bytes(b"new")
+    assert path.read_bytes() == b"old"
+    with atomic_files.replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert bucket.names(bucket_folder.name) == {"a/file.bin"}

@@ -40,6 +40,29 @@ def test_points_without_heatmaps_are_averaged_with_the_mirrored_ones(scheme):
     assert averaged.heatmaps is None
 
 
+class Brightest(nn.Module):
+    """A map that is the first channel of the image."""
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> Prediction:
+        heatmaps = images[..., :1]
+        return Prediction(points=decode.soft_argmax(heatmaps), heatmaps=heatmaps)
+
+
+def test_the_faces_of_a_batch_do_not_mix():
+    config = synthetic.get_config()
+    config.input.size = 32
+    scheme = Scheme(
+        "one", 1, mirror_pairs=(), boundaries=(), eye_corners=(0, 0), pupils=((0,), (0,)), lines=()
+    )
+    peaks = [(5, 9), (20, 12), (30, 31)]  # x, y
+    images = np.zeros((3, 32, 32, 3), np.uint8)
+    for image, (x, y) in zip(images, peaks, strict=True):
+        image[y, x] = 255
+    landmarks = make_forward(Brightest(), config, scheme, mirror=True)({}, images)
+    np.testing.assert_allclose(landmarks.points[:, 0], peaks, atol=1e-2)
+
+
 class TwoForms(nn.Module):
     """One peak at (20, 12) for the first half of a batch; a low peak there and a high one elsewhere for the other."""
 

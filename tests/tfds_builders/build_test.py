@@ -200,3 +200,10 @@ def test_a_built_dataset_that_is_damaged_is_one_clear_message(
         tfds_builders.load_builder("w300", tmp_path)
     assert build.main(["w300", f"--data_dir={tmp_path}"]) == 1
     assert f"error: {tmp_path}: the built dataset w300 is damaged (" in capsys.readouterr().err
+
+
+def test_a_dataset_is_not_built_in_a_bucket(capsys: pytest.CaptureFixture):
+    assert build.main(["synthetic_faces/tiny", "--data_dir=gs://bucket/data"]) == 1
+    error = capsys.readouterr().err
+    assert "gs://bucket/data/synthetic_faces/tiny/1.0.0: ArrayRecord writes local files only" in error
+    assert "gcloud storage rsync -r" in error

@@ -3,6 +3,7 @@
 import errno
 import json
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -67,4 +68,28 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, monkeypatch):
         patch.setattr(recorder, "_log", type("Full", (), {"name": log.name, "write": staticmethod(full)}))
         with pytest.raises(OSError, match=rf"{METRICS_LOG} cannot be written: No space left on device"):
             recorder.scalars(1, {"loss": 0.5})
+    recorder.close()
+
+
+def test_a_recorder_in_a_bucket_sends_its_lines_before_a_checkpoint_and_at_its_end(bucket, bucket_folder):
+    (bucket_folder / METRICS_LOG).write_text('{"step": 1}\n{"step": 5}\n')
+    recorder = Recorder(bucket_folder, 3, 10, active=True)
+    recorder.scalars(4, {"loss": 0.5})
+    assert (bucket_folder / METRICS_LOG).read_text() == '{"step": 1}\n{"step": 5}\n'
+    recorder.send()
+    assert (bucket_folder / METRICS_LOG).read_text() == '{"step": 1}\n{"step": 4, "loss": 0.5}\n'
+    recorder.scalars(5, {"loss": 0.25})
+    recorder.close()
+    assert (bucket_folder / METRICS_LOG).read_text().splitlines()[-1] == '{"step": 5, "loss": 0.25}'
+    steps = [event.step for event in events(bucket_folder) if event.HasField("summary")]
+    assert steps == [4, 5]
+
+
+def test_a_recorder_in_a_bucket_sends_its_lines_once_a_minute(bucket_folder, monkeypatch):
+    recorder = Recorder(bucket_folder, 0, 10, active=True)
+    now = time.monotonic()
+    for seconds, sent in ((59.0, False), (61.0, True)):
+        monkeypatch.setattr(time, "monotonic", lambda seconds=seconds: now + seconds)
+        recorder.scalars(1, {"loss": 0.5})
+        assert (bucket_folder / METRICS_LOG).exists() == sent
     recorder.close()

@@ -147,3 +147,13 @@ def test_weights_alone_and_damaged_bytes_are_refused(file, tmp_path):
         ValueError, match=r"notes.txt is not a weights file: expected a name that ends in .safet"
     ):
         network_file.read(tmp_path / "notes.txt")
+
+
+def test_a_file_in_a_bucket_is_the_same_network(bucket_folder, config, variables, file):
+    copy = bucket_folder / "network.safetensors"
+    network_file.write(copy, config, variables)
+    assert copy.read_bytes() == file.read_bytes()
+    found, arrays = network_file.read(copy)
+    assert found.to_dict() == network_file.read(file)[0].to_dict()
+    assert trained_network.read_config(copy).to_dict() == found.to_dict()
+    assert arrays.keys() == network_file.read(file)[1].keys()

@@ -11,6 +11,7 @@ import pytest
 from configs import w300
 from dsat_jax import Predictor
 from dsat_jax.data import datasets
+from dsat_jax.errors import UserError
 from dsat_jax.evaluation import evaluate
 from dsat_jax.inference import trained_network
 from dsat_jax.inference.forward import jit_forward
@@ -97,3 +98,14 @@ def test_the_card_states_the_error_on_300w(name, tmp_path_factory):
     stated = re.search(r"\| helen_test, 330 faces, boxes of the labels \| ([\d.]+) \|", card)
     assert len(errors.nme) == 330
     assert f"{100 * errors.nme.mean():.2f}" == stated[1]
+
+
+def test_a_file_in_a_bucket_is_found_and_is_no_shipped_network(bucket_folder):
+    name = f"{bucket_folder}/dsat-300w.safetensors"
+    with pytest.raises(FileNotFoundError, match="is neither a file or folder"):
+        zoo.find(name)
+    (bucket_folder / "dsat-300w.safetensors").write_bytes(b"mine")
+    assert str(zoo.find(name)) == name
+    assert not zoo.is_shipped(zoo.find(name))
+    with pytest.raises(UserError, match="found no bucket none"):
+        zoo.find("gs://none/dsat-300w.safetensors")

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Mapping
 
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 
 FOLDER = pathlib.Path(__file__).parent
 # SHA-256 of each NAME.safetensors, as `sha256sum` prints it.
@@ -23,18 +24,20 @@ def find(name: str) -> pathlib.Path:
     """Returns the path of a trained network.
 
     Args:
-      name: key of `PRETRAINED`, or path of a weights file or run folder.
+      name: key of `PRETRAINED`, or path of a weights file or run folder, as `locations.reach` takes it.
 
     Raises:
       FileNotFoundError: if it is neither a key nor an existing path.
+      UserError: if it is in a bucket that cannot be read.
     """
     if name in PRETRAINED:
         return weights(name)
-    if not pathlib.Path(name).exists():
+    path = locations.reach(name)
+    if not path.exists():
         raise FileNotFoundError(
             f"{name} is neither a file or folder, nor a network that is shipped: {', '.join(PRETRAINED)}"
         )
-    return pathlib.Path(name)
+    return path
 
 
 def weights(name: str) -> pathlib.Path:
@@ -58,9 +61,8 @@ def program(name: str) -> pathlib.Path:
 
 def is_shipped(path: pathlib.Path) -> bool:
     """Returns whether a path is the weights file of a shipped network."""
-    return path.resolve().parent == FOLDER.resolve() and path.name in {
-        f"{name}.safetensors" for name in PRETRAINED
-    }
+    is_weights = path.name in {f"{name}.safetensors" for name in PRETRAINED}
+    return is_weights and not locations.in_bucket(path) and path.resolve().parent == FOLDER.resolve()
 
 
 def check(path: pathlib.Path, data: bytes) -> None:
