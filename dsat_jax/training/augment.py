@@ -1,6 +1,7 @@
 """Colour, resolution and occlusion augmentation on the device, inside the jitted training step.
 
-The geometric augmentation (rotation, scale, shift, mirror) runs on the host; see `data.batches`.
+The geometric augmentation (rotation, scale, shift, mirror) runs on the host (`data.batches`), or on the device for
+resident records (`device_crops`).
 """
 
 import jax
