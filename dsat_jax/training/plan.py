@@ -228,6 +228,7 @@ def _times(costs: hlo_costs.Costs, images: int, operations: int, target: Topolog
     return {
         "roofline": {
             **{f"{name}_seconds": seconds for name, seconds in dataclasses.asdict(times).items()},
+            "seconds": times.seconds,
             "bound": times.bound,
             "images_per_second": rate,
             "share_of_peak": rate * operations / (target.chip.flops * len(target.devices)),
