@@ -9,7 +9,6 @@ import dataclasses
 import json
 import math
 import pathlib
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,7 +24,15 @@ from dsat_jax.inference.forward import jit_forward
 from dsat_jax.runtime import hlo, hlo_costs, sharding, topologies
 from dsat_jax.runtime.roofline import roofline
 from dsat_jax.runtime.topologies import Topology
-from dsat_jax.training import benchmark, network_operations, optimizer, plan_limits, plan_table, state
+from dsat_jax.training import (
+    benchmark,
+    compiled_programs,
+    network_operations,
+    optimizer,
+    plan_limits,
+    plan_table,
+    state,
+)
 from dsat_jax.training.training_step import make_training_step
 
 _LAYERS = 10  # number of layers with the most bytes in the report
@@ -152,19 +159,18 @@ def _prediction(
       target: topology to compile for.
     """
     print(f"compiling the {name} for {target.name} ...", flush=True)
-    started = time.perf_counter()
     result = {"name": name, "images": images, "operations_per_face": operations}
     try:
-        compiled = lower().compile(compiler_options=dict(target.compiler_options))
+        program = compiled_programs.compiled(lower(), target)
     except jax.errors.JaxRuntimeError as error:
         needed = _exceeded(str(error))
         if needed is None:
             raise
         memory = {"state": _bytes_on_each(held) / 2**30, "chip": target.chip.memory / 2**30}
         return result | {"fits": False, "compiler": needed, "memory_gib": memory}
-    result["compile_seconds"] = time.perf_counter() - started
-    costs = hlo_costs.costs_of(hlo.parse(compiled.as_text()), len(target.devices))
-    memory = _memory(compiled, held, target)
+    result["compile_seconds"] = program.seconds
+    costs = hlo_costs.costs_of(hlo.parse(program.text), len(target.devices))
+    memory = _memory(program.memory, held, target)
     result |= {"fits": memory["needed"] <= memory["chip"], "memory_gib": memory}
     return result | _costs(costs, images, len(target.devices)) | _times(costs, images, operations, target)
 
@@ -181,15 +187,8 @@ def _bytes_on_each(tree: Any) -> int:
     return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
 
 
-def _memory(compiled: jax.stages.Compiled, held: Any, target: Topology) -> dict[str, float]:
-    """Returns the memory on each device in GiB, by XLA's analysis; results that reuse arguments do not count."""
-    analysed = compiled.memory_analysis()
-    parts = {
-        "arguments": analysed.argument_size_in_bytes,
-        "temporary": analysed.temp_size_in_bytes,
-        "results": analysed.output_size_in_bytes - analysed.alias_size_in_bytes,
-        "code": analysed.generated_code_size_in_bytes,
-    }
+def _memory(parts: Mapping[str, int], held: Any, target: Topology) -> dict[str, float]:
+    """Returns the memory on each device in GiB, by XLA's analysis."""
     sizes = {
         "state": _bytes_on_each(held),
         **parts,

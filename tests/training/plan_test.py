@@ -82,6 +82,24 @@ def test_the_table_says_that_it_is_a_prediction_and_what_does_not_fit():
     assert len(lines) == 4  # no hours
 
 
+def test_the_table_answers_limits_that_take_a_noticeable_share_of_a_step():
+    limits = [
+        {"name": "input", "seconds": 0.5, "answer": "more readers"},
+        {"name": "waiting", "seconds": 0.001, "answer": "fewer chips"},
+    ]
+    results = {
+        "programs": {"training": {"images": 64, "roofline": {"seconds": 0.1}}},
+        "limits": limits,
+        "devices": 4,
+        "largest_batch": 256,
+    }
+    lines = list(plan_table._limits(results))
+    assert lines[0] == "beside a training step of 100.000 ms, estimated:"
+    assert lines[1:3] == ["     500.000 ms by input: more readers", "       1.000 ms by waiting"]
+    assert lines[3].startswith("16 faces on each device;")
+    assert lines[3].endswith("64 fit: --config.train.batch_size=256")
+
+
 @NEEDS_LIBTPU
 def test_a_configuration_is_planned_for_chips_that_are_not_attached(tmp_path):
     out = tmp_path / "new" / "plan.json"
