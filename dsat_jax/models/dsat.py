@@ -18,8 +18,9 @@ from dsat_jax.errors import UserError
 from dsat_jax.models.cross_scale import ChannelTransformer
 from dsat_jax.models.gate import GATES
 from dsat_jax.models.hourglass import Hourglass
-from dsat_jax.models.layers import Conv3x3, ConvBlock, TransposedConv, max_pool, rematerialised
+from dsat_jax.models.layers import Conv3x3, ConvBlock, rematerialised
 from dsat_jax.models.prediction import Prediction
+from dsat_jax.models.resampling import TransposedConv, max_pool
 
 INPUT_MULTIPLE = 32  # the stem halves the resolution once, an hourglass four times
 WIDTH_MULTIPLE = 8  # the narrowest layer of the learned gate has an eighth of the width

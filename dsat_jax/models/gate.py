@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from dsat_jax.models.layers import ConvBlock, avg_pool, batch_norm, kernel_init
+from dsat_jax.models.layers import ConvBlock, batch_norm, kernel_init
+from dsat_jax.models.resampling import avg_pool
 
 
 def saturating_sigmoid(x: jax.Array) -> jax.Array:

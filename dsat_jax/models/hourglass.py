@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dsat_jax.models.cross_scale import ChannelTransformer
-from dsat_jax.models.layers import ConvBlock, TransposedConv, avg_pool
+from dsat_jax.models.layers import ConvBlock
+from dsat_jax.models.resampling import TransposedConv, avg_pool
 
 DEPTH = 4  # number of levels
 

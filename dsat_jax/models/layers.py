@@ -1,4 +1,4 @@
-"""Layers shared by the networks: normalisation, convolutions, pooling and the pre-activation bottleneck.
+"""Layers shared by the networks: normalisation, convolutions and the pre-activation bottleneck.
 
 Feature maps are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is the
 compute dtype of the products.
@@ -91,23 +91,6 @@ class FrozenBatchNorm(nn.Module):
 def conv1x1(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) -> nn.Dense:
     """Returns a 1x1 convolution, as a matrix product over the channels, which is 2.5 times faster on a CPU."""
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init(), name=name)
-
-
-def avg_pool(x: jax.Array, size: int) -> jax.Array:
-    """Returns the mean over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
-    return _windows(x, size).mean(axis=(2, 4))
-
-
-def max_pool(x: jax.Array, size: int) -> jax.Array:
-    """Returns the maximum over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
-    return _windows(x, size).max(axis=(2, 4))
-
-
-def _windows(x: jax.Array, size: int) -> jax.Array:
-    """Returns non-overlapping windows: [B, H, W, C] -> [B, H / size, size, W / size, size, C]."""
-    # The gradient of this reshape is faster than that of `reduce_window`.
-    batch, height, width, channels = x.shape
-    return x.reshape(batch, height // size, size, width // size, size, channels)
 
 
 class NormRelu(nn.Module):
@@ -249,41 +232,3 @@ class Conv3x3(nn.Module):
         if self.use_bias:
             x = x + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
         return x
-
-
-class TransposedConv(nn.Module):
-    """Transposed convolution that doubles height and width: 4x4 kernel, stride 2, padding 1, with bias.
-
-    Kernel tap o - 2 i + 1 connects input pixel i with output pixel o, as in PyTorch. Output pixels 2m - 1 and 2m depend
-    only on the input pixels m - 1 and m. One matrix product over 2x2 windows therefore computes all four phases without
-    the zeros of a dilated input. Its gradients are matrix products too.
-
-    Attributes:
-      features: number of output channels.
-      initializer: initialiser of the kernel [4, 4, any, features].
-      dtype: compute dtype.
-    """
-
-    features: int
-    initializer: nn.initializers.Initializer = kernel_init()
-    dtype: jnp.dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Returns the enlarged maps: [batch, height, width, any] -> [batch, 2 height, 2 width, features]."""
-        batch, height, width, channels = x.shape
-        # fan_in counts all 16 taps, as in PyTorch, although an output pixel depends on 4 of them.
-        kernel = self.param("kernel", self.initializer, (4, 4, channels, self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        # Kernel tap 2 (1 - a) + r connects window position a with output phase r, on both axes.
-        kernel = kernel.reshape(2, 2, 2, 2, channels, self.features)  # [1-a_y, r_y, 1-a_x, r_x, in, out]
-        kernel = kernel[::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)  # [a_y, a_x, in, r_y, r_x, out]
-        kernel = kernel.reshape(4 * channels, 4 * self.features)
-        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        windows = [x[:, a_y : a_y + height + 1, a_x : a_x + width + 1] for a_y in (0, 1) for a_x in (0, 1)]
-        x = jnp.concatenate(windows, axis=-1) @ kernel  # [B, H + 1, W + 1, 4 features]
-        x = x.reshape(batch, height + 1, width + 1, 2, 2, self.features)
-        x = x.transpose(0, 1, 3, 2, 4, 5)  # [B, H + 1, r_y, W + 1, r_x, features]
-        x = x.reshape(batch, 2 * height + 2, 2 * width + 2, self.features)
-        return x[:, 1:-1, 1:-1] + bias

@@ -16,8 +16,9 @@ from dsat_jax.config import choose
 from dsat_jax.errors import UserError
 from dsat_jax.models.backbones import BACKBONES
 from dsat_jax.models.backbones.blocks import STRIDE
-from dsat_jax.models.layers import TransposedConv, batch_norm, rematerialised
+from dsat_jax.models.layers import batch_norm, rematerialised
 from dsat_jax.models.prediction import Prediction
+from dsat_jax.models.resampling import TransposedConv
 from dsat_jax.models.transformer import HE, POSITIONS, DecoderLayer, EncoderLayer
 
 QUERY_STD = 1e-4

@@ -20,28 +20,6 @@ def test_stem_block_matches_the_released_network(golden, golden_variables):
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-4)
 
 
-def test_transposed_conv_adds_each_input_pixel_times_the_kernel(images):
-    """By definition, input pixel i contributes to the output pixels 2 i - 1 .. 2 i + 2."""
-    module = layers.TransposedConv(3)
-    variables = module.init(jax.random.key(1), images)
-    kernel = np.asarray(variables["params"]["kernel"])
-    expected = np.zeros((2, 14, 14, 3))
-    for y in range(6):
-        for x in range(6):
-            spread = np.einsum("bc,ijcd->bijd", images[:, y, x], kernel)
-            expected[:, 2 * y : 2 * y + 4, 2 * x : 2 * x + 4] += spread
-    np.testing.assert_allclose(module.apply(variables, images), expected[:, 1:-1, 1:-1], rtol=0, atol=1e-5)
-
-
-def test_transposed_conv_adds_its_bias(images):
-    module = layers.TransposedConv(3)
-    variables = module.init(jax.random.key(1), images)
-    without = module.apply(variables, images)
-    variables["params"]["bias"] = jnp.array([1.0, 2.0, 3.0])
-    difference = module.apply(variables, images) - without
-    np.testing.assert_allclose(difference, np.broadcast_to([1, 2, 3], (2, 12, 12, 3)), rtol=0, atol=1e-5)
-
-
 def test_conv1x1_is_a_1x1_convolution(images):
     module = layers.conv1x1(5, "conv", jnp.float32)
     variables = module.init(jax.random.key(1), images)
@@ -50,13 +28,6 @@ def test_conv1x1_is_a_1x1_convolution(images):
         images, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
     np.testing.assert_allclose(module.apply(variables, images), expected, rtol=0, atol=1e-5)
-
-
-def test_pooling_by_hand():
-    image = jnp.arange(16.0).reshape(1, 4, 4, 1)
-    np.testing.assert_array_equal(layers.avg_pool(image, 2)[0, :, :, 0], [[2.5, 4.5], [10.5, 12.5]])
-    np.testing.assert_array_equal(layers.max_pool(image, 2)[0, :, :, 0], [[5, 7], [13, 15]])
-    np.testing.assert_array_equal(layers.avg_pool(image, 4)[0, :, :, 0], [[7.5]])
 
 
 def test_block_without_shortcut_layers_keeps_its_input(images):
