@@ -4,7 +4,6 @@ import fcntl
 import functools
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 from typing import TextIO
@@ -12,15 +11,14 @@ from typing import TextIO
 from absl import logging
 
 from dsat_jax.errors import UserError
-from dsat_jax.files import locations
+from dsat_jax.files import locations, user_cache
 
 _GB = 1e9  # bytes
 
 
 def copies() -> pathlib.Path:
-    """Returns the folder of all copies, in the user's cache."""
-    caches = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(caches) / "dsat_jax" / "datasets"
+    """Returns the folder of all copies."""
+    return user_cache.folder("datasets")
 
 
 @functools.cache

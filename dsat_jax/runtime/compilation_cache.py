@@ -1,11 +1,12 @@
 """JAX's cache of compiled programs, kept between processes."""
 
 import hashlib
-import os
 import pathlib
 import platform
 
 import jax
+
+from dsat_jax.files import user_cache
 
 
 def keep(folder: pathlib.Path | None = None) -> None:
@@ -20,15 +21,9 @@ def keep(folder: pathlib.Path | None = None) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def user_folder() -> pathlib.Path:
-    """Returns the folder of this project in the user's cache."""
-    caches = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(caches) / "dsat_jax"
-
-
 def _folder() -> pathlib.Path:
     """Returns a folder for this type of processor: another type may be unable to run the compiled programs."""
-    return user_folder() / "compiled" / hashlib.sha256(_processor().encode()).hexdigest()[:12]
+    return user_cache.folder("compiled") / hashlib.sha256(_processor().encode()).hexdigest()[:12]
 
 
 def _processor() -> str:

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import jax
 
-from dsat_jax.files import atomic_files
-from dsat_jax.runtime import compilation_cache
+from dsat_jax.files import atomic_files, user_cache
 from dsat_jax.runtime.topologies import Topology
 
 COMPILERS = ("jax", "jaxlib", "libtpu", "jax-cuda13-plugin", "nvidia-cudnn-cu13", "nvidia-cuda-nvcc")
@@ -43,7 +42,7 @@ def compiled(lowered: jax.stages.Lowered, target: Topology) -> CompiledProgram:
     Raises:
       jax.errors.JaxRuntimeError: if the compiler refuses the program.
     """
-    kept = compilation_cache.user_folder() / "plans" / f"{_key(lowered, target)}.json.gz"
+    kept = user_cache.folder("plans") / f"{_key(lowered, target)}.json.gz"
     if kept.is_file():
         return CompiledProgram(**json.loads(gzip.decompress(kept.read_bytes())))
     started = time.perf_counter()

@@ -47,7 +47,9 @@ def test_a_row_of_a_program_that_does_not_fit_says_so():
 def planned(configuration, topology, folder):
     if importlib.util.find_spec(COMPILERS[topology]) is None:
         pytest.skip(f"{COMPILERS[topology]}, the compiler for {topology}, is not installed")
-    results = plans.plan(configuration, topology, folder)
+    # The scheme of a custom dataset is part of it.
+    fields = ["--config.data.scheme=w300_68"] if configuration.startswith("folder:") else []
+    results = plans.plan(configuration, topology, folder, fields)
     assert all(program["fits"] for program in results["programs"].values())
 
 
