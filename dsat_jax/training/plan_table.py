@@ -18,7 +18,8 @@ def table(results: Mapping[str, Any]) -> str:
         estimate = schedule["hours_by_compiler"]
         hours = f"{schedule['hours_at_best']:.3g} hours at best"
         hours += f", {estimate:.3g} by XLA's estimate" if estimate else ""
-        lines += ["", f"{schedule['steps']:,} steps: {hours}, without evaluations and start"]
+        faces = results["programs"]["training"]["images"]
+        lines += ["", f"{schedule['steps']:,} steps of {faces:,} faces: {hours}, without evaluations and start"]
         lines += _limits(results)
     return "\n".join(lines)
 
