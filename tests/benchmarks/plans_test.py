@@ -49,6 +49,8 @@ def planned(configuration, topology, folder):
         pytest.skip(f"{COMPILERS[topology]}, the compiler for {topology}, is not installed")
     # The scheme of a custom dataset is part of it.
     fields = ["--config.data.scheme=w300_68"] if configuration.startswith("folder:") else []
+    if configuration == "w300:dsat-released":  # its batch of 5 does not spread over 4 chips
+        fields.append("--config.train.batch_size=8")
     results = plans.plan(configuration, topology, folder, fields)
     assert all(program["fits"] for program in results["programs"].values())
 
