@@ -15,7 +15,7 @@ from flax.linen.dtypes import promote_dtype
 from jax.ad_checkpoint import checkpoint_name
 
 from dsat_jax.models.convolution import convolve_3x3
-from dsat_jax.models.target_device import target_device
+from dsat_jax.models.target_device import is_for_tpus
 
 BATCH_NORM_EPSILON = 1e-5  # as in PyTorch
 BATCH_NORM_MOMENTUM = 0.9  # equivalent to a momentum of 0.1 in PyTorch
@@ -189,7 +189,7 @@ class ConvBlock(nn.Module):
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Returns the sum of branch and shortcut: [batch, height, width, any] -> [batch, height, width, features]."""
         compute = ConvBlock._compute
-        if train and target_device().startswith("TPU"):
+        if train and is_for_tpus():
             kept = jax.checkpoint_policies.save_only_these_names(_KEPT)
             compute = nn.remat(compute, policy=kept, static_argnums=(2,))  # `train`
         return compute(self, x, train)

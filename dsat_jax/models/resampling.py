@@ -11,12 +11,12 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from dsat_jax.models.layers import kernel_init
-from dsat_jax.models.target_device import target_device
+from dsat_jax.models.target_device import is_for_tpus
 
 
 def avg_pool(x: jax.Array, size: int) -> jax.Array:
     """Returns the mean over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
-    if _is_for_tpus():
+    if is_for_tpus():
         total = lax.reduce_window(x.astype(jnp.float32), 0.0, lax.add, *_strides(size), "VALID")
         return (total / size**2).astype(x.dtype)
     return _windows(x, size).mean(axis=(2, 4))
@@ -24,13 +24,9 @@ def avg_pool(x: jax.Array, size: int) -> jax.Array:
 
 def max_pool(x: jax.Array, size: int) -> jax.Array:
     """Returns the maximum over non-overlapping size x size windows: [B, H, W, C] -> [B, H / size, W / size, C]."""
-    if _is_for_tpus():
+    if is_for_tpus():
         return lax.reduce_window(x, -jnp.inf, lax.max, *_strides(size), "VALID")
     return _windows(x, size).max(axis=(2, 4))
-
-
-def _is_for_tpus() -> bool:
-    return target_device().startswith("TPU")
 
 
 def _strides(size: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -67,7 +63,7 @@ class TransposedConv(nn.Module):
         kernel = self.param("kernel", self.initializer, (4, 4, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        return (_dilated(x, kernel) if _is_for_tpus() else _by_windows(x, kernel)) + bias
+        return (_dilated(x, kernel) if is_for_tpus() else _by_windows(x, kernel)) + bias
 
 
 def _dilated(x: jax.Array, kernel: jax.Array) -> jax.Array:

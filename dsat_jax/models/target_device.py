@@ -11,3 +11,8 @@ def target_device() -> str:
     """
     device = jax.sharding.get_abstract_mesh().abstract_device
     return "" if device is None else device.device_kind
+
+
+def is_for_tpus() -> bool:
+    """Returns whether the program is traced for a mesh of TPUs."""
+    return target_device().startswith("TPU")

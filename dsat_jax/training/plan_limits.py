@@ -88,7 +88,7 @@ def _checkpoints(config: ConfigDict, training: Mapping[str, Any], target: Topolo
 def largest_batch(training: Mapping[str, Any], devices: int) -> int:
     """Returns the faces that fit all devices, if temporary memory grows in proportion to the batch.
 
-    The batch divides the devices; 0 if not even one face of each fits.
+    The batch is a multiple of the devices; 0 if not even one face fits each.
 
     Args:
       training: prediction for the training step, which fits.

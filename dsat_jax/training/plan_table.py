@@ -19,7 +19,10 @@ def table(results: Mapping[str, Any]) -> str:
         hours = f"{schedule['hours_at_best']:.3g} hours at best"
         hours += f", {estimate:.3g} by XLA's estimate" if estimate else ""
         faces = results["programs"]["training"]["images"]
-        lines += ["", f"{schedule['steps']:,} steps of {faces:,} faces: {hours}, without evaluations and start"]
+        lines += [
+            "",
+            f"{schedule['steps']:,} steps of {faces:,} faces: {hours}, without evaluations and start",
+        ]
         lines += _limits(results)
     return "\n".join(lines)
 
