@@ -60,6 +60,12 @@ _DATASET = flags.DEFINE_string(
 _SPLIT = flags.DEFINE_list(
     "split", [], "evaluate: TFDS splits, separated by commas. Default: the test splits."
 )
+_SCHEME = flags.DEFINE_string(
+    "scheme",
+    None,
+    "evaluate, predict, export: landmarks of a network that was trained on several schemes. Default: its first scheme; "
+    "evaluate: that of the dataset.",
+)
 _OUT = flags.DEFINE_string(
     "out",
     None,
@@ -83,6 +89,7 @@ MODES_OF_FLAGS = {
     "weights": ("evaluate", "predict", "export"),
     "dataset": ("evaluate",),
     "split": ("evaluate",),
+    "scheme": ("evaluate", "predict", "export"),
     "out": ("predict", "export", "compare", "benchmark", "plan"),
     "topology": ("plan",),
     "device": ("train", "evaluate", "predict", "export", "compare", "benchmark"),
@@ -166,7 +173,7 @@ def _train(_: Sequence[str]) -> int:
 def _evaluate(_: Sequence[str]) -> int:
     from dsat_jax.evaluation import evaluate
 
-    evaluate.evaluate_run(_network(), _DATASET.value, _SPLIT.value)
+    evaluate.evaluate_run(_network(), _DATASET.value, _SPLIT.value, _SCHEME.value)
     return 0
 
 
@@ -175,7 +182,7 @@ def _predict(words: Sequence[str]) -> int:
 
     _check_alone()
     out = locations.locate("predictions" if _OUT.value is None else _OUT.value)
-    prediction.predict(_network(zoo.DEFAULT), words, out)
+    prediction.predict(_network(zoo.DEFAULT), _SCHEME.value, words, out)
     return 0
 
 
@@ -185,7 +192,7 @@ def _export(_: Sequence[str]) -> int:
     _check_alone()
     network = _network()
     folder = pathlib.Path() if network.is_file() else network
-    exporter.export_run(network, _out(str(folder / "network.export")))
+    exporter.export_run(network, _out(str(folder / "network.export")), _SCHEME.value)
     return 0
 
 
@@ -218,12 +225,13 @@ def _plan(_: Sequence[str]) -> int:
 
 
 def _config() -> ConfigDict:
-    """Returns the configuration; a generated dataset is built first."""
-    from dsat_jax.data import datasets
+    """Returns the configuration; generated datasets are built first."""
+    from dsat_jax.data import datasets, mixture
 
     if _CONFIG.value is None:
         raise UserError(f"--mode={_MODE.value} needs --config, for example --config=configs/synthetic.py")
-    datasets.build_if_generated(_CONFIG.value)
+    for alone in mixture.each_alone(_CONFIG.value):
+        datasets.build_if_generated(alone)
     return _CONFIG.value
 
 

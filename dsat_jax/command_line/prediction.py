@@ -95,11 +95,12 @@ FLAGS = tuple(
 )
 
 
-def predict(network: pathlib.Path, words: Sequence[str], out: pathlib.Path) -> None:
+def predict(network: pathlib.Path, scheme: str | None, words: Sequence[str], out: pathlib.Path) -> None:
     """Predicts the landmarks of the images and videos that the command line names.
 
     Args:
       network: run folder or weights file.
+      scheme: name of a scheme that the network predicts; None for its first.
       words: arguments that are not flags, which name images instead of `--images`.
       out: folder of the results.
 
@@ -123,6 +124,7 @@ def predict(network: pathlib.Path, words: Sequence[str], out: pathlib.Path) -> N
             f"{ports[0]} is not a file; the port of the page is --show={ports[0]}, without a space"
         )
     options = predict_files.Options(
+        scheme=scheme,
         boxes=_BOXES.value,
         whole_image=_WHOLE_IMAGE.value,
         detector=_DETECTOR.value,

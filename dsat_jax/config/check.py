@@ -8,7 +8,11 @@ from dsat_jax.errors import UserError
 
 LARGEST = 2**31 - 1  # upper limit of every number
 _SHARES = (
-    *(f"augment.{name}" for name in ("mirror", "grey", "low_resolution", "occlusion")),
+    *(
+        f"augment.{name}"
+        for name in ("mirror", "any_rotation", "grey", "low_resolution", "occlusion", "cover", "low_light")
+    ),
+    *(f"augment.{name}" for name in ("over_exposure", "blur", "motion_blur", "noise", "small_faces", "jpeg")),
     *(f"optimizer.{name}" for name in ("b1", "b2", "step_at", "ema")),
     *(f"model.{name}" for name in ("embedding_dropout", "attention_dropout", "dropout")),
 )
@@ -37,12 +41,28 @@ RANGES = {
     "augment.shift": (0, 10),
     "augment.low_resolution_share": (0.05, 1),
     "augment.occlusion_largest": (0.1, 1),  # the smallest rectangle has a side of 0.1
+    "augment.low_light_stops": (0, 16),
+    "augment.over_exposure_stops": (0, 16),
+    "augment.blur_sigma": (0, 0.25),
+    "augment.motion_blur_length": (0, 0.5),
+    "augment.noise_sigma": (0, 1),
+    "augment.small_faces_sides": (2, limits.INPUT_SIZE[1]),
+    "augment.jpeg_quality": (1, 100),
     "loss.sigma": (0.01, LARGEST),
     "train.stall_seconds": (0.01, LARGEST),
     "evaluate.threshold": (1e-6, LARGEST),
 }
-INTERVALS = ("augment.scale", "augment.gain")  # lists of (low, high)
-ANY_LENGTH = ("data.test", "optimizer.step_at")
+INTERVALS = (
+    *(
+        f"augment.{name}"
+        for name in ("scale", "gain", "low_light_stops", "over_exposure_stops", "blur_sigma")
+    ),
+    *(
+        f"augment.{name}"
+        for name in ("motion_blur_length", "noise_sigma", "small_faces_sides", "jpeg_quality")
+    ),
+)  # lists of (low, high)
+ANY_LENGTH = ("data.test", "data.mixture", "optimizer.step_at")
 NOT_EMPTY = ("name", "data.dataset", "data.train", "data.validation")
 
 
@@ -96,15 +116,17 @@ def _problems(
 
 def _conflicts(values: Mapping[str, object]) -> Iterator[str]:
     """Yields a clause of the error message for each field that another field excludes; all fields are valid."""
-    data, train = values.get("data", {}), values.get("train", {})
-    if not data.get("resident"):
+    if not values.get("data", {}).get("resident"):
         return
-    for name, expected in (("keep_decoded", False), ("reader_processes", 0)):
-        if train.get(name, expected) != expected:
-            yield (
-                f"train.{name} is {train[name]}, expected {expected} with data.resident, which leaves no image to the "
-                "reader"
-            )
+    for field, expected in (
+        ("augment.cover", 0),
+        ("train.keep_decoded", False),
+        ("train.reader_processes", 0),
+    ):
+        section, name = field.split(".")
+        value = values.get(section, {}).get(name, expected)
+        if value != expected:
+            yield f"{field} is {value}, expected {expected} with data.resident, which leaves no image to the reader"
 
 
 def _field(name: str, value: object, default: object) -> tuple[bool, str]:
@@ -126,11 +148,12 @@ def _field(name: str, value: object, default: object) -> tuple[bool, str]:
 
 def _list_field(name: str, value: object, default: tuple) -> tuple[bool, str]:
     count = "any number of" if name in ANY_LENGTH else len(default)
-    form = f"{count} {'texts' if isinstance(default[0], str) else _number_form(name, default[0], 's')}"
+    of_texts = not default or isinstance(default[0], str)
+    form = f"{count} {'texts' if of_texts else _number_form(name, default[0], 's')}"
     form += ", the lower one first" if name in INTERVALS else ""
     if not isinstance(value, list | tuple) or (name not in ANY_LENGTH and len(value) != len(default)):
         return False, form
-    if isinstance(default[0], str):
+    if of_texts:
         return all(isinstance(text, str) and text for text in value), form
     fits = all(_is_number(name, number, default[0]) for number in value)
     return fits and (name not in INTERVALS or value[0] <= value[1]), form

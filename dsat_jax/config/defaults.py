@@ -28,8 +28,14 @@ def _data() -> ConfigDict:
     data = ConfigDict()
     data.dataset = "w300"  # a builder of tfds_builders/, or <builder>/<builder config>
     data.data_dir = config_dict.placeholder(str)  # folder of built datasets; None is TFDS's default
-    data.scheme = "w300_68"  # a key of SCHEMES, or a description in JSON; empty: the dataset's scheme
+    # A key of SCHEMES, or a description in JSON; empty: the scheme of the dataset, or for a mixture the joint scheme of
+    # all datasets.
+    data.scheme = "w300_68"
     data.train = "train[:95%]"  # TFDS split to train on
+    # Further training datasets, each "DATASET SPLIT SHARE" or "DATASET SPLIT SHARE DATA_DIR": SHARE is its part of the
+    # training faces; `dataset` has the rest.
+    data.mixture = ()
+    data.tied = False  # whether points at the same position of the face are one point of a joint scheme
     data.validation = "train[95%:]"  # TFDS split that chooses the best checkpoint; not a test split
     # Whether all training images are decoded before the first step and stay on the devices, split over them, where the
     # training step makes its crops; the host then sends only record numbers. The run logs the required memory and
@@ -52,6 +58,7 @@ def _input() -> ConfigDict:
 def _augment() -> ConfigDict:
     augment = ConfigDict()
     augment.rotation = 30.0  # degrees, U(-rotation, rotation)
+    augment.any_rotation = 0.0  # probability of a rotation from the whole circle instead
     augment.scale = (0.9, 1.2)  # U(low, high)
     augment.shift = 0.1  # share of the input's size, U(-shift, shift) per axis
     augment.mirror = 0.5  # probability
@@ -61,6 +68,22 @@ def _augment() -> ConfigDict:
     augment.low_resolution_share = 0.75  # reduced side as a share of the input's size
     augment.occlusion = 0.3  # probability
     augment.occlusion_largest = 0.5  # longest side of the rectangle as a share of the input's size
+    # For hard faces, off by default. After each probability comes the interval of the strength, drawn for each image.
+    augment.cover = 0.0  # probability of sunglasses, a mask, a hand, hair or an object in front of the face
+    augment.low_light = 0.0  # probability
+    augment.low_light_stops = (1.0, 4.0)  # the light is divided by 2 ** stops
+    augment.over_exposure = 0.0  # probability
+    augment.over_exposure_stops = (0.5, 1.5)  # the light is multiplied by 2 ** stops
+    augment.blur = 0.0  # probability
+    augment.blur_sigma = (0.005, 0.02)  # standard deviation of the Gaussian as a share of the input's size
+    augment.motion_blur = 0.0  # probability
+    augment.motion_blur_length = (0.03, 0.1)  # length of the line as a share of the input's size
+    augment.noise = 0.0  # probability
+    augment.noise_sigma = (0.01, 0.08)  # standard deviation at white, for pixel values from 0 to 1
+    augment.small_faces = 0.0  # probability of scaling the crop down and up
+    augment.small_faces_sides = (24, 48)  # pixels to which the side of the crop is scaled down
+    augment.jpeg = 0.0  # probability
+    augment.jpeg_quality = (10, 60)  # scale of libjpeg, 1 to 100
     return augment
 
 

@@ -28,8 +28,29 @@ CHANGEABLE_FIELDS = (
     "train.stall_seconds",
 )
 
+_ADDED_AUGMENTATION = (
+    "blur",
+    "blur_sigma",
+    "cover",
+    "jpeg",
+    "jpeg_quality",
+    "low_light",
+    "low_light_stops",
+    "motion_blur",
+    "motion_blur_length",
+    "noise",
+    "noise_sigma",
+    "over_exposure",
+    "over_exposure_stops",
+    "small_faces",
+    "small_faces_sides",
+)
 ADDED_FIELDS = (
+    *(f"augment.{name}" for name in _ADDED_AUGMENTATION),
+    "augment.any_rotation",
+    "data.mixture",
     "data.resident",
+    "data.tied",
     "train.reader_processes",
     "train.statistics",
 )  # of sections in run folders and weights files; those of version 0.2.0 do not have them

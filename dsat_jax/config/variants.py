@@ -4,13 +4,21 @@ from ml_collections import ConfigDict
 
 from dsat_jax.config.defaults import default_lotr
 
-# The models of the LOTR paper: backbone, up-samplings, side of the input in pixels.
+# Backbone, up-samplings, side of the input in pixels. LOTR-E, with EfficientNet-Lite0, is ours; the other models are
+# those of the LOTR paper.
 LOTR_VARIANTS = {
     "lotr-m": ("mobilenet_v2", 0, 192),
     "lotr-m+": ("mobilenet_v2", 2, 192),
     "lotr-r+": ("resnet50", 2, 192),
     "lotr-hr+": ("hrnet_w32", 2, 256),
+    "lotr-e": ("efficientnet_lite0", 0, 192),
+    "lotr-e+": ("efficientnet_lite0", 2, 192),
 }
+
+# Mean and standard deviation of images in [0, 1] that pretrained backbones expect: those of ImageNet, and for
+# EfficientNet-Lite (pixel - 127) / 128.
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+_EFFICIENTNET_LITE = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
 
 
 def use_full_dsat(config: ConfigDict, steps: int) -> None:
@@ -52,8 +60,7 @@ def use_lotr(config: ConfigDict, variant: str) -> None:
     backbone, upsamplings, size = LOTR_VARIANTS[variant]
     config.model = default_lotr()
     config.model.update(backbone=backbone, upsamplings=upsamplings)
-    # Mean and standard deviation of ImageNet, which pretrained backbones expect.
-    config.input.update(size=size, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    config.input.update(size=size, **(_EFFICIENTNET_LITE if backbone == "efficientnet_lite0" else _IMAGENET))
     config.loss.update(heatmap=0.0, coordinates=1.0, penalty="smooth_wing")
     config.optimizer.update(name="lamb", learning_rate=1e-3, schedule="step", warmup_steps=0, ema=0.0)
     config.optimizer.update(step_at=(0.5, 0.75), step_factor=0.1)

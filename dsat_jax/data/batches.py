@@ -13,7 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dsat_jax import geometry, schemes
-from dsat_jax.data import reader_processes
+from dsat_jax.data import mixture, reader_processes
 from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.records import OCCLUDED, UNKNOWN, DamagedRecord
 from dsat_jax.schemes import Scheme
@@ -46,9 +46,12 @@ class FaceReader:
         not contribute to the loss, and the training loop counts it.
         """
         mirror = bool(rng.random() < self.augment.mirror)
+        angle = rng.uniform(-self.augment.rotation, self.augment.rotation)
+        if self.augment.any_rotation and rng.random() < self.augment.any_rotation:
+            angle = rng.uniform(-180, 180)
         jitter = geometry.jitter_matrix(
             self.crop.size,
-            angle=rng.uniform(-self.augment.rotation, self.augment.rotation),
+            angle=angle,
             scale=rng.uniform(*self.augment.scale),
             shift=rng.uniform(-self.augment.shift, self.augment.shift, 2) * self.crop.size,
             mirror=mirror,
@@ -134,7 +137,7 @@ def training_batches(
 
     Args:
       config: run's configuration.
-      source: records from `datasets.read_split`.
+      source: records from `mixture.read_training`.
       start_step: number of batches already used; 0 at the start.
       process_index: index of this process.
       process_count: number of processes; each gets its rows of the same global batches.
@@ -145,7 +148,7 @@ def training_batches(
       where a position is unknown; to_original float64 [.., 2, 3], input pixels to original pixels; record int32;
       damaged bool. With `config.data.resident` only record.
     """
-    indices = grain.MapDataset.range(len(source)).seed(config.seed).shuffle().repeat(None)
+    indices = mixture.shuffled(source, config.seed)
     if config.data.resident:
         samples = indices.map(_record_number)
     else:

@@ -14,6 +14,7 @@ from dsat_jax import schemes
 from dsat_jax.data import bucket_datasets
 from dsat_jax.errors import UserError
 from dsat_jax.files import locations
+from dsat_jax.records import UNKNOWN
 from dsat_jax.schemes import Scheme
 from tfds_builders import build, load_builder, make_builder
 
@@ -27,7 +28,7 @@ class DatasetRecords(Sequence):
     Attributes:
       source: records as the dataset's files store them, with random access.
       folder: dataset's folder, for error messages.
-      indices: int [points], landmarks to keep, from `schemes.conversion_indices`; None keeps all.
+      indices: int [points], landmarks to keep, from `schemes.correspondence`, -1 for an unknown one; None keeps all.
     """
 
     source: Sequence[Record]
@@ -55,7 +56,12 @@ class DatasetRecords(Sequence):
             ) from error
         if self.indices is None:
             return record
-        return {**record, **{name: record[name][self.indices] for name in ("landmarks", "visibility")}}
+        known = self.indices >= 0
+        return {
+            **record,
+            "landmarks": np.where(known[:, None], record["landmarks"][self.indices], 0),
+            "visibility": np.where(known, record["visibility"][self.indices], UNKNOWN).astype(np.uint8),
+        }
 
 
 def _data_dir(config: ConfigDict) -> str | None:
@@ -75,12 +81,13 @@ def build_if_generated(config: ConfigDict) -> None:
         build.build(config.data.dataset, data_dir=config.data.data_dir)
 
 
-def read_split(config: ConfigDict, split: str) -> Sequence[Record]:
+def read_split(config: ConfigDict, split: str, partial: bool = False) -> Sequence[Record]:
     """Returns the records of a split, with random access; images are encoded, landmarks are in the run's scheme.
 
     Args:
       config: run's configuration.
       split: TFDS split, such as `train[:95%]`.
+      partial: whether the dataset may lack landmarks of the scheme; these are then unknown.
 
     Raises:
       FileNotFoundError: if the dataset has not been built.
@@ -100,9 +107,20 @@ def read_split(config: ConfigDict, split: str) -> Sequence[Record]:
     scheme = schemes.find(config.data.scheme)
     indices = None
     if builder.scheme != scheme:
-        indices = schemes.conversion_indices(builder.scheme, scheme)
-        logging.warning("%s: labels of %s are converted to %s", split, builder.scheme.name, scheme.name)
+        indices = _conversion(builder.scheme, scheme, partial)
+        count = int((indices >= 0).sum())
+        found = "" if count == scheme.num_points else f" ({count} of {scheme.num_points} landmarks)"
+        logging.warning(
+            "%s: labels of %s are converted to %s%s", split, builder.scheme.name, scheme.name, found
+        )
     return DatasetRecords(source, str(builder.data_dir), indices)
+
+
+def _conversion(source: Scheme, target: Scheme, partial: bool) -> np.ndarray:
+    indices = schemes.correspondence(source, target)
+    if partial and (indices >= 0).any():
+        return indices
+    return schemes.conversion_indices(source, target)
 
 
 def dataset_scheme(config: ConfigDict) -> Scheme:
@@ -112,15 +130,6 @@ def dataset_scheme(config: ConfigDict) -> Scheme:
       FileNotFoundError: if the scheme is stored with the built dataset, and the dataset has not been built.
     """
     return make_builder(config.data.dataset, _data_dir(config)).scheme
-
-
-def with_scheme(config: ConfigDict) -> ConfigDict:
-    """Returns the configuration; if it names no scheme, a copy that names the scheme of its dataset."""
-    if config.data.scheme:
-        return config
-    named = config.copy_and_resolve_references()
-    named.data.scheme = schemes.as_text(dataset_scheme(config))
-    return named
 
 
 def test_splits(config: ConfigDict, wanted: Sequence[str]) -> list[str]:

@@ -109,10 +109,15 @@ def plan(source: Sequence[Record], config: ConfigDict, mesh: Mesh) -> Plan:
     )
 
 
+def largest_rotation(config: ConfigDict) -> float:
+    """Returns the largest rotation of a training crop in degrees."""
+    return 180.0 if config.augment.any_rotation else config.augment.rotation
+
+
 def _reach(config: ConfigDict) -> float:
     """Returns the largest distance, along an axis, of a pixel that a crop reads from the middle of the crop before its
     jitter, in input pixels; see `geometry.jitter_matrix` and `warp.warp`."""
-    radians = np.deg2rad(min(config.augment.rotation, 45.0))
+    radians = np.deg2rad(min(largest_rotation(config), 45.0))
     half = (config.input.size + 3) / 2 + config.augment.shift * config.input.size
     return half * (np.cos(radians) + np.sin(radians)) / config.augment.scale[0]
 

@@ -161,7 +161,10 @@ def _finite(value: Any) -> Any:
 
 
 def evaluate_run(
-    workdir: pathlib.Path, dataset: str | None = None, splits: Sequence[str] = ()
+    workdir: pathlib.Path,
+    dataset: str | None = None,
+    splits: Sequence[str] = (),
+    scheme: str | None = None,
 ) -> dict[str, dict[str, float]]:
     """Runs `--mode=evaluate`: evaluates a trained network on the test splits of its run, or on other splits.
 
@@ -176,6 +179,8 @@ def evaluate_run(
       workdir: run folder, or weights file.
       dataset: name of another dataset; None for the run's dataset.
       splits: TFDS splits; empty for the test splits of the run or of the other dataset.
+      scheme: name of a scheme that the network predicts; None for the scheme of the dataset if it predicts this, and
+        otherwise for its first.
 
     Returns:
       Summaries by subset, see `split_result.summarise`.
@@ -191,10 +196,14 @@ def evaluate_run(
     if dataset or splits:
         config.data.dataset = dataset or config.data.dataset
     out = _results_folder(workdir, config.data.dataset, splits, own=not (dataset or splits))
-    labels, predicted = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
+    labels, whole = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
+    if scheme is None and labels in [part.scheme for part in whole.parts]:
+        scheme = labels.name
+    predicted = schemes.choose_part(whole, scheme)
+    config.data.scheme = schemes.as_text(predicted)
     common = predicted if schemes.can_convert(labels, predicted) else labels
     schemes.conversion_indices(predicted, common)  # raises before the weights are read
-    network = trained_network.load(workdir)
+    network = trained_network.load(workdir, predicted.name)
     forward = jit_forward(network.model, config, network.mesh, common)
     if common != predicted:
         logging.warning("landmarks of %s are converted to %s", predicted.name, common.name)

@@ -28,7 +28,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 SUFFIXES = (".export", ".onnx", network_file.SUFFIX)
 
 
-def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
+def export_run(workdir: pathlib.Path, out: pathlib.Path, scheme: str | None = None) -> None:
     """Runs `--mode=export`: writes the best checkpoint of a run, with its network and crop settings, to one file.
 
     `jax.export` stages the network for any batch size and for all of `PLATFORMS`, independent of the platform of this
@@ -39,6 +39,7 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
     Args:
       workdir: run folder or weights file.
       out: file to write, with a suffix of `SUFFIXES`; an existing file is replaced.
+      scheme: name of a scheme that the network predicts; None for its first.
 
     Raises:
       OSError: if the folder contains no run or no checkpoint, or the file cannot be written.
@@ -51,7 +52,7 @@ def export_run(workdir: pathlib.Path, out: pathlib.Path) -> None:
         raise UserError(f"{out} ends in {suffix or 'no suffix'}, expected one of {', '.join(SUFFIXES)}")
     if suffix == ".onnx":
         onnx_export.check_installed()
-    network = trained_network.load(workdir)
+    network = trained_network.load(workdir, scheme)
     config, variables = network.config, jax.device_get(network.variables)
     scheme, size = schemes.find(config.data.scheme), config.input.size
     settings = Settings(size, config.input.enlarge, scheme, jax.__version__)

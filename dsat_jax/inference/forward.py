@@ -100,7 +100,7 @@ def jit_forward(
     """
     scheme = schemes.find(config.data.scheme)
     forward = make_forward(model, config, scheme, config.evaluate.mirror if mirror is None else mirror)
-    if target is not None:
+    if target is not None and target != scheme:
         forward = in_scheme(forward, scheme, target)
 
     def gathering(variables: Mapping[str, Any], images: jax.Array) -> Landmarks:

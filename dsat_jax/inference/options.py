@@ -11,6 +11,7 @@ class Options:
     """Options of a prediction.
 
     Attributes:
+      scheme: name of a landmark scheme that the network predicts; None selects its first.
       boxes: JSON file of face boxes in the format of `face_boxes.read_boxes`; None runs the detector.
       whole_image: whether each image is treated as one face, without detection.
       detector: name or file of the face detector, as `detectors.make` takes it; None selects the default.
@@ -23,6 +24,7 @@ class Options:
       explain: whether to draw heatmaps or attention for each face of an image.
     """
 
+    scheme: str | None = None
     boxes: str | None = None
     whole_image: bool = False
     detector: str | None = None

@@ -69,10 +69,10 @@ def predict_files(
 def _load(workdir: pathlib.Path, options: Options) -> tuple[Predictor, "Explainer | None"]:
     detector = detectors.make(options.detector or detectors.DEFAULT, options.threshold)
     if not options.explain:
-        return Predictor.from_run(workdir, detector), None
+        return Predictor.from_run(workdir, detector, options.scheme), None
     from dsat_jax.inference import explain, trained_network
 
-    network = trained_network.load(workdir)
+    network = trained_network.load(workdir, options.scheme)
     return Predictor.from_network(network, detector), explain.Explainer(network)
 
 

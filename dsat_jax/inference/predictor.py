@@ -85,23 +85,26 @@ class Predictor:
 
     # These methods import Flax and the models only when called, because `load_exported` needs neither.
     @classmethod
-    def from_run(cls, workdir: str | os.PathLike, find_faces: FindFaces | None = None) -> "Predictor":
+    def from_run(
+        cls, workdir: str | os.PathLike, find_faces: FindFaces | None = None, scheme: str | None = None
+    ) -> "Predictor":
         """Returns the predictor of the best checkpoint of a run, or of a weights file.
 
         Args:
           workdir: run folder, or a weights file written by `--mode=export`.
           find_faces: face detector, see `__init__`.
+          scheme: name of a landmark scheme that the network predicts; None for its first.
 
         Raises:
           FileNotFoundError: if the folder holds no run or no checkpoint.
           UserError: if all checkpoints, or the file, are damaged or of another version.
         """
         path = locations.locate(workdir)
-        if zoo.is_shipped(path):
+        if zoo.is_shipped(path) and scheme is None:
             return cls._from_shipped(path.stem, find_faces)
         from dsat_jax.inference import trained_network
 
-        return cls.from_network(trained_network.load(path), find_faces)
+        return cls.from_network(trained_network.load(path, scheme), find_faces)
 
     @classmethod
     def from_network(cls, network: "TrainedNetwork", find_faces: FindFaces | None = None) -> "Predictor":

@@ -11,11 +11,12 @@ from flax import linen as nn
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from dsat_jax import models
+from dsat_jax import models, schemes
 from dsat_jax.config import load_config
 from dsat_jax.errors import UserError
 from dsat_jax.runtime import sharding
-from dsat_jax.weights import network_file
+from dsat_jax.schemes import Scheme
+from dsat_jax.weights import landmark_arrays, network_file
 from dsat_jax.weights.names import by_name
 
 
@@ -37,17 +38,47 @@ class TrainedNetwork:
     mesh: Mesh
 
 
-def load(path: pathlib.Path) -> TrainedNetwork:
-    """Loads a trained network.
+def load(path: pathlib.Path, scheme: str | None = None) -> TrainedNetwork:
+    """Loads a trained network for one landmark scheme.
 
     Args:
       path: run folder, whose best checkpoint is loaded, or weights file.
+      scheme: name of a scheme that the network predicts, see `schemes.choose_part`; a network that was trained on
+        several schemes is reduced to this one.
 
     Raises:
       FileNotFoundError: if the path does not exist, or the folder contains no run or no checkpoint.
-      UserError: if all checkpoints or the weights file are damaged, or the configuration has another version.
+      UserError: if all checkpoints or the weights file are damaged, if the configuration has another version, or if the
+        network does not predict the scheme.
     """
+    network = load_whole(path)
+    whole = schemes.find(network.config.data.scheme)
+    chosen = schemes.choose_part(whole, scheme)
+    return network if chosen == whole else _reduced(network, whole, chosen)
+
+
+def load_whole(path: pathlib.Path) -> TrainedNetwork:
+    """Loads a trained network with all its landmark schemes; argument and errors as in `load`."""
     return _from_file(path) if path.is_file() else _from_run(path)
+
+
+def _reduced(network: TrainedNetwork, whole: Scheme, chosen: Scheme) -> TrainedNetwork:
+    """Returns the network of one scheme, with the weights and the predictions of the network of a joint scheme."""
+    config = network.config.copy_and_resolve_references()
+    config.data.scheme = schemes.as_text(chosen)
+    abstract, indices = _abstract(config), landmark_arrays.rows(whole, chosen)
+
+    def reduce(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        leaves = [
+            landmark_arrays.chosen(leaf, landmark_arrays.AXES[name], indices)
+            if name in landmark_arrays.AXES
+            else leaf
+            for name, leaf in by_name(variables).items()
+        ]
+        return jax.tree.unflatten(jax.tree.structure(variables), leaves)
+
+    reduced = jax.jit(reduce, out_shardings=sharding.shardings_of(abstract.variables))(network.variables)
+    return dataclasses.replace(abstract, variables=reduced)
 
 
 def read_config(path: pathlib.Path) -> ConfigDict:

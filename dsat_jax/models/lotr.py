@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from dsat_jax.config import choose
@@ -29,6 +30,8 @@ class LOTR(nn.Module):
 
     Attributes:
       num_points: number of landmarks and of queries.
+      groups: number of queries of each scheme of a joint scheme; the queries of a scheme do not attend to those of the
+        others, so that the network of one scheme has the same output. Empty for a single scheme.
       backbone: name of the backbone, a key of `BACKBONES`.
       freeze_norm: whether the statistics, scale and bias of BatchNorm in the backbone are constant.
       upsamplings: number of transposed convolutions, each of which doubles the side of the feature map. The "+" models
@@ -48,6 +51,7 @@ class LOTR(nn.Module):
     """
 
     num_points: int
+    groups: tuple[int, ...]
     backbone: str
     freeze_norm: bool
     upsamplings: int
@@ -91,9 +95,9 @@ class LOTR(nn.Module):
         queries = self.param("queries", nn.initializers.normal(QUERY_STD), (self.num_points, self.dim))
         x = jnp.broadcast_to(queries.astype(self.dtype), (batch, self.num_points, self.dim))
         head = LandmarkHead(self.head_width, self.dtype, name="head")
-        points = []
+        points, mask = [], _same_group(self.groups) if self.groups else None
         for i in range(self.decoder_layers):
-            x = decoder(self.heads, **layer, name=f"decoder_{i + 1}")(x, memory, position, train)
+            x = decoder(self.heads, **layer, name=f"decoder_{i + 1}")(x, memory, position, train, mask)
             points.append(from_relative(head(x), images.shape[1]))
         return Prediction(points=points[-1], auxiliary_points=jnp.stack(points, axis=1)[:, :-1])
 
@@ -133,6 +137,12 @@ class LOTR(nn.Module):
             x = TransposedConv(self.dim, HE, dtype=self.dtype, name=f"upsample_{i}")(x)
             x = nn.relu(batch_norm(train, f"upsample_norm_{i}", self.dtype)(x))
         return x
+
+
+def _same_group(groups: tuple[int, ...]) -> jax.Array:
+    """Returns whether two queries are of the same group, bool [queries, queries]."""
+    group = np.repeat(np.arange(len(groups)), groups)
+    return jnp.array(group[:, None] == group)
 
 
 class LandmarkHead(nn.Module):

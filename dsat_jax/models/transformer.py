@@ -87,8 +87,13 @@ class Attention(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
-        """Returns the attended values: [batch, queries, dim], twice [batch, keys, dim] -> [batch, queries, dim]."""
+    def __call__(
+        self, query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None = None
+    ) -> jax.Array:
+        """Returns the attended values: [batch, queries, dim], twice [batch, keys, dim] -> [batch, queries, dim].
+
+        A query attends to the keys for which `mask`, bool [queries, keys], is true; None stands for all keys.
+        """
         dim = query.shape[-1]
         query, key, value = (
             # [batch, tokens, dim] -> [batch, tokens, heads, dim / heads]
@@ -98,15 +103,21 @@ class Attention(nn.Module):
             for name, x in (("query", query), ("key", key), ("value", value))
         )
         if self.is_mutable_collection("intermediates"):
-            self.sow("intermediates", "weights", _attention_weights(query, key))
-        out = jax.nn.dot_product_attention(query, key, value, implementation=_implementation(query))
+            self.sow("intermediates", "weights", _attention_weights(query, key, mask))
+        # [queries, keys] -> [1, 1, queries, keys]
+        mask = None if mask is None else mask[None, None]
+        out = jax.nn.dot_product_attention(
+            query, key, value, mask=mask, implementation=_implementation(query)
+        )
         # [batch, queries, heads, dim / heads] -> [batch, queries, dim]
         return nn.Dense(dim, dtype=self.dtype, kernel_init=HE, name="out")(out.reshape(*out.shape[:2], dim))
 
 
-def _attention_weights(query: jax.Array, key: jax.Array) -> jax.Array:
+def _attention_weights(query: jax.Array, key: jax.Array, mask: jax.Array | None) -> jax.Array:
     """Returns attention weights [batch, heads, queries, keys] from queries and keys [batch, tokens, heads, depth]."""
     scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=jnp.float32)
+    if mask is not None:
+        scores = jnp.where(mask, scores, -jnp.inf)
     return nn.softmax(scores / query.shape[-1] ** 0.5)
 
 
@@ -163,10 +174,18 @@ class ResidualLayer(nn.Module):
 
     @nn.nowrap
     def _attend(
-        self, name: str, x: jax.Array, train: bool, query: jax.Array, key: jax.Array, value: jax.Array
+        self,
+        name: str,
+        x: jax.Array,
+        train: bool,
+        query: jax.Array,
+        key: jax.Array,
+        value: jax.Array,
+        mask: jax.Array | None = None,
     ) -> jax.Array:
         """Returns the normalised sum of x [batch, tokens, dim] and the output of an attention."""
-        return self._add(name, x, Attention(self.heads, self.dtype, name=name)(query, key, value), train)
+        attended = Attention(self.heads, self.dtype, name=name)(query, key, value, mask)
+        return self._add(name, x, attended, train)
 
     @nn.nowrap
     def _feed_forward(self, x: jax.Array, train: bool) -> jax.Array:
@@ -195,8 +214,18 @@ class DecoderLayer(ResidualLayer):
     """Self-attention, attention to the image and feed-forward network, with the attributes of `ResidualLayer`."""
 
     @nn.compact
-    def __call__(self, x: jax.Array, memory: jax.Array, position: jax.Array, train: bool) -> jax.Array:
-        """Returns decoded queries: [batch, queries, dim], [batch, tokens, dim], [tokens, dim] -> shape of the first."""
-        x = self._attend("self_attention", x, train, query=x, key=x, value=x)
+    def __call__(
+        self,
+        x: jax.Array,
+        memory: jax.Array,
+        position: jax.Array,
+        train: bool,
+        mask: jax.Array | None = None,
+    ) -> jax.Array:
+        """Returns decoded queries: [batch, queries, dim], [batch, tokens, dim], [tokens, dim] -> shape of the first.
+
+        `mask`, bool [queries, queries], is true where a query attends to another; None stands for all.
+        """
+        x = self._attend("self_attention", x, train, query=x, key=x, value=x, mask=mask)
         x = self._attend("cross_attention", x, train, query=x, key=memory + position, value=memory)
         return self._feed_forward(x, train)

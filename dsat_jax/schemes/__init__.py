@@ -4,7 +4,15 @@ A scheme defines the number of landmarks of a face, the pairs that a mirror exch
 parts, and the landmarks of the normalisers. Indices are 0-based, in the official order of the dataset.
 """
 
-from dsat_jax.schemes.conversion import CONVERSIONS, can_convert, conversion_indices, convert
+from dsat_jax.schemes.conversion import (
+    CONVERSIONS,
+    can_convert,
+    conversion_indices,
+    convert,
+    correspondence,
+    parts_of,
+)
+from dsat_jax.schemes.joint import choose_part, join
 from dsat_jax.schemes.known import (
     AFLW_19,
     COFW_29,
@@ -16,7 +24,7 @@ from dsat_jax.schemes.known import (
     find,
     read_scheme,
 )
-from dsat_jax.schemes.scheme import BOUNDARY_NAMES, Scheme
+from dsat_jax.schemes.scheme import BOUNDARY_NAMES, Part, Scheme
 
 __all__ = [
     "AFLW_19",
@@ -27,11 +35,16 @@ __all__ = [
     "SCHEMES",
     "W300_68",
     "WFLW_98",
+    "Part",
     "Scheme",
     "as_text",
     "can_convert",
+    "choose_part",
     "conversion_indices",
     "convert",
+    "correspondence",
     "find",
+    "join",
+    "parts_of",
     "read_scheme",
 ]

@@ -39,4 +39,5 @@ AFLW_19 = Scheme(
     nose_tip=13,
     mouth_corners=(15, 17),
     chin=18,
+    same_in_w300=pairs("6-36 8-39 9-42 11-45 13-30 15-48 17-54 18-8"),
 )

@@ -40,4 +40,6 @@ COFW_29 = Scheme(
     mouth_corners=(22, 23),
     chin=28,
     eyelids=(Eyelids((8, 10), pairs("12-13")), Eyelids((11, 9), pairs("14-15"))),
+    same_in_w300=pairs("0-17 1-26 8-36 9-45 10-39 11-42 20-30 21-33")
+    + pairs("22-48 23-54 24-51 25-62 26-66 27-57 28-8"),
 )

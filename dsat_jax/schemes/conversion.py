@@ -1,11 +1,11 @@
-"""Conversion of landmarks between schemes, for evaluation across datasets."""
+"""Correspondence of landmarks between schemes: evaluation across datasets, and training on several of them."""
 
 from typing import TypeVar
 
 import numpy as np
 
 from dsat_jax.errors import UserError
-from dsat_jax.schemes.scheme import Scheme, run
+from dsat_jax.schemes.scheme import Part, Scheme, run
 
 Array = TypeVar("Array")  # NumPy or JAX array
 
@@ -47,24 +47,64 @@ CONVERSIONS = {
 
 
 def can_convert(source: Scheme, target: Scheme) -> bool:
-    """Returns whether landmarks of the source can be converted to the target."""
-    return source == target or (source.name, target.name) in CONVERSIONS
+    """Returns whether the source has every landmark of the target."""
+    return bool((correspondence(source, target) >= 0).all())
+
+
+def correspondence(source: Scheme, target: Scheme) -> np.ndarray:
+    """Returns the landmark of the source for each landmark of the target, int32 [target points]; -1 where it has none.
+
+    Between two schemes of datasets, the table `CONVERSIONS` is used if it has them, and otherwise `same_in_w300` of
+    both. Labels of a dataset give only the landmarks of their own part of a joint scheme, and those that it shares with
+    other parts.
+    """
+    indices = np.full(target.num_points, -1, np.int32)
+    pairs = [(own, other) for own in parts_of(target) for other in parts_of(source)]
+    equal = [(own, other) for own, other in pairs if own.scheme == other.scheme]
+    for own, other in equal or pairs:
+        found = _between(other.scheme, own.scheme)
+        in_target = np.array(own.points)
+        fills = (found >= 0) & (indices[in_target] < 0)
+        indices[in_target[fills]] = np.array(other.points)[found[fills]]
+    return indices
+
+
+def parts_of(scheme: Scheme) -> tuple[Part, ...]:
+    """Returns the parts of a joint scheme; the scheme of a dataset is its only part."""
+    return scheme.parts or (Part(scheme, tuple(range(scheme.num_points))),)
+
+
+def in_w300(scheme: Scheme) -> dict[int, int]:
+    """Returns the landmark of `w300_68` at the position of each landmark of a scheme that has one there."""
+    if scheme.name == "w300_68":
+        return {i: i for i in range(scheme.num_points)}
+    return dict(scheme.same_in_w300)
+
+
+def _between(source: Scheme, target: Scheme) -> np.ndarray:
+    """Returns `correspondence` for two schemes of datasets."""
+    if source == target:
+        return np.arange(source.num_points, dtype=np.int32)
+    if (source.name, target.name) in CONVERSIONS:
+        return np.array(CONVERSIONS[source.name, target.name], np.int32)
+    of_source = {common: own for own, common in in_w300(source).items()}
+    common = in_w300(target)
+    return np.array([of_source.get(common.get(i, -1), -1) for i in range(target.num_points)], np.int32)
 
 
 def conversion_indices(source: Scheme, target: Scheme) -> np.ndarray:
     """Returns the landmark of the source for each landmark of the target, int32 [target points].
 
     Raises:
-      UserError: if the source cannot be converted to the target.
+      UserError: if the source lacks a landmark of the target.
     """
-    if source == target:
-        return np.arange(source.num_points, dtype=np.int32)
-    if not can_convert(source, target):
+    indices = correspondence(source, target)
+    if (indices < 0).any():
         known = ", ".join(f"{a} to {b}" for a, b in CONVERSIONS)
         raise UserError(
             f"landmarks of {source.name} cannot be converted to {target.name}; known conversions: {known}"
         )
-    return np.array(CONVERSIONS[source.name, target.name], np.int32)
+    return indices
 
 
 def convert(points: Array, source: Scheme, target: Scheme) -> Array:
@@ -73,7 +113,7 @@ def convert(points: Array, source: Scheme, target: Scheme) -> Array:
     Args:
       points: landmarks [..., source points, 2], a NumPy or JAX array.
       source: scheme of the landmarks.
-      target: scheme of the result; `source`, or a target of it in `CONVERSIONS`.
+      target: scheme of the result, whose landmarks the source must have.
 
     Returns:
       Landmarks [..., target points, 2].

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from dsat_jax.errors import UserError
 from dsat_jax.schemes.scheme import Scheme
+from dsat_jax.schemes.w300_68 import W300_68
 
 _NEEDED = ("name", "num_points", "mirror_pairs", "normaliser_points")
 MOST_POINTS = 10_000
-FIELDS = (*_NEEDED, "lines", "boundaries")
+FIELDS = (*_NEEDED, "lines", "boundaries", "same_in_w300")
 
 
 def parse_description(values: object, where: str) -> Scheme:
@@ -15,8 +16,9 @@ def parse_description(values: object, where: str) -> Scheme:
 
     Args:
       values: object with the keys `FIELDS`: a name; the number of points; pairs [a, b] of points that a mirror
-        exchanges; the two points whose distance normalises errors; optionally the polylines to draw, and the boundaries
-        of the network's boundary heatmaps.
+        exchanges; the two points whose distance normalises errors; optionally the polylines to draw, the boundaries of
+        the network's boundary heatmaps, and the pairs [a, b] of a point and the point of `w300_68` at the same position
+        of the face.
       where: origin of the description, for error messages.
 
     Returns:
@@ -40,7 +42,9 @@ def parse_description(values: object, where: str) -> Scheme:
         eye_corners=ends,
         pupils=(ends[:1], ends[1:]),
         lines=_index_lists(values.get("lines", []), count, f"{where}: lines"),
+        same_in_w300=_same_points(values.get("same_in_w300", []), count, f"{where}: same_in_w300"),
     )
+    _check_same_points(scheme, f"{where}: same_in_w300")
     try:
         _ = scheme.boundary_mirror_permutation
     except KeyError as error:
@@ -53,7 +57,7 @@ def parse_description(values: object, where: str) -> Scheme:
 
 def describe(scheme: Scheme) -> dict[str, object]:
     """Returns the description of a scheme that `parse_description` reads."""
-    return {
+    description = {
         "name": scheme.name,
         "num_points": scheme.num_points,
         "mirror_pairs": [list(pair) for pair in scheme.mirror_pairs],
@@ -61,6 +65,9 @@ def describe(scheme: Scheme) -> dict[str, object]:
         "lines": [list(line) for line in scheme.lines],
         "boundaries": [list(boundary) for boundary in scheme.boundaries],
     }
+    if scheme.same_in_w300:
+        description["same_in_w300"] = [list(pair) for pair in scheme.same_in_w300]
+    return description
 
 
 def _check_fields(values: object, where: str) -> None:
@@ -85,6 +92,30 @@ def _mirror_pairs(values: object, count: int, where: str) -> tuple[tuple[int, in
     if repeated:
         raise UserError(f"{where}: mirror_pairs names point {repeated[0]} more than once")
     return pairs
+
+
+def _same_points(values: object, count: int, where: str) -> tuple[tuple[int, int], ...]:
+    pairs = _index_lists(values, MOST_POINTS, where)
+    for pair in pairs:
+        if len(pair) != 2 or pair[0] >= count or pair[1] >= W300_68.num_points:
+            raise UserError(
+                f"{where} has {list(pair)}, expected a point from 0 to {count - 1} and one of w300_68, from 0 to "
+                f"{W300_68.num_points - 1}"
+            )
+    for points in zip(*pairs, strict=True):
+        repeated = [point for point in points if points.count(point) > 1]
+        if repeated:
+            raise UserError(f"{where} names point {repeated[0]} more than once")
+    return pairs
+
+
+def _check_same_points(scheme: Scheme, where: str) -> None:
+    """Refuses pairs whose mirror images are not among the pairs."""
+    own, common = scheme.mirror_permutation, W300_68.mirror_permutation
+    for a, b in scheme.same_in_w300:
+        mirrored = (int(own[a]), int(common[b]))
+        if mirrored not in scheme.same_in_w300:
+            raise UserError(f"{where} has {[a, b]} without its mirror image {list(mirrored)}")
 
 
 def _normaliser_points(values: object, count: int, where: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from dsat_jax.schemes.aflw_19 import AFLW_19
 from dsat_jax.schemes.cofw_29 import COFW_29
 from dsat_jax.schemes.description import describe, parse_description
 from dsat_jax.schemes.jd_106 import JD_106
+from dsat_jax.schemes.joint import join
 from dsat_jax.schemes.scheme import Scheme
 from dsat_jax.schemes.w300_68 import W300_68
 from dsat_jax.schemes.wflw_98 import WFLW_98
@@ -42,6 +43,8 @@ def read_scheme(value: object, where: str) -> Scheme:
 def find(text: str) -> Scheme:
     """Returns the scheme that `config.data.scheme` names (a key of `SCHEMES`) or describes in JSON.
 
+    A joint scheme is described by an object with `parts`, a list of names and descriptions, and `tied`.
+
     Raises:
       UserError: if the text is neither.
     """
@@ -52,9 +55,21 @@ def find(text: str) -> Scheme:
         description = parse_json(text.encode())
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
-    return read_scheme(description, where)
+    if not isinstance(description, dict) or description.keys() != {"parts", "tied"}:
+        return read_scheme(description, where)
+    if not isinstance(description["parts"], list) or not description["parts"]:
+        raise UserError(f"{where}: parts is {description['parts']!r}, expected a list of schemes")
+    return join([read_scheme(part, where) for part in description["parts"]], bool(description["tied"]))
 
 
 def as_text(scheme: Scheme) -> str:
     """Returns the text of a scheme, the inverse of `find`."""
-    return scheme.name if scheme.name in SCHEMES else json.dumps(describe(scheme))
+    if scheme.name in SCHEMES:
+        return scheme.name
+    return json.dumps(_joint_description(scheme) if scheme.parts else describe(scheme))
+
+
+def _joint_description(scheme: Scheme) -> dict[str, object]:
+    parts = [part.scheme for part in scheme.parts]
+    tied = scheme.num_points < sum(part.num_points for part in parts)
+    return {"parts": [part.name if part.name in SCHEMES else describe(part) for part in parts], "tied": tied}

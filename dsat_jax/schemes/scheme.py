@@ -35,6 +35,18 @@ class Eyelids(NamedTuple):
     lids: tuple[tuple[int, int], ...]
 
 
+class Part(NamedTuple):
+    """A scheme within a joint scheme.
+
+    Attributes:
+      scheme: the scheme.
+      points: landmark of the joint scheme for each landmark of the scheme.
+    """
+
+    scheme: "Scheme"
+    points: tuple[int, ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Scheme:
     """Definition of a landmark set.
@@ -54,6 +66,8 @@ class Scheme:
       mouth_corners: left and right corner of the mouth; None if the scheme does not define them.
       chin: lowest point of the chin; None if the scheme does not define it.
       eyelids: lids of the left and the right eye; None if the scheme does not define them.
+      same_in_w300: pairs of a landmark and the landmark of `w300_68` at the same position of the face.
+      parts: schemes that this scheme joins (see `schemes.joint`); empty for the scheme of a dataset.
     """
 
     name: str
@@ -67,6 +81,8 @@ class Scheme:
     mouth_corners: tuple[int, int] | None = None
     chin: int | None = None
     eyelids: tuple[Eyelids, Eyelids] | None = None
+    same_in_w300: tuple[tuple[int, int], ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def five_points(self) -> tuple[tuple[int, ...], ...] | None:

@@ -1,12 +1,29 @@
-"""Colour, resolution and occlusion augmentation on the device, inside the jitted training step.
+"""Augmentation of pixels on the device, inside the jitted training step.
 
-The geometric augmentation (rotation, scale, shift, mirror) runs on the host (`data.batches`), or on the device for
-resident records (`device_crops`).
+Colour, resolution and occlusion are here, light, blur, noise and compression in `augment_quality`. The geometric
+augmentation (rotation, scale, shift, mirror) runs on the host (`data.batches`), or on the device for resident records
+(`device_crops`). Objects in front of the face are drawn on the host (`data.covers`).
 """
 
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
+
+from dsat_jax.training import augment_quality as quality
+
+# Augmentations of image quality in the order of a camera: light, optics, sensor, reduction, file. Each entry has the
+# probability's field, the field of the strength's interval, and the function. The position is part of the random
+# stream: new entries belong at the end, unless all runs may change.
+_QUALITY = (
+    ("low_light", "low_light_stops", quality.low_light),
+    ("over_exposure", "over_exposure_stops", quality.exposure),
+    ("blur", "blur_sigma", quality.blur),
+    ("motion_blur", "motion_blur_length", quality.motion_blur),
+    ("noise", "noise_sigma", quality.noise),
+    ("small_faces", "small_faces_sides", quality.small_faces),
+    ("jpeg", "jpeg_quality", quality.jpeg),
+)
+_FIRST_QUALITY_KEY = 4  # `fold_in` with 0 to 3 would repeat the keys of the other augmentations
 
 
 def colour_gain(key: jax.Array, images: jax.Array, low: float, high: float) -> jax.Array:
@@ -76,4 +93,7 @@ def augment(key: jax.Array, images: jax.Array, config: ConfigDict) -> jax.Array:
         images = grey(grey_key, images, config.grey)
     if config.occlusion > 0:
         images = occlude(occlude_key, images, config.occlusion, config.occlusion_largest)
+    for number, (probability, interval, function) in enumerate(_QUALITY, _FIRST_QUALITY_KEY):
+        if config[probability] > 0:
+            images = function(jax.random.fold_in(key, number), images, config[probability], config[interval])
     return images

@@ -27,7 +27,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dsat_jax import models, schemes
-from dsat_jax.data import datasets, decoded_records, resident_records
+from dsat_jax.data import decoded_records, mixture, resident_records
 from dsat_jax.data.batches import Sample, training_batches
 from dsat_jax.files import atomic_files
 from dsat_jax.runtime import sharding
@@ -79,9 +79,9 @@ def benchmark(config: ConfigDict, out: pathlib.Path) -> dict[str, Any]:
     Raises:
       UserError: if the dataset has not been built, or its decoded images do not fit into memory.
     """
-    config = datasets.with_scheme(config)
+    config = mixture.with_scheme(config)
     mesh, model = sharding.make_mesh(config.mesh.model), models.build_for(config)
-    source = datasets.read_split(config, config.data.train)
+    source = mixture.read_training(config)
     if config.train.keep_decoded:
         print(decoded_records.planned_memory(source, config.train.reader_processes))
     rates = {name: matrix_product_rate(dtype) for name, dtype in models.DTYPES.items()}

@@ -15,6 +15,7 @@ from jax.sharding import Mesh, PartitionSpec
 from ml_collections import ConfigDict
 
 from dsat_jax import geometry
+from dsat_jax.data import resident_records
 from dsat_jax.data.resident_records import ResidentRecords
 from dsat_jax.schemes import Scheme
 from dsat_jax.training import device_warp
@@ -46,9 +47,14 @@ def draw_jitter(key: jax.Array, count: int, augment: ConfigDict) -> Jitter:
     """
     mirror_key, angle_key, scale_key, shift_key = jax.random.split(key, 4)
     low, high = augment.scale
+    angle = jax.random.uniform(angle_key, (count,), minval=-augment.rotation, maxval=augment.rotation)
+    if augment.any_rotation:
+        chosen_key, circle_key = jax.random.split(jax.random.fold_in(key, 4))
+        is_chosen = jax.random.bernoulli(chosen_key, augment.any_rotation, (count,))
+        angle = jnp.where(is_chosen, jax.random.uniform(circle_key, (count,), minval=-180, maxval=180), angle)
     return Jitter(
         jax.random.bernoulli(mirror_key, augment.mirror, (count,)),
-        jax.random.uniform(angle_key, (count,), minval=-augment.rotation, maxval=augment.rotation),
+        angle,
         jax.random.uniform(scale_key, (count,), minval=low, maxval=high),
         jax.random.uniform(shift_key, (count, 2), minval=-augment.shift, maxval=augment.shift),
     )
@@ -77,7 +83,9 @@ def cut(
       [batch, points]; damaged bool [batch]. A damaged face is black, with points and weights of 0.
     """
     size = config.input.size
-    averaging = device_warp.make_averaging(size, config.augment.rotation, records.lowest_scale)
+    averaging = device_warp.make_averaging(
+        size, resident_records.largest_rotation(config), records.lowest_scale
+    )
     face = functools.partial(_face, size=size, averaging=averaging, mirrored=scheme.mirror_permutation)
 
     def on_device(records: ResidentRecords, indices: jax.Array, jitter: Jitter) -> dict[str, jax.Array]:

@@ -10,10 +10,11 @@ from flax import linen as nn
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from dsat_jax import schemes
 from dsat_jax.errors import UserError
 from dsat_jax.inference import trained_network
 from dsat_jax.training import state
-from dsat_jax.weights import torch_import, zoo
+from dsat_jax.weights import landmark_arrays, torch_import, zoo
 from dsat_jax.weights.names import by_name
 
 _LEAST_SHARE = 0.5  # of the model's parameters that a trained network must provide
@@ -26,7 +27,8 @@ def begin(
 
     Args:
       config: run's configuration. `train.start_from` names a trained network, whose arrays are used where name and
-        shape agree with the model's. If the landmarks differ, these are all arrays but those of the last layer.
+        shape agree with the model's. If the landmarks differ, those that the trained network does not have start from
+        scratch.
       model: module from `models.build_for`.
       transform: optimiser from `make_optimizer`.
       mesh: mesh from `sharding.make_mesh`.
@@ -47,8 +49,15 @@ def begin(
         loaded = torch_import.load_backbone(backbone, config.model.backbone, old)
         created = state.with_variables(created, {name: {"backbone": tree} for name, tree in loaded.items()})
     if network is not None:
-        trained = by_name(trained_network.load(zoo.find(network)).variables)
-        created = state.with_variables(created, _fitting(trained, created.ema, network))
+        trained = trained_network.load_whole(zoo.find(network))
+        rows = landmark_arrays.rows(*(schemes.find(each.data.scheme) for each in (trained.config, config)))
+        absent = rows[: schemes.find(config.data.scheme).num_points] < 0
+        if absent.any():
+            logging.warning(
+                "%s does not have %d of %d landmarks, which start from scratch", network, absent.sum(), len(absent)
+            )
+        arrays = landmark_arrays.moved(by_name(trained.variables), by_name(created.ema), rows)
+        created = state.with_variables(created, _fitting(arrays, created.ema, network))
     return created
 
 

@@ -16,8 +16,10 @@ from ml_collections import ConfigDict
 
 from dsat_jax import drawing, metrics, models, schemes
 from dsat_jax.checkpoints.manager import Checkpoints
-from dsat_jax.data import datasets, decoded_records, resident_records
+from dsat_jax.data import datasets, decoded_records, mixture, resident_records
 from dsat_jax.data.batches import Sample, training_batches
+from dsat_jax.data.datasets import Record
+from dsat_jax.data.mixture import MixedRecords
 from dsat_jax.data.resident_records import ResidentRecords
 from dsat_jax.evaluation import evaluate
 from dsat_jax.inference.forward import jit_forward
@@ -50,11 +52,14 @@ def train(
       OSError: if another process trains in the folder, or a file cannot be written.
       TrainingDivergedError: if a loss, a gradient or the validation NME is not finite.
     """
-    config = datasets.with_scheme(config)
+    config = mixture.with_scheme(config)
     mesh = sharding.make_mesh(config.mesh.model)
     sharding.check_batch_size("config.train.batch_size", config.train.batch_size, config.train.accumulate)
     datasets.test_splits(config, config.data.test)  # fails now rather than after hours of training
-    sources = [datasets.read_split(config, split) for split in (config.data.train, config.data.validation)]
+    sources = (
+        mixture.read_training(config),
+        datasets.read_split(mixture.evaluated(config), config.data.validation),
+    )
     memory = planned = None
     if config.data.resident:
         planned = resident_records.plan(sources[0], config, mesh)
@@ -70,7 +75,7 @@ def train(
         start = int(current.step)
         recorder = Recorder(workdir, start, config.train.steps, active=jax.process_index() == 0)
         opened.enter_context(contextlib.closing(recorder))
-        recorder.message(_description(config, workdir, current, *map(len, sources)))
+        recorder.message(_description(config, workdir, current, *sources))
         if memory:
             recorder.message(memory)
         resident = planned and resident_records.load(planned, sources[0], config, mesh)
@@ -155,7 +160,11 @@ def _newest_state(
 
 
 def _description(
-    config: ConfigDict, workdir: pathlib.Path, current: state.TrainState, training: int, validation: int
+    config: ConfigDict,
+    workdir: pathlib.Path,
+    current: state.TrainState,
+    training: MixedRecords,
+    validation: Sequence[Record],
 ) -> str:
     """Returns the lines that a run logs before its first step."""
     devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
@@ -163,7 +172,8 @@ def _description(
     return "\n".join(
         [
             state.parameter_table(current.params),
-            f"{config.data.dataset}: {training} training and {validation} validation faces; {devices}; {workdir}",
+            f"training faces: {mixture.described(config, training)}; validation faces: {config.data.validation}: "
+            f"{len(validation)}; {devices}; {workdir}",
             f"continuing from step {step}" if step else f"starting from {initial_state.described(config)}",
         ]
     )
@@ -178,18 +188,20 @@ def _make_validation(
     workdir: pathlib.Path,
 ) -> Callable[[int, Mapping[str, Any]], float]:
     """Returns a function that evaluates the variables of a step on the validation split: NME in percent."""
-    forward = jit_forward(model, config, mesh)
-    normaliser = metrics.normaliser_name(config.evaluate.normaliser, schemes.find(config.data.scheme))
+    validated = mixture.evaluated(config)
+    scheme = schemes.find(validated.data.scheme)
+    forward = jit_forward(model, config, mesh, scheme)
+    normaliser = metrics.normaliser_name(config.evaluate.normaliser, scheme)
 
     def validate(step: int, variables: Mapping[str, Any]) -> float:
-        result = evaluate.evaluate_split(forward, variables, config, source, mesh)
+        result = evaluate.evaluate_split(forward, variables, validated, source, mesh)
         nme = metrics.summary(result.nme, config.evaluate.threshold)["nme"]
         if not np.isfinite(nme):
             raise TrainingDivergedError(f"the validation NME of step {step} is {nme}; it was not saved")
         recorder.scalars(step, {"validation_nme": nme})
         recorder.message(f"step {step}: validation NME {nme:.2f} % ({normaliser})")
         if jax.process_index() == 0:  # the rows of process 0 in the first batch are faces, not padding
-            grid = drawing.sample_grid(result.sample, schemes.find(config.data.scheme))
+            grid = drawing.sample_grid(result.sample, scheme)
             recorder.image(step, "validation", grid)
             drawing.write_image(workdir / drawing.SAMPLES_FILE, grid)
         return nme

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dsat_jax import models, schemes
-from dsat_jax.data import datasets
+from dsat_jax.data import mixture
 from dsat_jax.files import atomic_files
 from dsat_jax.inference.forward import jit_forward
 from dsat_jax.runtime import hlo, hlo_costs, sharding, topologies
@@ -52,7 +52,7 @@ def plan(config: ConfigDict, topology: str, out: pathlib.Path) -> dict[str, Any]
     Raises:
       UserError: if the topology is unknown, its compiler is missing, or the batch does not spread over the devices.
     """
-    config = datasets.with_scheme(config)
+    config = mixture.with_scheme(config)
     target = topologies.find(topology)
     count = len(target.devices)
     sharding.check_batch_size(

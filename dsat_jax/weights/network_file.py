@@ -37,7 +37,7 @@ def write(path: pathlib.Path, config: "ConfigDict", variables: dict[str, Any]) -
 
     Args:
       path: file to write; an existing file is replaced once the new one is complete.
-      config: configuration of the run. The paths of the data and of the backbone's initial weights are not written.
+      config: configuration of the run. The paths of the datasets and of the backbone's initial weights are not written.
       variables: variables of the model, on the host.
 
     Raises:
@@ -46,6 +46,7 @@ def write(path: pathlib.Path, config: "ConfigDict", variables: dict[str, Any]) -
     """
     described = config.copy_and_resolve_references()
     described.data.data_dir = None
+    described.data.mixture = tuple(" ".join(text.split()[:3]) for text in described.data.mixture)
     if "backbone_weights" in described.model:
         described.model.backbone_weights = None
     values = {name: value for name, value in described.to_dict().items() if name in SECTIONS}

@@ -24,7 +24,7 @@ from bad_inputs.documents import NO_JSON
 from bad_inputs.folders import prepare_pts
 
 from dsat_jax.config import default, save_config
-from dsat_jax.data import datasets
+from dsat_jax.data import datasets, mixture
 from dsat_jax.inference import face_boxes
 from tfds_builders import build
 
@@ -229,7 +229,7 @@ def prepare_built(root: pathlib.Path) -> None:
 def read_split(root: pathlib.Path) -> str | None:
     config = default()
     config.data.update(dataset="landmark_folder", data_dir=str(root / "built"), scheme="")
-    config = datasets.with_scheme(config)
+    config = mixture.with_scheme(config)
     return reader_message(lambda: datasets.read_split(config, (root / ASKED).read_text()))
 
 

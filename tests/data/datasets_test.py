@@ -9,7 +9,7 @@ import pytest
 
 from dsat_jax import schemes
 from dsat_jax.config import default
-from dsat_jax.data import datasets
+from dsat_jax.data import datasets, mixture
 from dsat_jax.schemes import WFLW_98
 from tfds_builders import load_builder
 
@@ -60,9 +60,9 @@ def test_a_split_in_another_scheme_has_its_landmarks(config, caplog):
 
 def test_a_configuration_without_a_scheme_gets_that_of_its_dataset(config):
     assert datasets.dataset_scheme(config) is WFLW_98
-    assert datasets.with_scheme(config) is config
+    assert mixture.with_scheme(config) is config
     config.data.scheme = ""
-    assert schemes.find(datasets.with_scheme(config).data.scheme) == WFLW_98
+    assert schemes.find(mixture.with_scheme(config).data.scheme) == WFLW_98
     assert config.data.scheme == ""
 
 

@@ -130,7 +130,7 @@ def test_images_of_another_size_are_refused():
 
 
 def test_default_config_names_every_attribute():
-    attributes = LOTR.__dataclass_fields__.keys() - {"num_points", "parent", "name"}
+    attributes = LOTR.__dataclass_fields__.keys() - {"num_points", "groups", "parent", "name"}
     assert set(default_lotr()) - {"name", "backbone_weights"} == attributes
 
 
@@ -139,6 +139,7 @@ def test_build_makes_the_module_that_the_config_describes():
     config.update(upsamplings=2, dtype="bfloat16", backbone_weights="weights.safetensors")
     assert models.build(config, num_points=106, num_boundaries=13) == LOTR(
         num_points=106,
+        groups=(),
         backbone="mobilenet_v2",
         freeze_norm=False,
         upsamplings=2,

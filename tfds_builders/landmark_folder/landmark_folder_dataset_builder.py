@@ -8,10 +8,11 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
-from dsat_jax.records import DamagedRecord
+from dsat_jax.records import UNKNOWN, DamagedRecord
 from dsat_jax.schemes import SCHEMES, Scheme
 from tfds_builders import BuildError, face_builder, faces
 from tfds_builders.landmark_folder import division, folder, forms
@@ -93,6 +94,11 @@ Expected below manual_dir:
         if first_pixel is None:
             first_pixel = 1 if points == "*.pts" else 0
         scheme = options.scheme or _scheme_of(root, annotations)
+        if max(options.box_points or [0]) >= scheme.num_points:
+            raise BuildError(
+                f"{root / FILE}: box_points has {max(options.box_points)}, expected points from 0 to "
+                f"{scheme.num_points - 1}"
+            )
         self.info.metadata["scheme"] = schemes.as_text(scheme)
         self.log.note(f"Points from {points}, pixels count from {first_pixel}, scheme {scheme.name}.")
 
@@ -100,7 +106,7 @@ Expected below manual_dir:
         shards = {}
         for split in division.SPLITS:
             if samples[split]:
-                read = functools.partial(_read, root, first_pixel, scheme)
+                read = functools.partial(_read, root, first_pixel, scheme, options.box_points)
                 shards[split] = self._shards(split, samples[split], lambda sample: sample.key, read)
             else:
                 self.log.note(f"{split}: left out, no annotated images.")
@@ -178,7 +184,9 @@ def _scheme_of(root: pathlib.Path, annotations: Sequence[Annotation]) -> Scheme:
     )
 
 
-def _read(root: pathlib.Path, first_pixel: int, scheme: Scheme, sample: Sample) -> dict[str, object]:
+def _read(
+    root: pathlib.Path, first_pixel: int, scheme: Scheme, box_points: Sequence[int] | None, sample: Sample
+) -> dict[str, object]:
     """The arguments of `faces.make_record` for one face."""
     face = sample.annotation.read()
     if sample.picture is None:
@@ -190,11 +198,18 @@ def _read(root: pathlib.Path, first_pixel: int, scheme: Scheme, sample: Sample) 
         raise DamagedRecord(
             f"{sample.annotation.source}: {len(face.landmarks)} points, {scheme.name} has {scheme.num_points}"
         )
+    box = face.box
+    if box is None and box_points is not None:
+        chosen = np.array(box_points)
+        known = face.landmarks[chosen][face.visibility[chosen] != UNKNOWN]
+        if not len(known):
+            raise DamagedRecord(f"{sample.annotation.source}: none of the box_points has a position")
+        box = np.concatenate([known.min(axis=0), known.max(axis=0)])
     return {
         "picture": read_file(root, sample.picture),
         "landmarks": face.landmarks - first_pixel,
         "visibility": face.visibility,
-        "box": None if face.box is None else face.box - first_pixel,
+        "box": None if box is None else box - first_pixel,
         "name": sample.picture,
         "face": sample.face,
     }

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import reprlib
+from collections.abc import Sequence
 
 from dsat_jax.errors import UserError
 from dsat_jax.files.image_files import read_bytes
@@ -23,6 +24,8 @@ class Options:
         None means whichever of these the folder contains.
       first_pixel: coordinate of the top left pixel's centre, 0 or 1; None means 1 for `*.pts` and 0 otherwise.
       scheme: scheme of the points; None means the built-in scheme with the same number of points.
+      box_points: points whose box is the face box of faces that have none, for schemes with points on the hair; None
+        means all points.
       train: path of a list of training images; None means all images that are not for testing.
       test: path of a list of test images, or their share of all images (only if `train` is None). None means all images
         that are not in `train`; if both are None, a tenth of the images.
@@ -31,6 +34,7 @@ class Options:
     points: str | None = None
     first_pixel: int | None = None
     scheme: Scheme | None = None
+    box_points: Sequence[int] | None = None
     train: str | None = None
     test: str | float | None = None
 
@@ -78,8 +82,15 @@ def _check(options: Options, where: str) -> None:
                 f"{where}: test is the share {options.test} although train is a list, expected a list (.txt), or no "
                 "test: all images that are not in train are then for testing"
             )
+    if options.box_points is not None and not _are_points(options.box_points):
+        shown = reprlib.repr(options.box_points)
+        raise BuildError(f"{where}: box_points is {shown}, expected a list of at least two points, from 0")
     if options.first_pixel not in (None, 0, 1) or isinstance(options.first_pixel, bool):
         raise BuildError(f"{where}: first_pixel is {reprlib.repr(options.first_pixel)}, expected 0 or 1")
+
+
+def _are_points(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(type(i) is int and i >= 0 for i in value)
 
 
 def _check_path(value: object, where: str, suffixes: tuple[str, ...], words: tuple[str, ...] = ()) -> None:

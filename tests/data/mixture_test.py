@@ -1,0 +1,140 @@
+"""Training on several datasets: shares, schemes, unknown landmarks, and entries that are refused."""
+
+import collections
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from dsat_jax import schemes
+from dsat_jax.config import check_config, default
+from dsat_jax.data import mixture
+from dsat_jax.data.batches import training_batches
+from dsat_jax.records import UNKNOWN
+from tfds_builders import build
+from tfds_builders.landmark_folder import example_points
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> str:
+    """A folder of built datasets with a landmark_folder of five points: 5 training and 3 test faces."""
+    root = tmp_path_factory.mktemp("folder")
+    raw = root / "raw"
+    for number, picture in enumerate(example_points.PICTURES):
+        path = raw / picture
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.full((128, 128, 3), 20 * number, np.uint8))
+    example_points.write_pts(raw)
+    scheme = example_points.FIVE | {"same_in_w300": [[2, 30], [3, 48], [4, 54]]}
+    example_points.write(raw, "landmarks.json", {"scheme": scheme, "test": 0.3})
+    build.build("landmark_folder", raw, root / "built")
+    return str(root / "built")
+
+
+@pytest.fixture
+def config(tiny_dataset, folder):
+    config = default()
+    config.data.update(dataset="synthetic_faces/tiny", data_dir=tiny_dataset, train="train", scheme="")
+    config.data.mixture = (f"landmark_folder train 0.25 {folder}",)
+    config.input.size = 32
+    config.train.batch_size = 8
+    return config
+
+
+def batches_of(config, count):
+    stream = training_batches(config, mixture.read_training(config), 0)
+    taken = list(itertools.islice(stream, count))
+    stream.close()
+    return taken
+
+
+def test_a_dataset_alone_is_its_own_mixture(tiny_dataset):
+    config = default()
+    config.data.update(dataset="synthetic_faces/tiny", data_dir=tiny_dataset, train="train", scheme="wflw_98")
+    (alone,) = mixture.each_alone(config)
+    assert alone.data == config.data
+    assert mixture.ingredients(config) == [mixture.Ingredient("synthetic_faces/tiny", "train", 1.0)]
+    assert mixture.with_scheme(config) is config
+    assert mixture.evaluated(config) is config
+
+
+def test_every_record_labels_the_landmarks_of_its_scheme(config):
+    config = mixture.with_scheme(config)
+    joint = schemes.find(config.data.scheme)
+    assert [part.scheme.name for part in joint.parts] == ["wflw_98", "five"]
+    source = mixture.read_training(config)
+    drawn, own = (len(part) for part in source.parts)
+    assert len(source) == drawn + own == 64 + 5
+    assert (source[0]["visibility"] != UNKNOWN).tolist() == [True] * 98 + [False] * 5
+    assert (source[63]["visibility"] != UNKNOWN).sum() == 98
+    first = source[64]
+    assert (first["visibility"] != UNKNOWN).tolist() == [False] * 98 + [True] * 5
+    assert np.ptp(first["landmarks"][98:], axis=0).min() > 20
+    assert not first["landmarks"][:98].any()
+    assert first["visibility"].dtype == np.uint8
+    with pytest.raises(IndexError):
+        source[69]
+    assert mixture.described(config, source) == (
+        "synthetic_faces/tiny train: 64 (share 0.75), landmark_folder train: 5 (share 0.25)"
+    )
+
+
+def test_labels_are_converted_to_a_scheme_that_the_configuration_names(config, caplog):
+    config.data.scheme = "w300_68"
+    source = mixture.read_training(config)
+    assert (source[0]["visibility"] != UNKNOWN).all()
+    assert np.flatnonzero(source[64]["visibility"] != UNKNOWN).tolist() == [30, 48, 54]
+    assert "labels of five are converted to w300_68 (3 of 68 landmarks)" in caplog.text
+
+
+def test_shares_are_those_of_the_configuration(config):
+    batches = batches_of(mixture.with_scheme(config), 25)
+    records = np.concatenate([batch["record"] for batch in batches])
+    own = records >= 64
+    assert own.mean() == pytest.approx(0.25, abs=0.01)
+    assert min(collections.Counter(records[own].tolist()).values()) == 10  # 50 of 5 faces
+    assert len(set(records[~own].tolist())) == 64
+    weights = np.concatenate([batch["weights"] for batch in batches])
+    np.testing.assert_array_equal(weights[:, 98:].any(axis=1), own)
+
+
+def test_a_mirrored_face_labels_the_other_side(config):
+    config.data.tied = True
+    config.augment.update(mirror=1.0, rotation=0.0, scale=(1.0, 1.0), shift=0.0)
+    config = mixture.with_scheme(config)
+    source = mixture.read_training(config)
+    permutation = schemes.find(config.data.scheme).mirror_permutation
+    for batch in batches_of(config, 3):
+        for record, weights in zip(batch["record"], batch["weights"], strict=True):
+            known = source[int(record)]["visibility"] != UNKNOWN
+            np.testing.assert_array_equal(weights > 0, known[permutation])
+
+
+def test_the_validation_is_in_the_scheme_of_the_dataset(config):
+    config = mixture.with_scheme(config)
+    assert mixture.evaluated(config).data.scheme == "wflw_98"
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (("cofw train",), "config.data.mixture has 'cofw train', expected DATASET SPLIT SHARE"),
+        (("cofw train 1.5",), "with a share above 0 and below 1"),
+        (("cofw train nan",), "with a share above 0 and below 1"),
+        (("cofw train 0.5", "aflw train 0.5"), "config.data.mixture have the sum 1, expected less than 1"),
+    ],
+)
+def test_wrong_entries_are_refused(entries, message):
+    config = default()
+    config.data.mixture = entries
+    check_config(config, "here")
+    with pytest.raises(ValueError, match=message):
+        mixture.ingredients(config)
+
+
+def test_a_mixture_is_a_list_of_texts():
+    config = default()
+    config.data.mixture = (1,)
+    with pytest.raises(ValueError, match=r"data.mixture is \(1,\), expected any number of texts"):
+        check_config(config, "here")
