@@ -10,7 +10,16 @@ LARGEST = 2**31 - 1  # upper limit of every number
 _SHARES = (
     *(
         f"augment.{name}"
-        for name in ("mirror", "any_rotation", "grey", "low_resolution", "occlusion", "cover", "low_light")
+        for name in (
+            "mirror",
+            "any_rotation",
+            "turn",
+            "grey",
+            "low_resolution",
+            "occlusion",
+            "cover",
+            "low_light",
+        )
     ),
     *(f"augment.{name}" for name in ("over_exposure", "blur", "motion_blur", "noise", "small_faces", "jpeg")),
     *(f"optimizer.{name}" for name in ("b1", "b2", "step_at", "ema")),
@@ -37,6 +46,8 @@ RANGES = {
     "input.std": (1e-6, LARGEST),
     "input.enlarge": limits.ENLARGE,
     "augment.rotation": (0, 360),
+    "augment.turn_yaw": (0, 80),
+    "augment.turn_pitch": (0, 40),
     "augment.scale": (0.01, 100),
     "augment.shift": (0, 10),
     "augment.low_resolution_share": (0.05, 1),
@@ -120,6 +131,7 @@ def _conflicts(values: Mapping[str, object]) -> Iterator[str]:
         return
     for field, expected in (
         ("augment.cover", 0),
+        ("augment.turn", 0),
         ("train.keep_decoded", False),
         ("train.reader_processes", 0),
     ):

@@ -59,6 +59,11 @@ def _augment() -> ConfigDict:
     augment = ConfigDict()
     augment.rotation = 30.0  # degrees, U(-rotation, rotation)
     augment.any_rotation = 0.0  # probability of a rotation from the whole circle instead
+    augment.turn = (
+        0.0  # probability of turning the head in depth, for faces with landmarks of w300_68 or wflw_98
+    )
+    augment.turn_yaw = 60.0  # largest additional yaw in degrees
+    augment.turn_pitch = 20.0  # largest additional pitch in degrees
     augment.scale = (0.9, 1.2)  # U(low, high)
     augment.shift = 0.1  # share of the input's size, U(-shift, shift) per axis
     augment.mirror = 0.5  # probability

@@ -29,6 +29,7 @@ CHANGEABLE_FIELDS = (
 )
 
 _ADDED_AUGMENTATION = (
+    "any_rotation",
     "blur",
     "blur_sigma",
     "cover",
@@ -44,10 +45,12 @@ _ADDED_AUGMENTATION = (
     "over_exposure_stops",
     "small_faces",
     "small_faces_sides",
+    "turn",
+    "turn_pitch",
+    "turn_yaw",
 )
 ADDED_FIELDS = (
     *(f"augment.{name}" for name in _ADDED_AUGMENTATION),
-    "augment.any_rotation",
     "data.mixture",
     "data.resident",
     "data.tied",

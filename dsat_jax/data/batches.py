@@ -6,6 +6,7 @@ Colour and occlusion augmentation, normalisation and targets run on the device (
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 import grain.python as grain
@@ -13,8 +14,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dsat_jax import geometry, schemes
-from dsat_jax.data import mixture, reader_processes
+from dsat_jax.data import covers, mixture, reader_processes
 from dsat_jax.data.decoded_records import DecodedRecords
+from dsat_jax.data.turned_records import RecordTurner
 from dsat_jax.records import OCCLUDED, UNKNOWN, DamagedRecord
 from dsat_jax.schemes import Scheme
 from dsat_jax.warp import warp
@@ -39,6 +41,10 @@ class FaceReader:
     crop: ConfigDict
     augment: ConfigDict
 
+    @functools.cached_property
+    def _turner(self) -> RecordTurner:
+        return RecordTurner(self.scheme, self.augment)
+
     def training_sample(self, index: int, rng: np.random.Generator) -> Sample:
         """Returns one face, randomly rotated, scaled, shifted and mirrored.
 
@@ -57,9 +63,17 @@ class FaceReader:
             mirror=mirror,
         )
         try:
-            return self._sample(index, self.source[index], jitter, mirror)
+            record = self.source[index]
         except DamagedRecord:
             return self._damaged(index)
+        if self.augment.turn and rng.random() < self.augment.turn:
+            record = self._turner(index, record, rng)
+        sample = self._sample(index, record, jitter, mirror)
+        if self.augment.cover and rng.random() < self.augment.cover:
+            sample["image"] = covers.cover(
+                sample["image"], sample["points"], sample["weights"], self.scheme, rng
+            )
+        return sample
 
     def test_sample(self, index: int) -> Sample:
         """Returns one face without augmentation, with its box in original pixels, occluded landmarks and attributes.

@@ -113,7 +113,12 @@ def motion_blur(key: jax.Array, images: jax.Array, probability: float, length: I
     step = drawn[:, 0, 0] * jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)  # [batch, (row, column)]
     shifted = jax.vmap(lambda image, start: jax.lax.dynamic_slice(image, start, (height, width, 3)))
     count = 4 * reach + 1  # about two positions for each pixel
-    total = sum(shifted(padded, _places(reach + step * ((i + 0.5) / count - 0.5))) for i in range(count))
+
+    def add(i: jax.Array, total: jax.Array) -> jax.Array:
+        return total + shifted(padded, _places(reach + step * ((i + 0.5) / count - 0.5)))
+
+    # A loop: written out, XLA would fuse the sum into the next augmentation and compute it several times.
+    total = jax.lax.fori_loop(0, count, add, jnp.zeros_like(images))
     return jnp.where(chosen, total / count, images)
 
 

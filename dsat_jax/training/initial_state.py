@@ -54,7 +54,10 @@ def begin(
         absent = rows[: schemes.find(config.data.scheme).num_points] < 0
         if absent.any():
             logging.warning(
-                "%s does not have %d of %d landmarks, which start from scratch", network, absent.sum(), len(absent)
+                "%s does not have %d of %d landmarks, which start from scratch",
+                network,
+                absent.sum(),
+                len(absent),
             )
         arrays = landmark_arrays.moved(by_name(trained.variables), by_name(created.ema), rows)
         created = state.with_variables(created, _fitting(arrays, created.ema, network))

@@ -133,7 +133,7 @@ def test_examples_are_schemes_whose_lines_have_mirror_images(path):
     left, right = scheme.eye_corners
     assert point[left] == right
     unmirrored = int((point == np.arange(len(point))).sum())
-    # On the midline: forehead, chin, bottom of the nose, upper lip; or chin, bottom and tip of the nose, five of the lips.
+    # On the midline: forehead, chin, nose, upper lip; or chin, bottom and tip of the nose, five points of the lips.
     assert unmirrored == {"scut_86": 4, "fgnet_68": 8}[scheme.name]
     assert schemes.join([W300_68, scheme], tied=True).num_points == 68 + scheme.num_points - len(
         scheme.same_in_w300

@@ -71,6 +71,43 @@ def test_occlusion_is_one_rectangle_of_one_colour():
         assert np.ptp(image[box].reshape(-1, 3), axis=0).max() < 1e-6
 
 
+def original_chain(key: jax.Array, images: jax.Array) -> jax.Array:
+    """Applies the augmentations of version 0.2.0 with its keys and the default probabilities."""
+    low_key, gain_key, grey_key, occlude_key = jax.random.split(key, 4)
+    images = augment.low_resolution(low_key, images, 0.2, 0.75)
+    images = augment.colour_gain(gain_key, images, 0.7, 1.3)
+    images = augment.grey(grey_key, images, 0.1)
+    return augment.occlude(occlude_key, images, 0.3, 0.5)
+
+
+def test_the_default_step_is_that_of_version_0_2_0():
+    config = default().augment
+    now = jax.make_jaxpr(lambda key, images: augment.augment(key, images, config))(KEY, faces())
+    assert str(now) == str(jax.make_jaxpr(original_chain)(KEY, faces()))
+
+
+def test_further_augmentations_leave_the_random_streams_of_the_others():
+    config, images = default().augment, faces(32, 48)
+    names = ("low_light", "over_exposure", "blur", "motion_blur", "noise", "small_faces", "jpeg")
+    config.update(dict.fromkeys(names, 1e-9))  # part of the step, but no image is drawn
+    np.testing.assert_array_equal(augment.augment(KEY, images, config), original_chain(KEY, images))
+    for name in names:
+        config.update({**dict.fromkeys(names, 0.0), name: 1.0})
+        after = augment.augment(KEY, images, config)
+        assert changed(original_chain(KEY, images), after).mean() > 0.9
+        assert 0 <= after.min() <= after.max() <= 1
+
+
+def test_every_augmentation_has_a_key_of_its_own():
+    """Threefry's `fold_in(key, i)` is `split(key, n)[i]`; equal keys would couple two augmentations."""
+    split = jax.random.key_data(jax.random.split(KEY, 4)).tolist()
+    first = augment._FIRST_QUALITY_KEY
+    folded = [
+        jax.random.key_data(jax.random.fold_in(KEY, first + i)).tolist() for i in range(len(augment._QUALITY))
+    ]
+    assert len({tuple(data) for data in split + folded}) == 4 + len(augment._QUALITY)
+
+
 def test_the_chain_stays_in_range_and_is_a_function_of_its_key():
     config, images = default().augment, faces()
     chain = jax.jit(lambda key: augment.augment(key, images, config))

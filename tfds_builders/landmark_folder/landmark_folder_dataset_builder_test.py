@@ -144,6 +144,23 @@ def test_first_pixel_moves_points_and_boxes(root: pathlib.Path):
     np.testing.assert_array_equal(record["box"], BOX - 1)
 
 
+def test_box_points_give_the_face_box_of_faces_without_one(root: pathlib.Path):
+    write(root, "points.csv", csv_of({PICTURES[0]: points_of(PICTURES[0])}))
+    write(root, "landmarks.json", {"scheme": FIVE, "box_points": [0, 1, 2], "test": 0})
+    (record,) = read(built(root)).values()
+    np.testing.assert_allclose(record["box"], [40.5, 50.25, 90.0, 80.125])
+    write(root, "points.csv", csv_of({PICTURES[0]: points_of(PICTURES[0])}, boxes=True))
+    (record,) = read(built(root)).values()
+    np.testing.assert_allclose(record["box"], BOX)
+    for wrong, message in (
+        ([0, 5], "box_points has 5, expected points from 0 to 4"),
+        ([0], "a list of at least two"),
+    ):
+        write(root, "landmarks.json", {"scheme": FIVE, "box_points": wrong})
+        with pytest.raises(BuildError, match=message):
+            built(root)
+
+
 def test_the_end_of_a_path_names_an_image_if_only_one_has_it(root: pathlib.Path):
     (root / "bert/0.jpg").rename(root / "bert/only.jpg")
     rows = {name: points_of(PICTURES[0]) for name in ("only.jpg", "1.jpg", "9.jpg")}

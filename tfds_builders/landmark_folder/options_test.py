@@ -15,7 +15,9 @@ def test_the_examples_of_the_readme_are_read(tmp_path: pathlib.Path):
         write(tmp_path, "landmarks.json", example)
         read.append(options.read_options(tmp_path))
     choices, custom = read
-    assert choices == options.Options("annotations/points.csv", 0, schemes.W300_68, None, 0.2)
+    assert choices == options.Options(
+        points="annotations/points.csv", first_pixel=0, scheme=schemes.W300_68, test=0.2
+    )
     assert (custom.scheme.name, custom.scheme.num_points, custom.test) == ("five", 5, None)
 
 

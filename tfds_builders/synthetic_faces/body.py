@@ -18,9 +18,13 @@ _CLOTHES = np.array([[0.62, 8], [1.2, -5], [1.45, 1], [2.1, 14], [2.75, 30], [3.
 def draw_neck(canvas: Canvas, portrait: Portrait) -> None:
     """Draws the neck, with the shadow of the jaw, and the clothes."""
     random, unit, light = portrait.random, portrait.unit, portrait.parameters.light
-    top, chin = portrait.place([[0, 18, -78]])[0], portrait.points[16]
+    top, chin = portrait.place([[0, 18, -97 if portrait.far_side else -78]])[0], portrait.points[16]
+    back = 1.0 if portrait.far_side else 0.75
     base = np.array(
-        [0.75 * top[0] + 0.25 * portrait.parameters.pose.centre[0], chin[1] + random.uniform(28, 46) * unit]
+        [
+            back * top[0] + (1 - back) * portrait.parameters.pose.centre[0],
+            chin[1] + random.uniform(28, 46) * unit,
+        ]
     )
     half = random.uniform(50, 60) * unit * (1 + 0.04 * portrait.parameters.shape.face_width)
 
@@ -61,7 +65,12 @@ def draw_ears(canvas: Canvas, portrait: Portrait) -> None:
     look, unit = portrait.parameters.look, portrait.unit
     if look.hair_style == "long":
         return
-    ears = [portrait.place(_EAR * (side * portrait.head.points[31, 0] / 71.5, 1, 1)) for side in (-1, 1)]
+    outline = _EAR * (1, 1, 1.9) + (0, 0, 0.9 * 54) if portrait.far_side else _EAR  # its whole width is seen
+    ears = [
+        portrait.place(outline * (side * portrait.head.points[31, 0] / 71.5, 1, 1) + portrait.ear_shift)
+        for side in (-1, 1)
+        if side != portrait.far_side
+    ]
     canvas.fill([curve(ear, closed=True) for ear in ears], look.skin, shade=portrait.shade)
     inner = [curve(ear.mean(axis=0) + (ear - ear.mean(axis=0)) * (0.5, 0.6), closed=True) for ear in ears]
     canvas.fill(inner, (60, 18, 10), opacity=0.32, feather=1.6 * unit)

@@ -9,7 +9,7 @@ from tfds_builders.synthetic_faces import body, eyes, features, hair, occluders,
 from tfds_builders.synthetic_faces.paint import Canvas
 from tfds_builders.synthetic_faces.parameters import SIZE, Parameters, sample
 from tfds_builders.synthetic_faces.portrait import Portrait
-from tfds_builders.synthetic_faces.pose import turned_away
+from tfds_builders.synthetic_faces.turned import sample_turned
 
 MIN_COVERED = 6  # number of covered landmarks from which a face has the attribute `occlusion`
 
@@ -50,7 +50,7 @@ def draw(parameters: Parameters) -> Drawing:
     hair.draw_in_front(canvas, portrait, strands)
     occluders.draw_occluder(canvas, portrait)
     covered = _covered(portrait.points, canvas)
-    hidden = covered | turned_away(portrait.head, parameters.pose)
+    hidden = covered | portrait.hidden
     return Drawing(
         image=photo.develop(canvas.image, parameters.photo, portrait.random),
         points=portrait.points.astype(np.float32),
@@ -65,12 +65,14 @@ def _covered(points: np.ndarray, canvas: Canvas) -> np.ndarray:
     return canvas.cover[y, x] > 127
 
 
-def draw_face(seed: int, split: int, index: int) -> Drawing:
+def draw_face(seed: int, split: int, index: int, turned: bool = False) -> Drawing:
     """Draws face `index` of a split, which depends on the arguments alone.
 
     Args:
       seed: seed of the dataset.
       split: number of the split.
       index: index of the face within its split.
+      turned: whether to draw a face of any yaw, see `turned.sample_turned`.
     """
-    return draw(sample(np.random.default_rng([seed, split, index])))
+    random = np.random.default_rng([seed, split, index])
+    return draw(sample_turned(random) if turned else sample(random))

@@ -7,19 +7,23 @@ from tfds_builders.synthetic_faces.features import DARK, crease
 from tfds_builders.synthetic_faces.paint import Canvas, mix
 from tfds_builders.synthetic_faces.portrait import Portrait
 
+_EYES = ((60, 96, 64), (68, 97, 68))  # first landmark of the lids, pupil and inner corner
 _IRIS = 6.4  # radius in millimetres, a little larger than in reality, since small irises look like a stare
 
 
 def draw_eyes(canvas: Canvas, portrait: Portrait) -> None:
     """Draws both eyes, from the ball outwards."""
     points = portrait.points
-    uppers = [curve(points[first : first + 5]) for first in (60, 68)]
-    lowers = [curve(points[[first, first + 7, first + 6, first + 5, first + 4]]) for first in (60, 68)]
+    visible = [
+        eye for eye in _EYES if not portrait.far_side or portrait.hidden[eye[0] : eye[0] + 8].mean() < 0.5
+    ]
+    uppers = [curve(points[first : first + 5]) for first, _, _ in visible]
+    lowers = [curve(points[[first, first + 7, first + 6, first + 5, first + 4]]) for first, _, _ in visible]
     _shadow_lids(canvas, portrait, uppers)
     middle = len(uppers[0]) // 2
     seen = [
         (upper, lower, points[pupil], points[inner])
-        for upper, lower, pupil, inner in zip(uppers, lowers, (96, 97), (64, 68), strict=True)
+        for upper, lower, (_, pupil, inner) in zip(uppers, lowers, visible, strict=True)
         if (upper - lower)[middle] @ portrait.up > 0.8 * portrait.unit
     ]
     if seen:

@@ -16,7 +16,8 @@ _CIRCLE = circle(12)
 def draw_skin(canvas: Canvas, portrait: Portrait) -> None:
     """Draws the lit skin of face and forehead, redder on cheeks and nose, with rouge and freckles."""
     look, makeup = portrait.parameters.look, portrait.parameters.makeup
-    canvas.fill([portrait.outline, _nose_outline(portrait)], look.skin, shade=portrait.shade)
+    rest = portrait.profile.strips if portrait.profile else [_nose_outline(portrait)]
+    canvas.fill([portrait.outline, *rest], look.skin, shade=portrait.shade)
     red = mix(look.skin, (200, 60, 50), 0.6)
     patches = [((-44, 36), (17, 13)), ((44, 36), (17, 13)), ((0, 44), (11, 9))]
     rosy = portrait.on_skin(np.concatenate([np.array(centre) + _CIRCLE * radii for centre, radii in patches]))
@@ -74,7 +75,10 @@ def draw_folds(canvas: Canvas, portrait: Portrait) -> None:
 def _creases(
     canvas: Canvas, portrait: Portrait, lines: list[np.ndarray], width: float, strength: float
 ) -> None:
-    """Draws creases along lines on the skin, in millimetres."""
+    """Draws creases along lines on the skin, in millimetres, but not on the far side of a far turned head."""
+    lines = [line for line in lines if portrait.far_side * line[:, 0].mean() < 15]
+    if not lines:
+        return
     pixels = portrait.on_skin(np.concatenate(lines), lift=1.0)
     crease(canvas, portrait, np.split(pixels, np.cumsum([len(line) for line in lines])[:-1]), width, strength)
 
@@ -142,7 +146,7 @@ def draw_nose(canvas: Canvas, portrait: Portrait) -> None:
     if wings:
         crease(canvas, portrait, wings, 1.8, 0.42)
     canvas.fill(holes, (40, 14, 10), opacity=0.7, feather=0.5 * portrait.unit)
-    if abs(yaw) > 10:
+    if abs(yaw) > 10 and not portrait.profile:
         crease(canvas, portrait, [_nose_outline(portrait)[:-1]], 1.8, min(0.5, (abs(yaw) - 10) / 40))
 
 

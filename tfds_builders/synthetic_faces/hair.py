@@ -59,21 +59,45 @@ def draw_on_skull(canvas: Canvas, portrait: Portrait, shade: np.ndarray) -> None
     look = portrait.parameters.look
     if look.hair_style == "bald":
         canvas.fill(portrait.skull(np.arange(0, 360, 8), 0.0), look.skin, shade=shade)
-    else:
-        canvas.fill(_ruffled(portrait, np.arange(-270, 90, 8)), look.hair, shade=shade, feather=0.8)
+        return
+    if portrait.far_side and look.hair_style == "long":
+        canvas.fill(_curtain(portrait), look.hair, shade=shade, feather=0.8)
+    angles = np.arange(-270, 90, 8)
+    if portrait.far_side:  # from the forehead over the back to the neck
+        angles = np.linspace(portrait.front_angle, -90 - 180 * portrait.far_side, 36)
+    canvas.fill(_ruffled(portrait, angles), look.hair, shade=shade, feather=0.8)
+
+
+def _curtain(portrait: Portrait) -> np.ndarray:
+    """Outline of long hair beside the neck of a far turned head, pixels [points, 2]."""
+    near, volume = -portrait.far_side, _volume(portrait)
+    length = portrait.random.uniform(110, 200)
+    ear = portrait.ear_shift[2] - 50
+    front = portrait.place([[near * 78, length, ear - 16], [near * 78, 60, ear - 4], [near * 75, -20, ear]])
+    back = portrait.place([[0, 30, -180 - volume], [0, length, -176 - volume]])
+    top = portrait.skull(-90 - portrait.far_side * np.arange(0, 91, 15), volume)
+    return curve(np.concatenate([top, back, front]), closed=True)
 
 
 def draw_in_front(canvas: Canvas, portrait: Portrait, shade: np.ndarray) -> None:
     """Draws the hair over the forehead and temples, or the scalp; a fringe hides the brows."""
     look = portrait.parameters.look
     hairline = _hairline(portrait)
-    outline = np.concatenate([hairline, _ruffled(portrait, np.arange(10, -191, -8))])
+    angles = np.arange(10, -191, -8)
+    if portrait.far_side:  # the hair of the far half is hidden
+        front = portrait.front_angle
+        angles = np.linspace(front, -191, 26) if portrait.far_side > 0 else np.linspace(10, front, 26)
+    outline = np.concatenate([hairline, _ruffled(portrait, angles)])
     if look.hair_style == "bald":
         skull = portrait.skull(np.arange(0, 360, 8), 0.0)
         canvas.fill(outline, look.skin, shade=shade, feather=7 * portrait.unit, within=skull)
         return
     canvas.fill(ribbon(hairline, 7 * portrait.unit), (20, 10, 6), opacity=0.35, feather=2.7 * portrait.unit)
-    canvas.fill(outline, look.hair, shade=shade, feather=1.0, covers=True)
+    outlines = [outline]
+    if portrait.profile and portrait.parameters.occluder == "fringe":
+        forehead = portrait.profile.far_outline[portrait.profile.heights < -16]
+        outlines.append(ribbon(forehead, 12 * portrait.unit))
+    canvas.fill(outlines, look.hair, shade=shade, feather=1.0, covers=True)
 
 
 def _volume(portrait: Portrait) -> float:
@@ -87,6 +111,8 @@ def _ruffled(portrait: Portrait, angles: np.ndarray) -> np.ndarray:
     wave = sum(np.sin(np.deg2rad(angles * k) + phase * k) / k for k in (3, 5, 9))
     below = np.abs(angles + 90) - 66  # degrees below the upper part, on both sides
     ends = 1 - 0.9 * np.clip(below / 40, 0, 1) ** 2
+    if portrait.far_side:  # the hair begins at the forehead
+        ends *= np.clip(np.abs(angles - portrait.front_angle) / 30, 0.1, 1)
     bare, haired = portrait.skull(angles, 0.0), portrait.skull(angles, volume + 1)
     return curve(bare + (haired - bare) * (ends * (1 + 0.12 * wave))[:, None], per_segment=3)
 
@@ -109,4 +135,5 @@ def _hairline(portrait: Portrait) -> np.ndarray:
     fine = curve(line, per_segment=6)
     teeth = cloud(1.0)[int(random.integers(512)), : len(fine)] * (3.0 if fringe else 1.6)
     fine[:, 1] += teeth * np.clip(1 - np.abs(fine[:, 0]) / 70, 0, 1) ** 0.5
-    return portrait.on_skin(fine, lift=1.0)
+    visible = fine[:, 0] * portrait.far_side <= 0
+    return portrait.on_skin(fine[visible], lift=1.0)

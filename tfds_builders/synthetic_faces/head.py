@@ -27,12 +27,13 @@ class Head:
     rows: np.ndarray
 
 
-def build_head(shape: Shape, expression: Expression) -> Head:
+def build_head(shape: Shape, expression: Expression, depth: float = 1.0) -> Head:
     """Computes landmarks and skin of a head.
 
     Args:
       shape: identity of the head.
       expression: expression of the face.
+      depth: factor of the depth of the sides of the face.
 
     Returns:
       The head; exactly mirror-symmetric if the expression is.
@@ -43,6 +44,8 @@ def build_head(shape: Shape, expression: Expression) -> Head:
     for y in (features.points[:, 1], features.jaw[:, 1], features.profile[:, 0]):
         y[y > 0] *= stretch  # the part above the eyes does not depend on the length of the face
 
+    for edge in (features.jaw, features.forehead):  # the chin and the middle of the forehead stay
+        edge[:, 2] *= 1 + (depth - 1) * np.minimum(edge[:, 0] / 55, 1)
     jaw = curve(features.jaw)
     rows = _rows(np.concatenate([curve(features.forehead, per_segment=4), jaw]), features.profile)
     points = features.points

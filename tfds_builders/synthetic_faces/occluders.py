@@ -1,5 +1,6 @@
 """Objects in front of a face."""
 
+import cv2
 import numpy as np
 
 from tfds_builders.synthetic_faces.curves import curve, dot, ribbon
@@ -20,6 +21,8 @@ def _sunglasses(canvas: Canvas, portrait: Portrait) -> None:
     lens = tuple(random.uniform(4, 50, 3).tolist())
     height, round_ = random.uniform(16, 21), random.uniform(0.7, 1.0)
     for side, outer, inner in ((-1, 60, 64), (1, 72, 68)):
+        if side == portrait.far_side:
+            continue
         centre = (head[outer] + head[inner]) / 2 + (side * 2, 4, 10)
         angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
         ring = np.stack(
@@ -35,7 +38,9 @@ def _sunglasses(canvas: Canvas, portrait: Portrait) -> None:
         glare = portrait.place(centre + ring * (0.5, 0.4, 1) + (-4, -6, 0))
         canvas.fill(glare, (150, 170, 190), opacity=0.25, feather=3 * unit)
         canvas.fill(ribbon(np.concatenate([outline, outline[:1]]), 2.2 * unit), (18, 16, 18), covers=True)
-        arm = portrait.place([centre + np.array([side * 26, -6, -6]), (side * 76, -8, -70)])
+        arm = portrait.place(
+            [centre + np.array([side * 26, -6, -6]), np.array([side * 76, -8, -70]) + portrait.ear_shift]
+        )
         if side * portrait.parameters.pose.yaw < 12:
             canvas.fill(ribbon(np.linspace(*arm, 6), 3.2 * unit), (18, 16, 18), covers=True)
     bridge = portrait.place(np.array([[-9, 2, 16], [0, -1, 20], [9, 2, 16]]))
@@ -54,13 +59,20 @@ def _mask(canvas: Canvas, portrait: Portrait) -> None:
     )
     chin = points[8:25] + (points[16] - points[51]) * 0.03
     outline = np.concatenate([upper, chin[::-1]])
+    if portrait.far_side:  # the mask is stretched over nose and lips
+        tip = portrait.place(portrait.head.points[[54, 57, 79, 85]] + [0, 0, 4])
+        outline = cv2.convexHull(np.concatenate([outline, tip]).astype(np.float32))[:, 0].astype(float)
     canvas.fill(outline, colour, shade=portrait.shade, covers=True)
     for share in (0.35, 0.55, 0.75):
         fold = upper * (1 - share) + curve(points[[8, 12, 16, 20, 24]]) * share
         canvas.fill(ribbon(fold[3:-3], 1.6 * portrait.unit), (20, 20, 30), opacity=0.22, feather=0.8)
-    for start, ear in ((left, (-76, 10, -66)), (right, (76, 10, -66))):
+    for start, side in ((left, -1), (right, 1)):
+        if side == portrait.far_side:
+            continue
+        ear = np.array([side * 76, 10, -66])
         canvas.fill(
-            ribbon(np.linspace(start, portrait.place([ear])[0], 5), 1.4 * portrait.unit), (225, 225, 228)
+            ribbon(np.linspace(start, portrait.place([ear + portrait.ear_shift])[0], 5), 1.4 * portrait.unit),
+            (225, 225, 228),
         )
 
 

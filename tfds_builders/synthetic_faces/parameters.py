@@ -124,6 +124,7 @@ class Parameters:
       makeup: makeup; None for none.
       occluder: one of OCCLUDERS; None for none.
       photo: effects of the camera.
+      head_depth: factor of the depth of the sides of the face, see `build_head`.
       attributes: name -> value, for all of ATTRIBUTES.
       texture_seed: seed of all random details without a parameter: background, clutter, strands of hair.
     """
@@ -136,6 +137,7 @@ class Parameters:
     makeup: Makeup | None = None
     occluder: str | None = None
     photo: Photo = dataclasses.field(default_factory=Photo)
+    head_depth: float = 1.0
     attributes: dict[str, bool] = dataclasses.field(default_factory=lambda: dict.fromkeys(ATTRIBUTES, False))
     texture_seed: int = 0
 

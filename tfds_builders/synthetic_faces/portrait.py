@@ -8,11 +8,16 @@ import numpy as np
 
 from tfds_builders.synthetic_faces.head import Head, base_depth, build_head, rows_at
 from tfds_builders.synthetic_faces.parameters import SIZE, Parameters
-from tfds_builders.synthetic_faces.pose import PIVOT, landmarks, silhouette
+from tfds_builders.synthetic_faces.pose import PIVOT, landmarks, silhouette, turned_away
+from tfds_builders.synthetic_faces.profile import Profile
 from tfds_builders.synthetic_faces.surface import shade_skin
 from tfds_builders.synthetic_faces.textures import pores
 
 _SKULL_CENTRE, _SKULL_RADII = np.array([0.0, -26.0, -82.0]), np.array([75.0, 86.0, 94.0])
+# The same of a far turned head, whose skull must not extend beyond its forehead.
+_FAR_CENTRE, _FAR_RADII = np.array([0.0, -24.0, -92.0]), np.array([75.0, 84.0, 84.0])
+_HAIRLINE_MIDDLE = -78.0  # millimetres
+_EAR_DEPTH = 56.0  # millimetres behind the bridge of the nose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Portrait:
       parameters: parameters of the image.
       head: landmarks and skin in millimetres.
       points: float64 [98, 2] landmarks in pixels.
+      hidden: bool [98], whether each landmark is turned away.
+      profile: rows of skin of a far turned head; None for other heads.
       shade: uint8 [size, size], shades of the skin.
       unit: pixels per millimetre at the face.
       random: random generator of textures and other details without a parameter.
@@ -31,6 +38,8 @@ class Portrait:
     parameters: Parameters
     head: Head
     points: np.ndarray
+    hidden: np.ndarray
+    profile: Profile | None
     shade: np.ndarray
     unit: float
     random: np.random.Generator
@@ -38,12 +47,17 @@ class Portrait:
     @classmethod
     def of(cls, parameters: Parameters) -> "Portrait":
         """Builds, poses and lights the head."""
-        head, pose = build_head(parameters.shape, parameters.expression), parameters.pose
+        pose = parameters.pose
+        head = build_head(parameters.shape, parameters.expression, parameters.head_depth)
+        profile = Profile.of(head, pose) if pose.is_far_turned else None
+        points, hidden = profile.landmarks() if profile else (landmarks(head, pose), turned_away(head, pose))
         random = np.random.default_rng(parameters.texture_seed)
         return cls(
             parameters=parameters,
             head=head,
-            points=landmarks(head, pose),
+            points=points,
+            hidden=hidden,
+            profile=profile,
             shade=_with_pores(shade_skin(head, pose, parameters.light, SIZE), random),
             unit=pose.scale,
             random=random,
@@ -81,7 +95,30 @@ class Portrait:
         """The visible edge of face and forehead, pixels [points, 2], closed."""
         top = self.head.rows[self.head.rows[:, 0] < self.head.points[0, 1]]
         left, right = (silhouette(top, self.parameters.pose, np.full(len(top), side))[0] for side in (-1, 1))
+        if self.profile and self.parameters.pose.yaw > 0:
+            return np.concatenate([left, self.points[:17], self.profile.far_outline[::-1]])
+        if self.profile:
+            return np.concatenate([self.profile.far_outline, self.points[16:33], right[::-1]])
         return np.concatenate([left, self.points[:33], right[::-1]])
+
+    @property
+    def far_side(self) -> int:
+        """The side of the head that is turned away: -1 left, 1 right; 0 for a head that is not far turned."""
+        return int(np.sign(self.parameters.pose.yaw)) if self.profile else 0
+
+    @functools.cached_property
+    def front_angle(self) -> float:
+        """Angle of the middle of the hairline on the outline of the skull, see `skull`, in degrees."""
+        axes = self.skull(np.array([0.0, 90.0, 180.0]), 0.0)
+        centre = (axes[0] + axes[2]) / 2
+        middle = self.on_skin([[0.0, _HAIRLINE_MIDDLE]])[0]
+        right, down = np.linalg.solve((axes[:2] - centre).T, middle - centre)
+        return float(np.rad2deg(np.arctan2(down, right)))
+
+    @property
+    def ear_shift(self) -> np.ndarray:
+        """Offset [3] in millimetres of the ears from those of a head of depth 1."""
+        return np.array([0.0, 0.0, (1 - self.parameters.head_depth) * _EAR_DEPTH])
 
     @property
     def edge(self) -> np.ndarray | None:
@@ -101,9 +138,15 @@ class Portrait:
         pose = self.parameters.pose
         angles = np.deg2rad(angles + pose.roll)
         ring = np.stack([np.cos(angles), np.sin(angles)], axis=-1) @ self._skull_spread
-        turned = (_SKULL_CENTRE - PIVOT) @ pose.rotation.T
-        flat = turned[:2] + ring * (1 + volume / _SKULL_RADII[1])
+        centre, radii = self._skull
+        turned = (centre - PIVOT) @ pose.rotation.T
+        flat = turned[:2] + ring * (1 + volume / radii[1])
         return pose.project_turned(np.concatenate([flat, np.full((len(ring), 1), turned[2])], axis=1))
+
+    @property
+    def _skull(self) -> tuple[np.ndarray, np.ndarray]:
+        """Centre [3] and radii [3] of the skull in millimetres."""
+        return (_FAR_CENTRE, _FAR_RADII) if self.profile else (_SKULL_CENTRE, _SKULL_RADII)
 
     @functools.cached_property
     def _skull_spread(self) -> np.ndarray:
@@ -111,7 +154,7 @@ class Portrait:
 
         The outline of a projected ellipsoid is the ellipse of the upper left block of its quadratic form.
         """
-        radii = _SKULL_RADII * (1 + 0.04 * self.parameters.shape.face_width)
+        radii = self._skull[1] * (1 + 0.04 * self.parameters.shape.face_width)
         turned = self.parameters.pose.rotation * radii
         values, vectors = np.linalg.eigh((turned @ turned.T)[:2, :2])
         return vectors @ np.diag(np.sqrt(values)) @ vectors.T

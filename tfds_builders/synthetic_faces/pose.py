@@ -17,6 +17,7 @@ from tfds_builders.synthetic_faces.template import (
 )
 
 PIVOT = np.array([0.0, 45.0, -40.0])  # the head turns about this point, millimetres
+FAR_YAW = 46.0  # degrees, the largest yaw at which the outline of the cheek hides all that is hidden
 _INSIDE = np.r_[BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGHT, LIPS, PUPILS]  # all but contour and nose
 _ACROSS = np.sin(
     np.deg2rad(np.linspace(20, 90, 29))
@@ -47,6 +48,11 @@ class Pose:
         """The pose of the mirrored image, `width` pixels wide."""
         centre = (width - 1 - self.centre[0], self.centre[1])
         return dataclasses.replace(self, yaw=-self.yaw, roll=-self.roll, centre=centre)
+
+    @property
+    def is_far_turned(self) -> bool:
+        """Whether nose and lips are part of the visible outline, see `profile.py`."""
+        return abs(self.yaw) > FAR_YAW
 
     @functools.cached_property
     def rotation(self) -> np.ndarray:
@@ -92,7 +98,7 @@ def landmarks(head: Head, pose: Pose) -> np.ndarray:
       float64 [98, 2] pixels.
     """
     points = pose.project(head.points)
-    points[:NUM_CONTOUR] = _contour(head, pose)
+    points[:NUM_CONTOUR] = contour(head, pose)
     hidden, outline = _beyond_outline(head, pose)
     points[_INSIDE] = np.where(hidden[:, None], outline, points[_INSIDE])
     return points
@@ -124,7 +130,8 @@ def _beyond_outline(head: Head, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     return past | (np.abs(points[:, 0]) > across * rows[:, 1]), outline
 
 
-def _contour(head: Head, pose: Pose) -> np.ndarray:
+def contour(head: Head, pose: Pose) -> np.ndarray:
+    """The landmarks of the contour on the visible outline of the base surface: pixels [33, 2]."""
     jaw = head.points[16:NUM_CONTOUR]  # chin to right temple
     middle = rows_at(head.rows, jaw[:, 1])[:, 3]
     middle[0] = jaw[0, 2]  # the row of the chin is one point

@@ -10,7 +10,7 @@ from tfds_builders.synthetic_faces.paint import as_shade
 from tfds_builders.synthetic_faces.pose import Pose, skin_points
 
 _ROWS, _COLUMNS = 100, 84
-_ACROSS = np.sin(np.linspace(-np.pi / 2, np.pi / 2, _COLUMNS))
+_MANY_ROWS, _MANY_COLUMNS = 160, 180  # for the cheek of a far turned head, which is seen from its side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +63,9 @@ def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
     Returns:
       uint8 [size, size] shades, see `paint.as_shade`.
     """
-    surface = bumpy_skin(head)
-    shade = light.shade(_normals(surface) @ pose.rotation.T.astype(np.float32))
+    surface = bumpy_skin(head, *grid(pose))
+    normals = _normals(surface) @ pose.rotation.T.astype(np.float32)
+    shade = light.shade(normals)
     half = size // 2
     pixels = (pose.project(surface[1:-1, 1:-1]) + 0.5) / 2 - 0.5  # the convention of `geometry.resize_matrix`
     at = np.rint(pixels).astype(np.int32)
@@ -72,6 +73,8 @@ def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
     order = slice(None, None, -1) if pose.yaw > 0 else slice(None)
     x, y, values = at[:, order, 0].T.ravel(), at[:, order, 1].T.ravel(), shade[:, order].T.ravel()
     inside = (x >= 0) & (x < half) & (y >= 0) & (y < half)
+    if pose.is_far_turned:  # the far half would show through gaps of the near one
+        inside &= normals[:, order, 2].T.ravel() > 0
     sums = np.zeros((half, half, 2), np.float32)
     sums[y[inside], x[inside], 0] = values[inside]
     sums[y[inside], x[inside], 1] = 1
@@ -81,11 +84,26 @@ def shade_skin(head: Head, pose: Pose, light: Light, size: int) -> np.ndarray:
     return cv2.resize(as_shade(mixed[..., 0] / mixed[..., 1]), (size, size))
 
 
-def bumpy_skin(head: Head) -> np.ndarray:
-    """The skin with nose, lips, eye sockets, cheeks and chin: float32 [rows, columns, 3] millimetres."""
-    y = np.linspace(head.rows[0, 0] + 1, head.rows[-1, 0] - 0.5, _ROWS)
+def grid(pose: Pose) -> tuple[int, np.ndarray]:
+    """Number of rows of the skin that a pose needs, and positions on each, float64 [columns], -1 to 1."""
+    rows, columns = (_MANY_ROWS, _MANY_COLUMNS) if pose.is_far_turned else (_ROWS, _COLUMNS)
+    return rows, np.sin(np.linspace(-np.pi / 2, np.pi / 2, columns))
+
+
+def bumpy_skin(head: Head, num_rows: int, across: np.ndarray) -> np.ndarray:
+    """The skin with nose, lips, eye sockets, cheeks and chin.
+
+    Args:
+      head: landmarks and skin, see `build_head`.
+      num_rows: number of rows.
+      across: positions on each row, [columns], see `pose.skin_points`.
+
+    Returns:
+      float32 [rows, columns, 3] millimetres.
+    """
+    y = np.linspace(head.rows[0, 0] + 1, head.rows[-1, 0] - 0.5, num_rows)
     rows = rows_at(head.rows, y)
-    surface = skin_points(rows, _ACROSS).astype(np.float32)
+    surface = skin_points(rows, across).astype(np.float32)
     x, points = surface[..., 0], head.points
     height = _nose(head, x, y)
     mouth = (points[76] + points[82]) / 2

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 from dsat_jax import schemes
 from tfds_builders import face_builder, faces
 from tfds_builders.synthetic_faces.parameters import ATTRIBUTES
+from tfds_builders.synthetic_faces.turned import YAW_ATTRIBUTES
 from tfds_builders.synthetic_faces.workers import draw_faces
 
 SCHEME = schemes.WFLW_98
@@ -23,12 +24,14 @@ class SyntheticFacesConfig(faces.FacesConfig):
       seed: seed of the faces; face i of a split depends on it, the split and i alone.
       processes: number of drawing processes; 0 draws in this process, None takes one process per core if there
         are many faces. The faces do not depend on it.
+      turned: whether the faces have any yaw to both sides, and attributes of it.
     """
 
     num_train: int = 4000
     num_test: int = 500
     seed: int = 0
     processes: int | None = None
+    turned: bool = False
 
 
 class Builder(face_builder.FaceBuilder):
@@ -49,10 +52,18 @@ class Builder(face_builder.FaceBuilder):
             num_train=64,
             num_test=16,
         ),
+        SyntheticFacesConfig(
+            "turned",
+            description="Faces from the left to the right profile, cut out.",
+            num_train=8000,
+            num_test=1000,
+            turned=True,
+        ),
     ]
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(features=faces.features(SCHEME.num_points, ATTRIBUTES))
+        attributes = (*ATTRIBUTES, *YAW_ATTRIBUTES) if self.builder_config.turned else ATTRIBUTES
+        return self.dataset_info_from_configs(features=faces.features(SCHEME.num_points, attributes))
 
     def _shard_iterators_per_split(
         self, dl_manager: tfds.download.DownloadManager
@@ -74,9 +85,8 @@ class Builder(face_builder.FaceBuilder):
             return f"{name(index)}#0"
 
         order = face_builder.shuffle(split, range(size), key)
-        drawings = zip(
-            order, draw_faces(config.seed, SPLITS.index(split), order, config.processes), strict=True
-        )
+        drawn_faces = draw_faces(config.seed, SPLITS.index(split), order, config.processes, config.turned)
+        drawings = zip(order, drawn_faces, strict=True)
 
         def read(index: int) -> dict[str, object]:
             """The arguments of `faces.make_record` for a face; must be called in the order of `order`."""

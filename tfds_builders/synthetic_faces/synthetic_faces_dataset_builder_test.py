@@ -10,6 +10,7 @@ from dsat_jax import geometry
 from tfds_builders import face_builder
 from tfds_builders.synthetic_faces import drawing
 from tfds_builders.synthetic_faces.synthetic_faces_dataset_builder import Builder, SyntheticFacesConfig
+from tfds_builders.synthetic_faces.turned import YAW_ATTRIBUTES
 
 
 def build(folder: pathlib.Path, **settings: object) -> Builder:
@@ -74,5 +75,16 @@ def test_another_seed_draws_other_faces(built, tmp_path):
 
 def test_configurations():
     sizes = {name: (config.num_train, config.num_test) for name, config in Builder.builder_configs.items()}
-    assert sizes == {"faces": (4000, 500), "original": (4000, 500), "tiny": (64, 16)}
-    assert [config.cut for config in Builder.BUILDER_CONFIGS] == [True, False, True]
+    assert sizes == {"faces": (4000, 500), "original": (4000, 500), "tiny": (64, 16), "turned": (8000, 1000)}
+    assert [config.cut for config in Builder.BUILDER_CONFIGS] == [True, False, True, True]
+    assert [config.turned for config in Builder.BUILDER_CONFIGS] == [False, False, False, True]
+
+
+def test_turned_faces_have_attributes_of_their_yaw(tmp_path):
+    records = read(build(tmp_path, turned=True, processes=2), "train")
+    for index, record in enumerate(records[name] for name in sorted(records)):
+        face = drawing.draw_face(11, 0, index, turned=True)
+        assert record["attributes"] == face.attributes
+        assert sum(record["attributes"][name] for name in YAW_ATTRIBUTES) == 1
+        original = geometry.transform_points(record["to_original"], record["landmarks"])
+        np.testing.assert_allclose(original, face.points, atol=1e-4)

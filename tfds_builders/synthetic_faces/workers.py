@@ -22,7 +22,7 @@ _WORTH_A_PROCESS = 100  # faces; fewer are drawn faster than a process starts
 
 
 def draw_faces(
-    seed: int, split: int, indices: Sequence[int], processes: int | None = None
+    seed: int, split: int, indices: Sequence[int], processes: int | None = None, turned: bool = False
 ) -> Iterator[Drawing]:
     """Draws faces of a split; the drawing processes have ended when the last face is yielded.
 
@@ -32,6 +32,7 @@ def draw_faces(
       indices: indices of the faces.
       processes: number of drawing processes; 0 draws in this process, None takes one process per core, or 0 if
         there are few faces. The faces do not depend on it.
+      turned: whether to draw faces of any yaw.
 
     Yields:
       The drawings in the order of `indices`.
@@ -43,11 +44,12 @@ def draw_faces(
         processes = min(os.cpu_count() or 1, len(indices) // _WORTH_A_PROCESS)
     if processes == 0:
         for index in indices:
-            yield draw_face(seed, split, index)
+            yield draw_face(seed, split, index, turned)
         return
     with contextlib.ExitStack() as stack:
         workers = [
-            stack.enter_context(_worker(seed, split, indices[first::processes])) for first in range(processes)
+            stack.enter_context(_worker(seed, split, indices[first::processes], turned))
+            for first in range(processes)
         ]
         for index, worker in zip(indices[:-1], itertools.cycle(workers), strict=False):
             yield _next_drawing(worker, index)
@@ -56,10 +58,11 @@ def draw_faces(
 
 
 @contextlib.contextmanager
-def _worker(seed: int, split: int, indices: Sequence[int]) -> Iterator[subprocess.Popen]:
+def _worker(seed: int, split: int, indices: Sequence[int], turned: bool) -> Iterator[subprocess.Popen]:
     """A process that writes the drawings of some faces to its standard output."""
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "tfds_builders.synthetic_faces.workers", str(seed), str(split)]
+    command = [sys.executable, "-m", "tfds_builders.synthetic_faces.workers"]
+    command += [str(seed), str(split), str(int(turned))]
     # One process per core is enough: NumPy's threads would only slow down its small products.
     settings = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
@@ -83,11 +86,13 @@ def _next_drawing(worker: subprocess.Popen, index: int) -> Drawing:
         ) from error
 
 
-def main(seed: int, split: int) -> None:
+def main(seed: int, split: int, turned: int) -> None:
     """Reads indices of faces from standard input and writes their drawings to standard output, all pickled."""
     cv2.setNumThreads(0)
     for index in pickle.load(sys.stdin.buffer):
-        pickle.dump(draw_face(seed, split, index), sys.stdout.buffer, protocol=pickle.HIGHEST_PROTOCOL)
+        pickle.dump(
+            draw_face(seed, split, index, bool(turned)), sys.stdout.buffer, protocol=pickle.HIGHEST_PROTOCOL
+        )
     sys.stdout.buffer.flush()
 
 

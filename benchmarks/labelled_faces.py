@@ -1,0 +1,86 @@
+"""Labelled faces of folders and of built datasets, for `benchmarks.hard_faces`."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from benchmarks import peers_figures
+from dsat_jax import config, geometry, schemes
+from dsat_jax.data import datasets
+from dsat_jax.data.decoded_records import DecodedRecords
+from dsat_jax.errors import UserError
+from dsat_jax.inference.image_input import read_image
+from dsat_jax.records import UNKNOWN, VISIBLE
+from dsat_jax.schemes import W300_68, Scheme
+
+
+class FolderRecords(Sequence):
+    """Records of a folder in the layout of 300W, see `peers_figures.read_folder`; images are read when needed."""
+
+    def __init__(self, folder: pathlib.Path):
+        self._faces = peers_figures.read_folder(folder)
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def __getitem__(self, index: int) -> Mapping[str, np.ndarray]:
+        face = self._faces[index]
+        return {
+            "image": read_image(face.image),
+            "landmarks": face.landmarks,
+            "visibility": np.full(len(face.landmarks), VISIBLE, np.uint8),
+            "name": face.image.name.encode(),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledFaces(Sequence):
+    """Decoded records of faces, each with the box of its known landmarks.
+
+    Attributes:
+      name: name for tables and files.
+      scheme: scheme of the labels.
+      records: decoded records; their boxes are not used.
+    """
+
+    name: str
+    scheme: Scheme
+    records: Sequence[Mapping[str, np.ndarray]]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Mapping[str, np.ndarray]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        record = self.records[index]
+        known = record["visibility"] != UNKNOWN
+        return {**record, "box": geometry.box_of_points(record["landmarks"][known].astype(np.float64))}
+
+
+def read_folder(folder: pathlib.Path) -> LabelledFaces:
+    """Returns the faces of a folder; for the errors see `peers_figures.read_folder`."""
+    return LabelledFaces(folder.absolute().name, W300_68, FolderRecords(folder))
+
+
+def read_split(text: str, data_dir: str | None = None) -> LabelledFaces:
+    """Returns the faces of a split of a built dataset.
+
+    Args:
+      text: dataset and split, `DATASET:SPLIT`.
+      data_dir: folder of the built datasets; None for TFDS's own.
+
+    Raises:
+      FileNotFoundError: if the dataset has not been built.
+      UserError: if the text has another form, or the split does not exist.
+    """
+    dataset, _, split = text.partition(":")
+    if not (dataset and split):
+        raise UserError(f"--split is {text!r}, expected DATASET:SPLIT, such as w300:helen_test")
+    source = config.default()
+    source.data.update({"dataset": dataset, "data_dir": data_dir})
+    scheme = datasets.dataset_scheme(source)
+    source.data.scheme = schemes.as_text(scheme)
+    return LabelledFaces(f"{dataset} {split}", scheme, DecodedRecords(datasets.read_split(source, split)))
