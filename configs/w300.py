@@ -23,6 +23,7 @@ from dsat_jax.config.variants import (
     LOTR_VARIANTS,
     use_full_dsat,
     use_long_lotr,
+    use_lotr,
     use_small_dsat,
     use_small_lotr,
 )
@@ -76,6 +77,41 @@ def _shipped_lotr(config: ConfigDict) -> None:
     config.train.keep_decoded = True
 
 
+def _hard_faces(config: ConfigDict) -> None:
+    """Sets training for hard faces: other datasets, turned heads, any rotation, covers, bad light, blur, compression.
+
+    The datasets of the mixture are built from SCUT-FBP5500 and FG-NET with the examples of landmark_folder, and drawn.
+    """
+    config.data.mixture = (
+        "landmark_folder train 0.15 ~/tensorflow_datasets/scut",
+        "landmark_folder train 0.15 ~/tensorflow_datasets/fgnet",
+        "synthetic_faces/turned train 0.1",
+    )
+    config.augment.update(rotation=30.0, any_rotation=0.25, turn=0.3, scale=(0.88, 1.12), shift=0.06)
+    config.augment.update(cover=0.2, occlusion=0.2, low_light=0.1, over_exposure=0.03, noise=0.15)
+    config.augment.update(blur=0.1, motion_blur=0.1, small_faces=0.15, jpeg=0.2, low_resolution=0.0)
+    config.train.keep_decoded = True
+
+
+def _hard_dsat(config: ConfigDict) -> None:
+    """Sets a DSAT of 48 channels for hard faces."""
+    use_small_dsat(config, steps=20_000, evaluate_every=2_000)
+    _hard_faces(config)
+    config.model.width = 48
+    config.loss.update(heatmap=0.1, coordinates=1e-2)
+
+
+def _hard_lotr(config: ConfigDict) -> None:
+    """Sets a LOTR of 128 pixels with a pretrained EfficientNet-Lite0 for hard faces."""
+    use_lotr(config, "lotr-e+")
+    config.input.size = 128
+    config.model.update(dim=128, heads=4, feed_forward=512, head_width=256, dropout=0.0)
+    _hard_faces(config)
+    config.loss.auxiliary = 0.5
+    config.optimizer.update(name="adamw", learning_rate=5e-4, schedule="cosine", warmup_steps=500, ema=0.998)
+    config.train.update(batch_size=16, steps=14_000, evaluate_every=2_000)
+
+
 VARIANTS = {
     "dsat": functools.partial(use_full_dsat, steps=60_000),  # 160 epochs of 95 % of the official 3,148 faces
     "dsat-released": _released,
@@ -83,5 +119,7 @@ VARIANTS = {
     "lotr-small": functools.partial(use_small_lotr, steps=6_000, evaluate_every=1_000),
     "dsat-300w": _shipped_dsat,
     "lotr-300w": _shipped_lotr,
+    "dsat-hard": _hard_dsat,
+    "lotr-hard": _hard_lotr,
     **{name: functools.partial(use_long_lotr, variant=name) for name in LOTR_VARIANTS},
 }

@@ -65,29 +65,6 @@ def rematerialised(module: type[nn.Module]) -> type[nn.Module]:
     return nn.remat(module, static_argnums=(position,))
 
 
-class FrozenBatchNorm(nn.Module):
-    """BatchNorm with constant statistics and parameters, also in training.
-
-    Parameters and statistics have the same names as in Flax's BatchNorm, so that the two modules are interchangeable.
-
-    Attributes:
-      dtype: dtype of the output.
-    """
-
-    dtype: jnp.dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Returns the normalised features: [..., channels] -> the same shape."""
-        shape = x.shape[-1:]
-        mean = self.variable("batch_stats", "mean", jnp.zeros, shape).value
-        var = self.variable("batch_stats", "var", jnp.ones, shape).value
-        scale = jax.lax.stop_gradient(self.param("scale", nn.initializers.ones, shape))
-        bias = jax.lax.stop_gradient(self.param("bias", nn.initializers.zeros, shape))
-        factor = scale * jax.lax.rsqrt(var + BATCH_NORM_EPSILON)
-        return (x * factor + (bias - mean * factor)).astype(self.dtype)
-
-
 def conv1x1(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) -> nn.Dense:
     """Returns a 1x1 convolution, as a matrix product over the channels, which is 2.5 times faster on a CPU."""
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init(), name=name)

@@ -42,7 +42,7 @@ def load_backbone(path: str | pathlib.Path, backbone_name: str, variables_templa
 
     Args:
       path: checkpoint file in a format of `state_dict.read_state_dict`, with the names of torchvision for mobilenet_v2
-        and resnet50, and with those of timm for hrnet_w18 and hrnet_w32.
+        and resnet50, of timm for hrnet_w18 and hrnet_w32, and of efficientnet-lite-pytorch for efficientnet_lite0.
       backbone_name: key of `dsat_jax.models.backbones.BACKBONES`.
       variables_template: {'params', 'batch_stats'} of the backbone alone, arrays or the result of `jax.eval_shape` of
         its `init`.

@@ -123,6 +123,25 @@ _MOBILENET = TorchNames(
     dropped=("classifier.",),
 )
 
+# The package efficientnet-lite-pytorch. Its block 1, number 0, has no expansion, but the names of the others.
+_EFFICIENTNET_LITE = TorchNames(
+    {
+        "stem/conv": "_conv_stem",
+        "stem/norm": "_bn0",
+        "block_([0-9]+)": lambda n: f"_blocks.{n - 1}",
+        "expand/conv": "_expand_conv",
+        "expand/norm": "_bn0",
+        "depthwise/conv": "_depthwise_conv",
+        "depthwise/norm": "_bn1",
+        "project/conv": "_project_conv",
+        "project/norm": "_bn2",
+        "last/conv": "_conv_head",
+        "last/norm": "_bn1",
+        **_ARRAYS,
+    },
+    dropped=("_fc.",),
+)
+
 # The blocks of ResNets and HRNets, in torchvision and in timm.
 _BLOCKS: Pieces = {
     "layer([1-4])_([1-6])": lambda layer, block: f"layer{layer}.{block - 1}",
@@ -162,6 +181,7 @@ _HRNET = TorchNames(
 # The keys are those of `dsat_jax.models.backbones.BACKBONES`.
 BACKBONES: Mapping[str, TorchNames] = {
     "mobilenet_v2": _MOBILENET,
+    "efficientnet_lite0": _EFFICIENTNET_LITE,
     "resnet50": _RESNET,
     "hrnet_w18": _HRNET,
     "hrnet_w32": _HRNET,

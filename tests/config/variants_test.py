@@ -12,14 +12,19 @@ from dsat_jax.config import check_config, default, variants
         ("lotr-m+", ("mobilenet_v2", 2, 192)),
         ("lotr-r+", ("resnet50", 2, 192)),
         ("lotr-hr+", ("hrnet_w32", 2, 256)),
+        ("lotr-e", ("efficientnet_lite0", 0, 192)),
+        ("lotr-e+", ("efficientnet_lite0", 2, 192)),
     ],
 )
 @pytest.mark.parametrize("use", [variants.use_lotr, variants.use_long_lotr])
-def test_a_lotr_of_the_paper(use, variant, expected):
+def test_a_lotr(use, variant, expected):
     config = default()
     use(config, variant)
     check_config(config, variant)
     assert (config.model.backbone, config.model.upsamplings, config.input.size) == expected
+    # The weights of EfficientNet-Lite0 expect (pixel - 127) / 128.
+    centre, scale = (127 / 255, 128 / 255) if variant.startswith("lotr-e") else (0.485, 0.229)
+    assert (config.input.mean[0], config.input.std[0]) == (centre, scale)
     assert (config.loss.heatmap, config.loss.coordinates) == (0.0, 1.0)
     assert config.optimizer.name == ("lamb" if use is variants.use_lotr else "adamw")
 

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from jax import lax
 
 from dsat_jax.models.backbones import BACKBONES, depthwise
-from dsat_jax.models.backbones.blocks import ConvNorm
+from dsat_jax.models.backbones.blocks import ConvNorm, FrozenNorm, padding
 from dsat_jax.models.backbones.depthwise import DepthwiseConv
 from dsat_jax.models.backbones.hrnet import HighResolutionModule
-from dsat_jax.models.layers import FrozenBatchNorm
 
 EPSILON = 1e-5
 
@@ -27,6 +27,11 @@ def shapes(name: str, side: int, frozen: bool = False, dtype: jnp.dtype = jnp.fl
     ("name", "parameters", "channels"),
     [
         ("mobilenet_v2", 2_223_872, 1280),
+        (
+            "efficientnet_lite0",
+            4_652_008 - 1_281_000,
+            1280,
+        ),  # tensorflow/tpu's tests, without the classifier
         ("resnet50", 23_508_032, 2048),
         ("hrnet_w18", 21_299_004 - 2_049_000, 2048),  # without the classifier of 1000 classes
         ("hrnet_w32", 41_232_680 - 2_049_000, 2048),
@@ -39,14 +44,14 @@ def test_published_number_of_parameters_and_features_at_a_32nd_of_the_size(name,
     assert shapes(name, 256)[0].shape == (2, 8, 8, channels)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet50", "hrnet_w18"])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_lite0", "resnet50", "hrnet_w18"])
 @pytest.mark.parametrize("frozen", [False, True])
 def test_frozen_and_dtype_reach_every_layer(name, frozen):
     """A layer without these attributes would be trained, or would compute in float32."""
     norms, products = [], []
 
     def record(call, args, kwargs, context):
-        if isinstance(context.module, nn.BatchNorm | FrozenBatchNorm):
+        if isinstance(context.module, nn.BatchNorm) and context.method_name == "__call__":
             norms.append(context.module)
         if isinstance(context.module, nn.Conv | nn.Dense | DepthwiseConv):
             products.append(context.module)
@@ -54,16 +59,64 @@ def test_frozen_and_dtype_reach_every_layer(name, frozen):
 
     with nn.intercept_methods(record):
         features, variables = shapes(name, 64, frozen, jnp.bfloat16)
-    assert {type(norm) for norm in norms} == {FrozenBatchNorm if frozen else nn.BatchNorm}
+    assert {type(norm) for norm in norms} == {FrozenNorm if frozen else nn.BatchNorm}
     assert len(products) == len(norms)
     assert {layer.dtype for layer in norms + products} == {jnp.bfloat16}
     assert features.dtype == jnp.bfloat16
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype(jnp.float32)}
 
 
-def test_hrnet_refuses_sides_that_are_not_multiples_of_32():
+def test_a_frozen_normalisation_is_constant_but_propagates_gradients():
+    images = jax.random.normal(jax.random.key(0), (2, 6, 6, 4))
+    values = np.random.default_rng(0).uniform(0.5, 2, (4, 4)).astype(np.float32)
+    params = {"scale": values[0], "bias": values[1] - 1}
+    statistics = {"mean": values[2] - 1, "var": values[3]}
+    norm = FrozenNorm(use_running_average=True, epsilon=EPSILON)
+
+    def total(params: dict, images: jax.Array) -> jax.Array:
+        return norm.apply({"params": params, "batch_stats": statistics}, images).sum()
+
+    d_params, d_images = jax.grad(total, (0, 1))(params, images)
+    jax.tree.map(lambda gradient: np.testing.assert_array_equal(gradient, np.zeros(4)), d_params)
+    factor = params["scale"] / np.sqrt(statistics["var"] + EPSILON)
+    np.testing.assert_allclose(d_images, np.broadcast_to(factor, d_images.shape), rtol=1e-5)
+
+
+def test_efficientnet_lite_has_the_constants_of_the_published_network():
+    """Kernels, strides, padding before and after, of the stem and of each block; epsilon of BatchNorm."""
+    convolutions, epsilons = [], set()
+
+    def record(call, args, kwargs, context):
+        module = context.module
+        if isinstance(module, DepthwiseConv):
+            convolutions.append((module.size, module.stride, *module.padding))
+        if isinstance(module, nn.Conv):
+            assert module.padding[0] == module.padding[1]
+            convolutions.append((module.kernel_size[0], module.strides, *module.padding[0]))
+        if isinstance(module, nn.BatchNorm):
+            epsilons.add(module.epsilon)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        shapes("efficientnet_lite0", 64)
+    small, small_strided, large, large_strided = (3, 1, 1, 1), (3, 2, 0, 1), (5, 1, 2, 2), (5, 2, 1, 2)
+    assert convolutions == [
+        small_strided,
+        small,
+        *(small_strided, small),
+        *(large_strided, large),
+        *(small_strided, small, small),
+        *(large, large, large),
+        *(large_strided, large, large, large),
+        small,
+    ]
+    assert epsilons == {1e-3}
+
+
+@pytest.mark.parametrize("name", ["hrnet_w18", "efficientnet_lite0"])
+def test_sides_that_are_not_multiples_of_32_are_refused(name):
     with pytest.raises(ValueError, match="multiples of 32 pixels, got 48x48"):
-        shapes("hrnet_w18", 48)
+        shapes(name, 48)
 
 
 @pytest.fixture
@@ -125,26 +178,49 @@ def test_stride_2_takes_every_second_pixel_from_the_first(images, size, use_bias
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("size", [(6, 8), (5, 7), (1, 2)])
-def test_depthwise_taps_equal_the_convolution(size, stride):
+@pytest.mark.parametrize("size", [3, 5])
+def test_same_padding_is_tensorflows(size, stride):
+    expected, _ = lax.padtype_to_pads((8, 8), (size, size), (stride, stride), "SAME")
+    assert padding(size, stride, same=True) == expected
+
+
+def test_a_strided_convolution_with_same_padding_starts_at_the_first_pixel(images):
+    module = ConvNorm(4, 3, 2, activation=None, same_padding=True, epsilon=0.0)
+    images = images[:, :, :4]
+    variables = module.init(jax.random.key(1), images, train=False)  # the normalisation is the identity
+    window = np.einsum("bijc,ijcd->bd", images[:, :3, :3], variables["params"]["conv"]["kernel"])
+    out = module.apply(variables, images, train=False)
+    assert out.shape == (2, 3, 2, 4)
+    np.testing.assert_allclose(out[:, 0, 0], window, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("taps", "stride", "pads"),
+    [(3, 1, (1, 1)), (3, 2, (1, 1)), (3, 2, (0, 1)), (5, 1, (2, 2)), (5, 2, (2, 2)), (5, 2, (1, 2))],
+)
+@pytest.mark.parametrize("size", [(6, 8), (5, 7), (2, 4)])
+def test_depthwise_taps_equal_the_convolution(size, taps, stride, pads):
     keys = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(keys[0], (2, *size, 3))
-    kernel = jax.random.normal(keys[1], (3, 3, 3))
-    upstream = jax.random.normal(keys[2], (2, *(-(-side // stride) for side in size), 3))
+    kernel = jax.random.normal(keys[1], (taps, taps, 3))
+    shape = jax.eval_shape(
+        lambda x, kernel: depthwise._by_convolution(x, kernel, stride, pads), x, kernel
+    ).shape
+    upstream = jax.random.normal(keys[2], shape)
 
     @functools.partial(jax.jit, static_argnums=0)
     def run(convolve: Callable) -> tuple:
-        out, pull_back = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)
+        out, pull_back = jax.vjp(lambda x, kernel: convolve(x, kernel, stride, pads), x, kernel)
         return out, *pull_back(upstream)
 
     for by_taps, expected in zip(run(depthwise._by_taps), run(depthwise._by_convolution), strict=True):
-        np.testing.assert_allclose(by_taps, expected, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(by_taps, expected, rtol=0, atol=2e-5)
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="only a CPU uses the sum of taps")
 def test_a_cpu_convolves_by_taps():
-    lowered = jax.jit(depthwise.depthwise_conv, static_argnums=2).lower(
-        jnp.zeros((1, 4, 4, 8)), jnp.zeros((3, 3, 8)), 1
+    lowered = jax.jit(depthwise.depthwise_conv, static_argnums=(2, 3)).lower(
+        jnp.zeros((1, 4, 4, 8)), jnp.zeros((5, 5, 8)), 1, (2, 2)
     )
     assert "convolution" not in lowered.compile().as_text()
 

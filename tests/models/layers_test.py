@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
 from jax import lax
 
 from dsat_jax.models import layers
@@ -52,36 +51,3 @@ def test_batch_norm_updates_its_statistics_as_in_pytorch():
     np.testing.assert_allclose(out, [[-2 / np.sqrt(4 + 1e-5)], [2 / np.sqrt(4 + 1e-5)]], rtol=1e-6)
     np.testing.assert_allclose(updates["batch_stats"]["mean"], [0.1 * 2], rtol=1e-6)
     np.testing.assert_allclose(updates["batch_stats"]["var"], [0.9 + 0.1 * 4], rtol=1e-6)
-
-
-@pytest.fixture
-def statistics() -> dict:
-    """Variables of a normalisation of four channels, different from their initial values."""
-    values = np.random.default_rng(0).uniform(0.5, 2, (4, 4)).astype(np.float32)
-    return {
-        "params": {"scale": values[0], "bias": values[1] - 1},
-        "batch_stats": {"mean": values[2] - 1, "var": values[3]},
-    }
-
-
-def test_frozen_batch_norm_equals_batch_norm_with_running_statistics(images, statistics):
-    frozen, usual = layers.FrozenBatchNorm(), nn.BatchNorm(use_running_average=True, epsilon=1e-5)
-    initial = frozen.init(jax.random.key(0), images)
-    jax.tree.map(np.testing.assert_array_equal, initial, usual.init(jax.random.key(0), images))
-    expected = usual.apply(statistics, images)
-    np.testing.assert_allclose(frozen.apply(statistics, images), expected, rtol=0, atol=1e-6)
-
-
-def test_frozen_batch_norm_is_constant_but_propagates_gradients(images, statistics):
-    out, updates = layers.FrozenBatchNorm().apply(statistics, images, mutable=["batch_stats"])
-    jax.tree.map(np.testing.assert_array_equal, updates["batch_stats"], statistics["batch_stats"])
-
-    def total(params: dict, images: jax.Array) -> jax.Array:
-        return layers.FrozenBatchNorm().apply(statistics | {"params": params}, images).sum()
-
-    d_params, d_images = jax.grad(total, (0, 1))(statistics["params"], images)
-    jax.tree.map(lambda gradient: np.testing.assert_array_equal(gradient, np.zeros(4)), d_params)
-    factor = statistics["params"]["scale"] / np.sqrt(statistics["batch_stats"]["var"] + 1e-5)
-    np.testing.assert_allclose(d_images, np.broadcast_to(factor, d_images.shape), rtol=1e-5)
-    assert layers.FrozenBatchNorm(jnp.bfloat16).apply(statistics, images).dtype == jnp.bfloat16
-    assert out.dtype == jnp.float32

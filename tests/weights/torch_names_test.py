@@ -28,6 +28,11 @@ from dsat_jax.weights.torch_names import TorchNames
             "features.2.conv.2.weight",
         ),
         (
+            torch_names.BACKBONES["efficientnet_lite0"],
+            "batch_stats/block_2/expand/norm/mean",
+            "_blocks.1._bn0.running_mean",
+        ),
+        (
             torch_names.BACKBONES["resnet50"],
             "params/layer3_6/shortcut/norm/scale",
             "layer3.5.downsample.1.weight",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from flax import linen as nn
 
+from dsat_jax.models.backbones.efficientnet_lite import EfficientNetLite0
 from dsat_jax.models.backbones.hrnet import HRNet
 from dsat_jax.models.backbones.mobilenet import MobileNetV2
 from dsat_jax.models.backbones.resnet import ResNet50
@@ -13,6 +14,7 @@ from dsat_jax.models.backbones.resnet import ResNet50
 # and `train`, and return features [batch, S / 32, S / 32, channels].
 BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "mobilenet_v2": MobileNetV2,
+    "efficientnet_lite0": EfficientNetLite0,
     "resnet50": ResNet50,
     "hrnet_w18": functools.partial(HRNet, 18),
     "hrnet_w32": functools.partial(HRNet, 32),

@@ -1,16 +1,18 @@
-"""Block shared by all backbones: convolution, normalisation and activation.
+"""Block shared by all backbones: convolution, normalisation and activation, and the check of the input's size.
 
 Feature maps are [batch, height, width, channels]. Parameters and normalisation statistics are float32; `dtype` is the
 compute dtype of the products.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dsat_jax.models.layers import FrozenBatchNorm, batch_norm
+from dsat_jax.errors import UserError
+from dsat_jax.models.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 
 Activation = Callable[[jax.Array], jax.Array]
 
@@ -18,25 +20,65 @@ STRIDE = 32  # side of the input divided by side of the feature map, for every b
 HE_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-def normalisation(train: bool, frozen: bool, name: str, dtype: jnp.dtype) -> nn.Module:
-    """Returns BatchNorm with the constants of PyTorch, or FrozenBatchNorm.
+class FrozenNorm(nn.BatchNorm):
+    """BatchNorm whose parameters receive no gradient."""
+
+    def param(self, name: str, *args: Any, **kwargs: Any) -> jax.Array:
+        """Returns a parameter as a constant."""
+        return jax.lax.stop_gradient(super().param(name, *args, **kwargs))
+
+
+def normalisation(
+    train: bool, frozen: bool, name: str, dtype: jnp.dtype, epsilon: float = BATCH_NORM_EPSILON
+) -> nn.BatchNorm:
+    """Returns BatchNorm with the momentum of PyTorch.
 
     Args:
       train: whether to normalise with the statistics of the batch; no effect if `frozen`.
       frozen: whether the statistics, scale and bias are constant, also in training.
       name: name of the module.
-      dtype: dtype of the output.
+      dtype: dtype of the output; statistics are float32.
+      epsilon: constant added to the variance.
     """
-    if frozen:
-        return FrozenBatchNorm(dtype, name=name)
-    return batch_norm(train, name, dtype)
+    norm = FrozenNorm if frozen else nn.BatchNorm
+    return norm(
+        use_running_average=frozen or not train,
+        momentum=BATCH_NORM_MOMENTUM,
+        epsilon=epsilon,
+        dtype=dtype,
+        name=name,
+    )
+
+
+def padding(size: int, stride: int, same: bool) -> tuple[int, int]:
+    """Returns the padding before and after each axis of a convolution, in pixels.
+
+    Args:
+      size: side of the kernel, odd.
+      stride: stride of the convolution.
+      same: whether to pad as TensorFlow's SAME pads maps whose sides are multiples of the stride. Otherwise the padding
+        on each side is half the kernel size, rounded down, as in PyTorch's networks. The two differ if the stride is 2:
+        SAME pads one pixel less before the map, and thus centres the windows on other pixels.
+    """
+    if not same:
+        return size // 2, size // 2
+    before = (size - stride) // 2
+    return before, size - stride - before
+
+
+def check_sides(images: jax.Array, network: str) -> None:
+    """Raises UserError, naming the network, if a side of the images [batch, height, width, 3] does not fit `STRIDE`."""
+    _, height, width, _ = images.shape
+    if height % STRIDE or width % STRIDE:
+        raise UserError(
+            f"{network} takes images whose sides are multiples of {STRIDE} pixels, got {height}x{width}"
+        )
 
 
 class ConvNorm(nn.Module):
     """Convolution, BatchNorm, activation.
 
-    The padding on each side is half the kernel size, rounded down. A stride of 2 thus selects the same pixels as in
-    PyTorch. A 1x1 convolution is computed as a matrix product over the channels, which is 2.5 times faster on a CPU.
+    A 1x1 convolution is computed as a matrix product over the channels, which is 2.5 times faster on a CPU.
 
     Attributes:
       features: number of output channels.
@@ -44,6 +86,8 @@ class ConvNorm(nn.Module):
       stride: stride of the convolution.
       use_bias: whether the convolution has a bias. Some published networks have one although BatchNorm cancels it.
       activation: activation function; None for a linear output.
+      same_padding: whether to pad as TensorFlow does (`padding`).
+      epsilon: constant that BatchNorm adds to the variance.
       frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
@@ -53,6 +97,8 @@ class ConvNorm(nn.Module):
     stride: int = 1
     use_bias: bool = False
     activation: Activation | None = nn.relu
+    same_padding: bool = False
+    epsilon: float = BATCH_NORM_EPSILON
     frozen: bool = False
     dtype: jnp.dtype = jnp.float32
 
@@ -63,7 +109,7 @@ class ConvNorm(nn.Module):
         The output size is rounded up.
         """
         x = self._convolution()(x)
-        x = normalisation(train, self.frozen, "norm", self.dtype)(x)
+        x = normalisation(train, self.frozen, "norm", self.dtype, self.epsilon)(x)
         return x if self.activation is None else self.activation(x)
 
     @nn.nowrap
@@ -77,7 +123,7 @@ class ConvNorm(nn.Module):
             self.features,
             (self.size, self.size),
             strides=self.stride,
-            padding=self.size // 2,
+            padding=[padding(self.size, self.stride, self.same_padding)] * 2,
             use_bias=self.use_bias,
             dtype=self.dtype,
             kernel_init=HE_FAN_OUT,

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dsat_jax.errors import UserError
-from dsat_jax.models.backbones.blocks import STRIDE, ConvNorm
+from dsat_jax.models.backbones.blocks import ConvNorm, check_sides
 from dsat_jax.models.backbones.resnet import Bottleneck
 
 STEM_CHANNELS = 64
@@ -118,11 +117,7 @@ class HRNet(nn.Module):
         Raises:
           UserError: if a side of the images is not a multiple of 32.
         """
-        _, height, width, _ = images.shape
-        if height % STRIDE or width % STRIDE:
-            raise UserError(
-                f"HRNet takes images whose sides are multiples of {STRIDE} pixels, got {height}x{width}"
-            )
+        check_sides(images, "HRNet")
         common = {"frozen": self.frozen, "dtype": self.dtype}
         x = ConvNorm(STEM_CHANNELS, 3, 2, **common, name="stem_1")(images, train)
         x = ConvNorm(STEM_CHANNELS, 3, 2, **common, name="stem_2")(x, train)

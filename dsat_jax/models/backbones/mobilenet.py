@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dsat_jax.models.backbones.blocks import ConvNorm, normalisation
+from dsat_jax.models.backbones.blocks import ConvNorm, normalisation, padding
 from dsat_jax.models.backbones.depthwise import DepthwiseConv
+from dsat_jax.models.layers import BATCH_NORM_EPSILON
 
 # Table 2 of the paper: expansion, channels, number of blocks, stride of the first block.
 GROUPS = (
@@ -22,15 +23,21 @@ LAST_CHANNELS = 1280
 
 
 class DepthwiseNorm(nn.Module):
-    """Depthwise 3x3 convolution, BatchNorm, ReLU6.
+    """Depthwise convolution, BatchNorm, ReLU6.
 
     Attributes:
+      size: side of the square kernels, odd.
       stride: stride of the convolution.
+      same_padding: whether to pad as TensorFlow does (`blocks.padding`).
+      epsilon: constant that BatchNorm adds to the variance.
       frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
 
+    size: int
     stride: int
+    same_padding: bool = False
+    epsilon: float = BATCH_NORM_EPSILON
     frozen: bool = False
     dtype: jnp.dtype = jnp.float32
 
@@ -40,17 +47,21 @@ class DepthwiseNorm(nn.Module):
 
         The output size is rounded up.
         """
-        x = DepthwiseConv(self.stride, self.dtype, name="conv")(x)
-        return nn.relu6(normalisation(train, self.frozen, "norm", self.dtype)(x))
+        pads = padding(self.size, self.stride, self.same_padding)
+        x = DepthwiseConv(self.size, self.stride, pads, self.dtype, name="conv")(x)
+        return nn.relu6(normalisation(train, self.frozen, "norm", self.dtype, self.epsilon)(x))
 
 
 class InvertedResidual(nn.Module):
-    """Inverted residual block: 1x1 expansion, depthwise 3x3 and linear 1x1 projection, plus the input if shapes match.
+    """Inverted residual block: 1x1 expansion, depthwise and linear 1x1 projection, plus the input if shapes match.
 
     Attributes:
       features: number of output channels.
       expansion: ratio of inner channels to input channels; 1 for a block without the expanding convolution.
-      stride: stride of the 3x3 convolution.
+      stride: stride of the depthwise convolution.
+      size: side of the depthwise kernels, odd.
+      same_padding: whether to pad as TensorFlow does (`blocks.padding`).
+      epsilon: constant that BatchNorm adds to the variance.
       frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
     """
@@ -58,6 +69,9 @@ class InvertedResidual(nn.Module):
     features: int
     expansion: int
     stride: int
+    size: int = 3
+    same_padding: bool = False
+    epsilon: float = BATCH_NORM_EPSILON
     frozen: bool = False
     dtype: jnp.dtype = jnp.float32
 
@@ -67,11 +81,12 @@ class InvertedResidual(nn.Module):
 
         The output size is rounded up.
         """
-        shortcut, common = x, {"frozen": self.frozen, "dtype": self.dtype}
+        shortcut, common = x, {"epsilon": self.epsilon, "frozen": self.frozen, "dtype": self.dtype}
         inner = self.expansion * x.shape[-1]
         if self.expansion > 1:
             x = ConvNorm(inner, activation=nn.relu6, **common, name="expand")(x, train)
-        x = DepthwiseNorm(self.stride, **common, name="depthwise")(x, train)
+        depthwise = DepthwiseNorm(self.size, self.stride, self.same_padding, **common, name="depthwise")
+        x = depthwise(x, train)
         x = ConvNorm(self.features, activation=None, **common, name="project")(x, train)
         return x + shortcut if x.shape == shortcut.shape else x
 
