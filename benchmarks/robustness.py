@@ -127,7 +127,7 @@ _SHARES = (0.0, 0.05, 0.1, 0.2)
 SERIES = {
     "shift": Series("shift of the box, share of its sides", shift_box, _SHARES),
     "scale": Series("scale of the box, share of its sides", scale_box, _SHARES),
-    "rotation": Series("rotation, degrees", rotate, (0.0, 10.0, 20.0, 30.0, 45.0)),
+    "rotation": Series("rotation, degrees", rotate, (0.0, 10.0, 20.0, 30.0, 45.0, 90.0, 135.0, 180.0)),
     "blur": Series("sigma of the blur, share of the width", blur, (0.0, 0.01, 0.02, 0.03, 0.05)),
     "jpeg": Series("JPEG quality, face of 128 px", compress, (100.0, 50.0, 20.0, 10.0, 5.0)),
     "brightness": Series("brightness, factor", brighten, (1.0, 0.5, 0.25, 0.1, 1.5, 2.0, 3.0)),

@@ -3,33 +3,22 @@
 import collections
 import itertools
 
-import cv2
 import numpy as np
 import pytest
+from made_folders import build_five
 
 from dsat_jax import schemes
 from dsat_jax.config import check_config, default
 from dsat_jax.data import mixture
 from dsat_jax.data.batches import training_batches
 from dsat_jax.records import UNKNOWN
-from tfds_builders import build
-from tfds_builders.landmark_folder import example_points
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> str:
     """A folder of built datasets with a landmark_folder of five points: 5 training and 3 test faces."""
     root = tmp_path_factory.mktemp("folder")
-    raw = root / "raw"
-    for number, picture in enumerate(example_points.PICTURES):
-        path = raw / picture
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), np.full((128, 128, 3), 20 * number, np.uint8))
-    example_points.write_pts(raw)
-    scheme = example_points.FIVE | {"same_in_w300": [[2, 30], [3, 48], [4, 54]]}
-    example_points.write(raw, "landmarks.json", {"scheme": scheme, "test": 0.3})
-    build.build("landmark_folder", raw, root / "built")
-    return str(root / "built")
+    return str(build_five(root, same_in_w300=[[2, 30], [3, 48], [4, 54]]))
 
 
 @pytest.fixture
