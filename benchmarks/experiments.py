@@ -3,6 +3,7 @@
 python -m benchmarks.experiments --out=runs/experiments                     trains all rows without results
 python -m benchmarks.experiments --out=runs/experiments --seed=1 base "2 stacks"     trains two rows with another seed
 python -m benchmarks.experiments --out=runs/experiments --table            prints the table of all results
+python -m benchmarks.experiments --out=runs/hard --ablation=hard            networks and training for hard faces
 
 The trainings use the first 90 % of 300W's training faces (`w300`, which must have been built) and are measured on the
 other 10 % after their last step; no test split is read. The same command resumes an interrupted training.
@@ -14,73 +15,19 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import numpy as np
 
+from benchmarks.ablations import ABLATIONS, VALIDATION, Ablation
 from configs import w300
 from dsat_jax import models
+from dsat_jax.data import mixture
 from dsat_jax.evaluation.result_files import METRICS_FILE
 from dsat_jax.runtime import flops
 
 ROOT = pathlib.Path(__file__).parents[1]
-STEPS = 1_200
-VALIDATION = "train[90%:]"
-BASE = {
-    "data.train": "train[:90%]",
-    "data.validation": VALIDATION,
-    "data.test": f"('{VALIDATION}',)",
-    "train.steps": STEPS,
-    "train.evaluate_every": STEPS,  # once, so that the measured faces do not choose the checkpoint
-    "train.keep_decoded": True,
-    "loss.coordinates": 1e-4,  # a tenth of the default, which results from these experiments
-}
-# Fields of `configs/w300.py:small` that a row changes, with values as on the command line.
-ROWS: dict[str, Mapping[str, Any]] = {
-    "base": {},
-    "no gate": {"model.gate": "none"},
-    "released gate": {"model.gate": "released"},
-    "no DSS": {"model.transformer_layers": 0},
-    "no gate, no DSS": {"model.gate": "none", "model.transformer_layers": 0},
-    "no boundaries": {"model.boundaries": False},
-    "heatmap loss alone": {"loss.coordinates": 0.0, "evaluate.decoder": "log_quadratic"},
-    "coordinates x 10": {"loss.coordinates": 1e-3},
-    "coordinates x 100": {"loss.coordinates": 1e-2},
-    "coordinates x 1000": {"loss.heatmap": 0.1, "loss.coordinates": 1e-2},
-    "coordinates alone": {"loss.heatmap": 0.0, "loss.coordinates": 1e-2},
-    "l1 on coordinates": {"loss.penalty": "l1", "loss.coordinates": 6e-4},  # the slope of smooth-Wing at 0
-    "sigma 1": {"loss.sigma": 1.0},
-    "sigma 2.5": {"loss.sigma": 2.5},
-    "rounded targets": {"loss.truncate": True},
-    "3 DSS blocks": {"model.transformer_layers": 3},
-    "2 stacks": {"model.stacks": 2},
-    "width 48": {"model.width": 48},
-    "64 pixels": {"input.size": 64},
-    "128 pixels": {"input.size": 128},
-    "heatmaps of full size": {"model.upsample": True, "loss.sigma": 3.0},
-    "wide crop": {"input.enlarge": 0.2},
-    "tight crop": {"input.enlarge": 0.05},
-    "no colour, no occlusion": {
-        "augment.gain": "(1.0, 1.0)",
-        "augment.grey": 0.0,
-        "augment.low_resolution": 0.0,
-        "augment.occlusion": 0.0,
-    },
-    "small poses": {"augment.rotation": 5.0, "augment.scale": "(0.97, 1.05)", "augment.shift": 0.02},
-    "large poses": {"augment.rotation": 30.0, "augment.scale": "(0.9, 1.2)", "augment.shift": 0.1},
-    "no average": {"optimizer.ema": 0.0},
-    "half the rate": {"optimizer.learning_rate": 3e-3},
-    "twice the rate": {"optimizer.learning_rate": 1.2e-2},
-    "batches of 8": {"train.batch_size": 8, "train.steps": 2 * STEPS, "train.evaluate_every": 2 * STEPS},
-    "steps of the rate": {"optimizer.schedule": "step"},
-}
-
-
-def overrides(row: str) -> dict[str, Any]:
-    """Returns all fields that a row sets, including those of the base."""
-    return {**BASE, **ROWS[row]}
 
 
 def folder(out: pathlib.Path, row: str, seed: int) -> pathlib.Path:
@@ -88,12 +35,13 @@ def folder(out: pathlib.Path, row: str, seed: int) -> pathlib.Path:
     return out / f"{row.replace(',', '').replace(' ', '-')}-{seed}"
 
 
-def train(out: pathlib.Path, row: str, seed: int, data_dir: str | None) -> None:
+def train(ablation: Ablation, out: pathlib.Path, row: str, seed: int, data_dir: str | None) -> None:
     """Trains and evaluates a row in a new process, unless it has been evaluated.
 
     Args:
+      ablation: the ablation.
       out: folder of the runs.
-      row: key of `ROWS`.
+      row: row of the ablation.
       seed: seed of the training.
       data_dir: folder of the built datasets; None for TFDS's own.
 
@@ -103,21 +51,22 @@ def train(out: pathlib.Path, row: str, seed: int, data_dir: str | None) -> None:
     workdir = folder(out, row, seed)
     if (workdir / METRICS_FILE).is_file():
         return
-    fields = {**overrides(row), "seed": seed} | (
+    fields = {**ablation.overrides(row), "seed": seed} | (
         {"data.data_dir": str(pathlib.Path(data_dir).resolve())} if data_dir else {}
     )
-    command = [sys.executable, "run.py", "--config=configs/w300.py:small", f"--workdir={workdir.resolve()}"]
+    command = [sys.executable, "run.py", f"--config=configs/w300.py:{ablation.variant}"]
+    command.append(f"--workdir={workdir.resolve()}")
     command += [f"--config.{name}={value}" for name, value in fields.items()]
     print(f"{row}, seed {seed}: {workdir}", flush=True)
     subprocess.run(command, cwd=ROOT, check=True, env=os.environ)
 
 
-def costs(row: str) -> tuple[int, int]:
+def costs(ablation: Ablation, row: str) -> tuple[int, int]:
     """Returns the number of parameters of a row's network, and the operations of its forward pass for one face."""
-    config = w300.get_config("small")
+    config = w300.get_config(ablation.variant)
     with config.ignore_type():
-        config.update_from_flattened_dict(ROWS[row])
-    model = models.build_for(config)
+        config.update_from_flattened_dict(ablation.rows[row])
+    model = models.build_for(mixture.with_scheme(config))
     images = jax.ShapeDtypeStruct((1, config.input.size, config.input.size, 3), np.float32)
     variables = jax.eval_shape(lambda: model.init(jax.random.key(0), np.zeros(images.shape), train=False))
     forward = flops.product_operations(
@@ -126,17 +75,17 @@ def costs(row: str) -> tuple[int, int]:
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"])), forward
 
 
-def table(out: pathlib.Path) -> str:
+def table(ablation: Ablation, out: pathlib.Path) -> str:
     """Returns the results as a Markdown table: NME of each seed, parameters and operations of the network."""
     lines = [
         "| | changes | NME % (seed) | mean | parameters | GFLOP a face |",
         "|---|---|---|---|---|---|",
     ]
-    for row, changes in ROWS.items():
+    for row, changes in ablation.rows.items():
         nmes = nme_of_seeds(out, row)
         if not nmes:
             continue
-        parameters, forward = costs(row)
+        parameters, forward = costs(ablation, row)
         changed = ", ".join(f"`{name}={value}`" for name, value in changes.items()) or "-"
         each = ", ".join(f"{nme:.2f} ({seed})" for seed, nme in nmes.items())
         figures = f"{np.mean([*nmes.values()]):.2f} | {parameters / 1e6:.2f} M | {forward / 1e9:.2f}"
@@ -169,17 +118,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("rows", nargs="*", help="rows to train; all by default")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the runs")
+    parser.add_argument("--ablation", choices=ABLATIONS, default="small")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data_dir", help="folder of the built datasets; TFDS's own by default")
     parser.add_argument("--table", action="store_true", help="print the table only")
     parsed = parser.parse_args(arguments)
-    unknown = sorted({*parsed.rows} - {*ROWS})
+    ablation = ABLATIONS[parsed.ablation]
+    unknown = sorted({*parsed.rows} - {*ablation.rows})
     if unknown:
-        parser.error(f"unknown rows {', '.join(unknown)}; there are {', '.join(ROWS)}")
+        parser.error(f"unknown rows {', '.join(unknown)}; there are {', '.join(ablation.rows)}")
     if not parsed.table:
-        for row in parsed.rows or ROWS:
-            train(parsed.out, row, parsed.seed, parsed.data_dir)
-    print(table(parsed.out))
+        for row in parsed.rows or ablation.rows:
+            train(ablation, parsed.out, row, parsed.seed, parsed.data_dir)
+    print(table(ablation, parsed.out))
 
 
 if __name__ == "__main__":
