@@ -1,12 +1,12 @@
 """Errors of trained networks on hard faces, in the boxes of the labels and, on request, of a face detector.
 
 python -m benchmarks.hard_faces dsat-300w RUN --folder=FOLDER --split=w300:helen_test --split='w300:train[95%:]'
-    [--detector=cascade] [--looks=1] [--no-mirror] [--csv=FILE] [--worst=16 --out=FOLDER]
+    [--wrong=NAME,NAME] [--detector=cascade] [--looks=1] [--no-mirror] [--csv=FILE] [--worst=16 --out=FOLDER]
 
 A folder contains images and a file NAME.pts of 68 landmarks next to each, in pixels that count from 1. A split is that
 of a built dataset; the faces of each of its attributes have a row of their own. Faces are predicted as by
 `--mode=predict`, in the box of their known landmarks. If a network has another scheme than the data, its landmarks or
-the labels are converted.
+the labels are converted. With `--wrong` there is also a row without the images of these names, whose labels are wrong.
 
 The eye corners of a face in profile are close together. The table therefore contains two errors: the NME by the
 distance of the outer eye corners, and the error by the size of the box around the landmarks. `beyond` is the share of
@@ -230,6 +230,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--folder", type=pathlib.Path, action="append", default=[], help="images with .pts files"
     )
+    parser.add_argument(
+        "--wrong", help="names of images of the folder with wrong labels, separated by commas"
+    )
     parser.add_argument("--split", action="append", default=[], help="DATASET:SPLIT of a built dataset")
     parser.add_argument("--data_dir", help="folder of the built datasets; TFDS's own by default")
     names = ", ".join(detectors.DETECTORS)
@@ -240,6 +243,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--worst", type=int, default=0, help="number of worst and of random faces to draw")
     parser.add_argument("--out", type=pathlib.Path, help="folder of the drawn faces")
     parsed = parser.parse_args(arguments)
+    if parsed.wrong and len(parsed.folder) != 1:
+        parser.error(f"found --wrong and {len(parsed.folder)} folders, expected one --folder")
     if not parsed.folder + parsed.split:
         parser.error("found neither --folder nor --split, expected at least one")
     if (parsed.worst > 0) != (parsed.out is not None):
@@ -254,8 +259,9 @@ def run(parsed: argparse.Namespace) -> None:
     """Measures all networks on all data; for the arguments see `main`."""
     find_faces: FindFaces = detectors.make(parsed.detector) if parsed.detector else lambda image: NONE
     predictors = {name: Predictor.from_run(zoo.find(name), find_faces) for name in parsed.networks}
+    wrong = parsed.wrong.split(",") if parsed.wrong else ()
     all_data = [
-        *map(labelled_faces.read_folder, parsed.folder),
+        *(labelled_faces.read_folder(folder, wrong) for folder in parsed.folder),
         *(labelled_faces.read_split(text, parsed.data_dir) for text in parsed.split),
     ]
     if parsed.out is not None:

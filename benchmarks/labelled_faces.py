@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -15,24 +15,37 @@ from dsat_jax.inference.image_input import read_image
 from dsat_jax.records import UNKNOWN, VISIBLE
 from dsat_jax.schemes import W300_68, Scheme
 
+CORRECT = "labels not wrong"
+
 
 class FolderRecords(Sequence):
-    """Records of a folder in the layout of 300W, see `peers_figures.read_folder`; images are read when needed."""
+    """Records of a folder in the layout of 300W, see `peers_figures.read_folder`; images are read when needed.
 
-    def __init__(self, folder: pathlib.Path):
+    Args:
+      folder: the folder.
+      wrong: names of the images with wrong labels; if there are any, the attribute CORRECT excludes them.
+    """
+
+    def __init__(self, folder: pathlib.Path, wrong: Collection[str] = ()):
         self._faces = peers_figures.read_folder(folder)
+        self._wrong = set(wrong)
+        if absent := sorted(self._wrong - {face.image.stem for face in self._faces}):
+            raise UserError(f"{folder} has no image called {absent[0]}, expected names without suffix")
 
     def __len__(self) -> int:
         return len(self._faces)
 
     def __getitem__(self, index: int) -> Mapping[str, np.ndarray]:
         face = self._faces[index]
-        return {
+        record = {
             "image": read_image(face.image),
             "landmarks": face.landmarks,
             "visibility": np.full(len(face.landmarks), VISIBLE, np.uint8),
             "name": face.image.name.encode(),
         }
+        if self._wrong:
+            record["attributes"] = {CORRECT: face.image.stem not in self._wrong}
+        return record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +73,9 @@ class LabelledFaces(Sequence):
         return {**record, "box": geometry.box_of_points(record["landmarks"][known].astype(np.float64))}
 
 
-def read_folder(folder: pathlib.Path) -> LabelledFaces:
-    """Returns the faces of a folder; for the errors see `peers_figures.read_folder`."""
-    return LabelledFaces(folder.absolute().name, W300_68, FolderRecords(folder))
+def read_folder(folder: pathlib.Path, wrong: Collection[str] = ()) -> LabelledFaces:
+    """Returns the faces of a folder; for the arguments and errors see `FolderRecords`."""
+    return LabelledFaces(folder.absolute().name, W300_68, FolderRecords(folder, wrong))
 
 
 def read_split(text: str, data_dir: str | None = None) -> LabelledFaces:

@@ -171,3 +171,17 @@ def test_bad_arguments_are_an_error_of_one_sentence(network_path, capsys, argume
     with pytest.raises(SystemExit):
         hard_faces.main([str(network_path), *arguments])
     assert message in capsys.readouterr().err
+
+
+def test_faces_with_wrong_labels_are_left_out_of_a_row(tmp_path):
+    for index in range(2):
+        write_face(tmp_path, index)
+    data = labelled_faces.read_folder(tmp_path, ["1"])
+    predicted = np.stack([face["landmarks"] for face in data]) + np.array([[[0.0, 0.0]], [[30.0, 40.0]]])
+    rows = hard_faces.table([hard_faces.measure("net", data, "labels", predicted, W300_68)]).splitlines()[2:]
+    assert "labels not wrong" not in rows[0]
+    assert rows[1].startswith(
+        f"| {tmp_path.name}, labels not wrong | net | labels | 1 | 0 | 0.00 | 0.00 | 0.00 |"
+    )
+    with pytest.raises(ValueError, match="has no image called 7, expected names without suffix"):
+        labelled_faces.read_folder(tmp_path, ["7"])
