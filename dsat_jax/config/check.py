@@ -46,6 +46,7 @@ RANGES = {
     "input.std": (1e-6, LARGEST),
     "input.enlarge": limits.ENLARGE,
     "augment.rotation": (0, 360),
+    "augment.perspective": (0, 0.4),
     "augment.turn_yaw": (0, 80),
     "augment.turn_pitch": (0, 40),
     "augment.scale": (0.01, 100),
@@ -131,6 +132,7 @@ def _conflicts(values: Mapping[str, object]) -> Iterator[str]:
         return
     for field, expected in (
         ("augment.cover", 0),
+        ("augment.perspective", 0),
         ("augment.turn", 0),
         ("train.keep_decoded", False),
         ("train.reader_processes", 0),

@@ -64,6 +64,7 @@ def _augment() -> ConfigDict:
     )
     augment.turn_yaw = 60.0  # largest additional yaw in degrees
     augment.turn_pitch = 20.0  # largest additional pitch in degrees
+    augment.perspective = 0.0  # largest shift of the crop's corners as a share of its side; 0 disables it
     augment.scale = (0.9, 1.2)  # U(low, high)
     augment.shift = 0.1  # share of the input's size, U(-shift, shift) per axis
     augment.mirror = 0.5  # probability

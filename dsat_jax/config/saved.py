@@ -43,6 +43,7 @@ _ADDED_AUGMENTATION = (
     "noise_sigma",
     "over_exposure",
     "over_exposure_stops",
+    "perspective",
     "small_faces",
     "small_faces_sides",
     "turn",

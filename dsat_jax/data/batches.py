@@ -14,7 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dsat_jax import geometry, schemes
-from dsat_jax.data import covers, mixture, reader_processes
+from dsat_jax.data import covers, mixture, perspective, reader_processes
 from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.data.turned_records import RecordTurner
 from dsat_jax.records import OCCLUDED, UNKNOWN, DamagedRecord
@@ -69,6 +69,10 @@ class FaceReader:
         if self.augment.turn and rng.random() < self.augment.turn:
             record = self._turner(index, record, rng)
         sample = self._sample(index, record, jitter, mirror)
+        if self.augment.perspective:
+            sample["image"], sample["points"] = perspective.tilt(
+                sample["image"], sample["points"], self.augment.perspective, rng
+            )
         if self.augment.cover and rng.random() < self.augment.cover:
             sample["image"] = covers.cover(
                 sample["image"], sample["points"], sample["weights"], self.scheme, rng
@@ -159,8 +163,8 @@ def training_batches(
     Returns:
       An iterator over dictionaries of arrays with a leading dimension of batch_size / process_count:
       image uint8 [.., size, size, 3]; points float32 [.., points, 2] in input pixels; weights float32 [.., points], 0
-      where a position is unknown; to_original float64 [.., 2, 3], input pixels to original pixels; record int32;
-      damaged bool. With `config.data.resident` only record.
+      where a position is unknown; to_original float64 [.., 2, 3], input pixels to original pixels, without
+      `augment.perspective`; record int32; damaged bool. With `config.data.resident` only record.
     """
     indices = mixture.shuffled(source, config.seed)
     if config.data.resident:
