@@ -97,7 +97,7 @@ def _hard_faces(config: ConfigDict) -> None:
 
 def _hard_dsat(config: ConfigDict) -> None:
     """Sets a DSAT of 64 channels for hard faces."""
-    use_small_dsat(config, steps=20_000, evaluate_every=2_000)
+    use_small_dsat(config, steps=14_000, evaluate_every=2_000)
     _hard_faces(config)
     config.model.width = 64
     config.loss.update(heatmap=0.1, coordinates=1e-2)
