@@ -1,5 +1,6 @@
 """The rows of the ablations: the fields that each of them changes."""
 
+import ast
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,13 @@ class Ablation:
     def overrides(self, row: str) -> dict[str, Any]:
         """Returns all fields that a row sets, including those of the base."""
         return {**self.base, **self.rows[row]}
+
+    def values(self, row: str) -> dict[str, Any]:
+        """Returns all fields that a row sets as values of a configuration: tuples instead of their texts."""
+        return {
+            name: ast.literal_eval(value) if isinstance(value, str) and value.startswith("(") else value
+            for name, value in self.overrides(row).items()
+        }
 
 
 STEPS = 1_200

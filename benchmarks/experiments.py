@@ -65,7 +65,7 @@ def costs(ablation: Ablation, row: str) -> tuple[int, int]:
     """Returns the number of parameters of a row's network, and the operations of its forward pass for one face."""
     config = w300.get_config(ablation.variant)
     with config.ignore_type():
-        config.update_from_flattened_dict(ablation.rows[row])
+        config.update_from_flattened_dict(ablation.values(row))
     model = models.build_for(mixture.with_scheme(config))
     images = jax.ShapeDtypeStruct((1, config.input.size, config.input.size, 3), np.float32)
     variables = jax.eval_shape(lambda: model.init(jax.random.key(0), np.zeros(images.shape), train=False))

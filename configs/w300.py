@@ -7,8 +7,8 @@ python run.py --config=configs/w300.py:dsat-300w        NME 3.35 % on helen_test
 python run.py --config=configs/w300.py:lotr-300w        NME 5.08 % on helen_test, 85 min on one CPU core
 python run.py --config=configs/w300.py:small            NME 3.56 % on helen_test, 33 min on one CPU core
 python run.py --config=configs/w300.py:lotr-small       NME 5.68 % on helen_test, 36.4 min on 2 shared CPU cores
-python run.py --config=configs/w300.py:dsat-hard        hard faces: mixture, turned heads, any rotation; not measured yet
-python run.py --config=configs/w300.py:lotr-hard        the same for LOTR, with a pretrained backbone; not measured yet
+python run.py --config=configs/w300.py:dsat-hard        mixture, turned heads, any rotation; not measured yet
+python run.py --config=configs/w300.py:lotr-hard        the same for LOTR, not measured yet
 
 `dsat-300w` and `lotr-300w` train the shipped networks of those names. The figures are for 1,911 training faces (95 % of
 afw, 870 faces of helen and 805 faces of lfpw together), an AMD EPYC and jax 0.10.2.
@@ -104,7 +104,10 @@ def _hard_dsat(config: ConfigDict) -> None:
 
 
 def _hard_lotr(config: ConfigDict) -> None:
-    """Sets a LOTR of 128 pixels with a pretrained EfficientNet-Lite0 for hard faces."""
+    """Sets a LOTR of 128 pixels with an EfficientNet-Lite0 for hard faces.
+
+    It is meant for a pretrained backbone: `--config.model.backbone_weights=FILE`, see docs/lotr.md.
+    """
     use_lotr(config, "lotr-e+")
     config.input.size = 128
     config.model.update(dim=128, heads=4, feed_forward=512, head_width=256, dropout=0.0)

@@ -71,7 +71,11 @@ PENALTIES: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 def coordinate_loss(
-    points: jax.Array, labels: jax.Array, weights: jax.Array, penalty: Callable[[jax.Array], jax.Array]
+    points: jax.Array,
+    labels: jax.Array,
+    weights: jax.Array,
+    penalty: Callable[[jax.Array], jax.Array],
+    count: int | None = None,
 ) -> jax.Array:
     """Returns a penalty summed over landmarks and axes and averaged over the faces with a known landmark.
 
@@ -80,16 +84,17 @@ def coordinate_loss(
       labels: labels [batch, points, 2] in input pixels.
       weights: weights of the landmarks [batch, points], 0 where the label is unknown.
       penalty: elementwise penalty, one of `PENALTIES`.
+      count: number of landmarks for which each face counts; None for all.
 
     Returns:
-      Loss, float32 scalar. The sum of a face is scaled by (landmarks / known landmarks), so that a face with few known
+      Loss, float32 scalar. The sum of a face is scaled by (count / known landmarks), so that a face with few known
       landmarks counts as much as any other.
     """
     # An unknown label may be NaN, and a multiplication by zero would not remove NaN from the gradient.
     difference = jnp.where(weights[..., None] > 0, points - labels, 0.0).astype(jnp.float32)
     per_point = penalty(difference).sum(axis=-1) * weights  # [batch, points]
     known = weights.sum(axis=-1)  # [batch]
-    per_face = per_point.sum(axis=-1) * weights.shape[-1] / jnp.maximum(known, 1.0)
+    per_face = per_point.sum(axis=-1) * (count or weights.shape[-1]) / jnp.maximum(known, 1.0)
     return per_face.sum() / jnp.maximum((known > 0).sum(), 1)
 
 

@@ -10,6 +10,7 @@ are far from its labels is left out. Labels from a network repeat its errors: tr
 
 import json
 import pathlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
@@ -73,8 +74,8 @@ def complete(
 
 def write(out: pathlib.Path, record: Mapping[str, np.ndarray], landmarks: np.ndarray) -> None:
     """Writes the image of a record, and its landmarks and box as JSON."""
-    name = record["name"].decode().replace("/", "_")
-    stem = out / f"{pathlib.PurePath(name).stem}_{record['face']}"
+    name = re.sub(r"[/.]", "_", record["name"].decode())
+    stem = out / f"{name}_{record['face']}"
     image = cv2.cvtColor(record["image"], cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(stem.with_suffix(".jpg")), image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     face = {"landmarks": landmarks.round(3).tolist(), "box": geometry.box_of_points(landmarks).tolist()}
@@ -101,7 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 write(parsed.out, record, landmarks)
     except (UserError, OSError) as error:
         parser.error(str(error))
-    options = {"points": "*.json", "first_pixel": 0, "scheme": network.config.data.scheme, "test": 0}
+    text = network.config.data.scheme
+    scheme = text if text in schemes.SCHEMES else json.loads(text)
+    options = {"points": "*.json", "first_pixel": 0, "scheme": scheme, "test": 0}
     (parsed.out / "landmarks.json").write_text(json.dumps(options))
     print(f"{parsed.out}: {len(records) - left_out} faces; {left_out} left out")
 

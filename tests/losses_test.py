@@ -80,6 +80,14 @@ def test_coordinate_loss_sums_over_points_and_averages_over_faces():
     assert loss == pytest.approx((1 + 2 + 4) / 2)
 
 
+def test_a_face_of_a_joint_scheme_counts_for_the_landmarks_of_one():
+    """Three of six landmarks are known: a face counts as six by default, and as three with a count of three."""
+    points, labels = jnp.ones((1, 6, 2)), jnp.zeros((1, 6, 2))
+    weights = jnp.array([[1.0, 1.0, 1.0, 0.0, 0.0, 0.0]])
+    assert losses.coordinate_loss(points, labels, weights, losses.l1) == pytest.approx(12)
+    assert losses.coordinate_loss(points, labels, weights, losses.l1, count=3) == pytest.approx(6)
+
+
 def test_unknown_points_are_ignored_even_if_they_are_nan():
     points = jnp.array([[[1.0, 0.0], [5.0, 5.0]], [[3.0, 3.0], [3.0, 3.0]]])
     labels = jnp.array([[[0.0, 0.0], [math.nan, 0.0]], [[math.nan, 0.0], [math.nan, 0.0]]])

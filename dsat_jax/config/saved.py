@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from dsat_jax.config import check
 from dsat_jax.config.defaults import MODEL_DEFAULTS, default
+from dsat_jax.config.mixture_entries import without_folders
 from dsat_jax.errors import UserError
 from dsat_jax.files import atomic_files, text_files
 
@@ -168,10 +169,12 @@ def differences(saved: ConfigDict, given: ConfigDict) -> list[str]:
     return [
         f"{name}: {old.get(name)} saved, {new.get(name)} given"
         for name in sorted({*old, *new} - {*CHANGEABLE_FIELDS})
-        if _plain(old.get(name)) != _plain(new.get(name))
+        if _compared(name, old.get(name)) != _compared(name, new.get(name))
     ]
 
 
-def _plain(value: object) -> object:
-    """Returns the value of a field as JSON stores it: a tuple becomes a list."""
+def _compared(name: str, value: object) -> object:
+    """Returns the value of a field as it is compared: a tuple is a list, and the folders of a mixture are left out."""
+    if name == "data.mixture" and value is not None:
+        return list(without_folders(value))
     return list(value) if isinstance(value, tuple) else value

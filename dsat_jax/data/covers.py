@@ -10,7 +10,7 @@ import numpy as np
 
 from dsat_jax import five_points, geometry
 from dsat_jax.data import cover_sprites
-from dsat_jax.schemes import Scheme
+from dsat_jax.schemes import Scheme, parts_of
 
 _GREY_SPREAD = 4.0  # largest difference of the channels of a skin without colour
 _NORMAL_BRIGHTNESS = 130.0  # mean pixel value of a well-lit face
@@ -70,8 +70,8 @@ def cover(
       rng: source of the random draws.
 
     Returns:
-      uint8 [size, size, 3], a new array. The object is placed by the five points of the face. Without them, it is
-      placed as on an upright face in the middle of the crop.
+      uint8 [size, size, 3], a new array. The object is placed by the known ones of the five points. With fewer than two
+      of them, it is placed as on an upright face in the middle of the crop.
     """
     all_sprites = cover_sprites.sprites()
     sprite = all_sprites[rng.integers(len(all_sprites))]
@@ -88,25 +88,34 @@ def _face_matrix(points: np.ndarray, weights: np.ndarray, scheme: Scheme, size: 
     """Returns the transform [2, 3] from the template of the five points to the crop.
 
     It is the mean of the similarity and of the affine transform with the least squared error. A sprite thus becomes
-    narrower on a turned face, but never vanishes.
+    narrower on a turned face, but never vanishes. If some of the five points are unknown, it is the similarity alone.
     """
-    targets = _known_five_points(points, weights, scheme)
-    if targets is not None:
-        similarity = geometry.fit_similarity(five_points.TEMPLATE, targets)
-        rows = np.concatenate([five_points.TEMPLATE, np.ones((5, 1))], axis=1)
+    known, targets = _known_five_points(points, weights, scheme)
+    if np.ptp(targets, axis=0).any():
+        template = five_points.TEMPLATE[known]
+        similarity = geometry.fit_similarity(template, targets)
+        if len(targets) < 5:
+            return similarity
+        rows = np.concatenate([template, np.ones((5, 1))], axis=1)
         affine = np.linalg.lstsq(rows, targets, rcond=None)[0].T
         return (similarity + affine) / 2
     scale = size * _TEMPLATE_SHARE / five_points.TEMPLATE_SIZE
     return np.concatenate([scale * np.eye(2), ((size - 1) / 2 - scale * _CENTRE)[:, None]], axis=1)
 
 
-def _known_five_points(points: np.ndarray, weights: np.ndarray, scheme: Scheme) -> np.ndarray | None:
-    """Returns the five points [5, 2] from the known landmarks; None if one has no known landmark, or all are equal."""
-    groups = [[i for i in members if weights[i] > 0] for members in scheme.five_points or ()]
-    if not groups or not all(groups):
-        return None
-    targets = np.array([points[group].mean(axis=0) for group in groups], np.float64)
-    return targets if np.ptp(targets, axis=0).any() else None
+def _known_five_points(
+    points: np.ndarray, weights: np.ndarray, scheme: Scheme
+) -> tuple[list[int], np.ndarray]:
+    """Returns which of the five points have a known landmark in any part of the scheme, and their positions [n, 2]."""
+    positions: dict[int, np.ndarray] = {}
+    for part in parts_of(scheme):
+        for number, members in enumerate(part.scheme.five_points or ()):
+            group = [part.points[i] for i in members if weights[part.points[i]] > 0]
+            if group:
+                positions.setdefault(number, points[group].mean(axis=0))
+    known = sorted(positions)
+    # Without any, one position that is no face.
+    return known, np.array([positions[number] for number in known] or [[0, 0]], np.float64)
 
 
 def _sprite_matrix(placement: _Placement, rng: np.random.Generator) -> np.ndarray:

@@ -108,11 +108,11 @@ def read_split(config: ConfigDict, split: str, partial: bool = False) -> Sequenc
     indices = None
     if builder.scheme != scheme:
         indices = _conversion(builder.scheme, scheme, partial)
+    if builder.scheme not in [part.scheme for part in schemes.parts_of(scheme)]:
         count = int((indices >= 0).sum())
         found = "" if count == scheme.num_points else f" ({count} of {scheme.num_points} landmarks)"
-        logging.warning(
-            "%s: labels of %s are converted to %s%s", split, builder.scheme.name, scheme.name, found
-        )
+        names = (config.data.dataset, split, builder.scheme.name, scheme.name)
+        logging.warning("%s %s: labels of %s are converted to %s%s", *names, found)
     return DatasetRecords(source, str(builder.data_dir), indices)
 
 

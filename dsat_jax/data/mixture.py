@@ -4,7 +4,6 @@ import bisect
 import dataclasses
 import functools
 import itertools
-import pathlib
 from collections.abc import Iterator, Sequence
 
 import grain.python as grain
@@ -57,8 +56,7 @@ def _parsed(text: str) -> Ingredient:
             f"config.data.mixture has {text!r}, expected DATASET SPLIT SHARE, or DATASET SPLIT SHARE DATA_DIR, with a "
             "share above 0 and below 1, for example 'cofw train 0.2'"
         )
-    data_dir = str(pathlib.Path(words[3]).expanduser()) if len(words) > 3 else None
-    return Ingredient(words[0], words[1], float(words[2]), data_dir)
+    return Ingredient(words[0], words[1], float(words[2]), words[3].strip() if len(words) > 3 else None)
 
 
 def _is_share(text: str) -> bool:
@@ -83,9 +81,14 @@ def with_scheme(config: ConfigDict) -> ConfigDict:
 
     Raises:
       FileNotFoundError: if a scheme is stored with a dataset that has not been built.
-      UserError: if the schemes cannot be joined.
+      UserError: if the schemes cannot be joined, or landmarks shall be tied in a scheme that is not joint.
     """
     if config.data.scheme:
+        if config.data.tied and not schemes.find(config.data.scheme).parts:
+            raise UserError(
+                f"config.data.tied is true with the scheme {config.data.scheme}, expected an empty config.data.scheme: "
+                "only landmarks of a joint scheme are tied"
+            )
         return config
     found = list(dict.fromkeys(datasets.dataset_scheme(alone) for alone in each_alone(config)))
     named = config.copy_and_resolve_references()
@@ -94,11 +97,20 @@ def with_scheme(config: ConfigDict) -> ConfigDict:
 
 
 def evaluated(config: ConfigDict) -> ConfigDict:
-    """Returns the configuration of a run's validation: for a joint scheme, a copy with the scheme of the dataset."""
-    if not schemes.find(config.data.scheme).parts:
+    """Returns the configuration of a run's validation, with the scheme in which labels and predictions are compared.
+
+    For a joint scheme it is a copy with a part of it, or with the scheme of the dataset; see `schemes.part_for`.
+
+    Raises:
+      UserError: if the labels of the dataset fit no part of the joint scheme.
+    """
+    whole = schemes.find(config.data.scheme)
+    if not whole.parts:
         return config
+    labels = datasets.dataset_scheme(config)
+    part = schemes.part_for(whole, labels)
     validated = config.copy_and_resolve_references()
-    validated.data.scheme = schemes.as_text(datasets.dataset_scheme(config))
+    validated.data.scheme = schemes.as_text(part if schemes.can_convert(labels, part) else labels)
     return validated
 
 
@@ -155,6 +167,7 @@ def described(config: ConfigDict, source: MixedRecords) -> str:
     """Returns the number of training faces of each dataset, for the log."""
     rows = zip(ingredients(config), source.parts, strict=True)
     return ", ".join(
-        f"{row.dataset} {row.split}: {len(part)}" + (f" (share {row.share:g})" if row.share < 1 else "")
+        f"{row.dataset} {row.split}{f' in {row.data_dir}' if row.data_dir else ''}: {len(part)}"
+        + (f" (share {row.share:g})" if row.share < 1 else "")
         for row, part in rows
     )

@@ -91,7 +91,7 @@ def plan(source: Sequence[Record], config: ConfigDict, mesh: Mesh) -> Plan:
     """Returns the sizes of resident records, without decoding an image.
 
     Args:
-      source: records from `datasets.read_split`.
+      source: records from `mixture.read_training`.
       config: run's configuration.
       mesh: mesh from `sharding.make_mesh`.
     """

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from dsat_jax import geometry
 from dsat_jax.data import turned_faces
 from dsat_jax.data.turned_faces import FittedHead
+from dsat_jax.errors import UserError
 from dsat_jax.records import OCCLUDED, UNKNOWN
 from dsat_jax.schemes import Part, Scheme, parts_of
 
@@ -20,19 +21,29 @@ class RecordTurner:
     Attributes:
       scheme: scheme of the records' landmarks.
       augment: `config.augment`.
+
+    Raises:
+      UserError: if no scheme of the records can be turned.
     """
 
     scheme: Scheme
     augment: ConfigDict
     _heads: dict[int, FittedHead] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
+    def __post_init__(self):
+        if not any(turned_faces.applies_to(part.scheme) for part in parts_of(self.scheme)):
+            raise UserError(
+                f"config.augment.turn is {self.augment.turn}, expected 0 for the landmarks of {self.scheme.name}: only "
+                "faces with those of w300_68 or wflw_98 can be turned"
+            )
+
     def __call__(
         self, index: int, record: Mapping[str, np.ndarray], random: np.random.Generator
     ) -> Mapping[str, np.ndarray]:
         """Returns a record with its face turned further away from the camera.
 
-        A record keeps its face if no head can be fitted to it: `turned_faces.applies_to` has the schemes, of which all
-        landmarks must be known.
+        A record keeps its face if no head can be fitted to it: its known landmarks must be all those of one of the
+        schemes that `turned_faces.applies_to` accepts.
 
         Args:
           index: number of the record.
@@ -67,6 +78,12 @@ class RecordTurner:
         """Returns the scheme of a record's landmarks, if a head can be fitted to them."""
         known = record["visibility"] != UNKNOWN
         for part in parts_of(self.scheme):
-            if turned_faces.applies_to(part.scheme) and known[list(part.points)].all():
+            points = list(part.points)
+            if (
+                turned_faces.applies_to(part.scheme)
+                and known[points].all()
+                and known.sum() == len(points)
+                and np.ptp(record["landmarks"][points], axis=0).all()
+            ):
                 return part
         return None

@@ -172,15 +172,15 @@ def evaluate_run(
     evaluations/<dataset and splits>. The results of a weights file go to evaluations/<file>/<dataset and splits> in the
     current folder; unless the file is a shipped network, <file> ends in the first digits of its SHA-256.
 
-    If the dataset has another scheme than the network, its labels are converted to the network's scheme. If
-    `schemes.CONVERSIONS` lacks that conversion, the network's landmarks are converted to the dataset's scheme.
+    If the dataset has another scheme than the network, its labels are converted to the network's scheme, or the
+    network's landmarks to the dataset's scheme if the labels lack some of them.
 
     Args:
       workdir: run folder, or weights file.
       dataset: name of another dataset; None for the run's dataset.
       splits: TFDS splits; empty for the test splits of the run or of the other dataset.
-      scheme: name of a scheme that the network predicts; None for the scheme of the dataset if it predicts this, and
-        otherwise for its first.
+      scheme: name of a scheme that the network predicts, which is part of the name of the folder; None for the one that
+        fits the labels best, see `schemes.part_for`.
 
     Returns:
       Summaries by subset, see `split_result.summarise`.
@@ -195,11 +195,10 @@ def evaluate_run(
     config = trained_network.read_config(workdir)
     if dataset or splits:
         config.data.dataset = dataset or config.data.dataset
-    out = _results_folder(workdir, config.data.dataset, splits, own=not (dataset or splits))
+    own = not (dataset or splits or scheme)
+    out = _results_folder(workdir, config.data.dataset, scheme, splits, own)
     labels, whole = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
-    if scheme is None and labels in [part.scheme for part in whole.parts]:
-        scheme = labels.name
-    predicted = schemes.choose_part(whole, scheme)
+    predicted = schemes.choose_part(whole, scheme) if scheme else schemes.part_for(whole, labels)
     config.data.scheme = schemes.as_text(predicted)
     common = predicted if schemes.can_convert(labels, predicted) else labels
     schemes.conversion_indices(predicted, common)  # raises before the weights are read
@@ -213,15 +212,22 @@ def evaluate_run(
     return evaluate_splits(forward, network.variables, config, splits, network.mesh, out)
 
 
-def _results_folder(network: pathlib.Path, dataset: str, splits: Sequence[str], own: bool) -> pathlib.Path:
-    """Folder of the results of a run or a weights file; `own`: whether they are of the run's test splits."""
+def _results_folder(
+    network: pathlib.Path, dataset: str, scheme: str | None, splits: Sequence[str], own: bool
+) -> pathlib.Path:
+    """Folder of the results of a run or a weights file; `own`: whether they are the run's own, without any choice."""
     if own and not network.is_file():
         return network
     folder = (
         pathlib.Path("evaluations") / _file_name(network) if network.is_file() else network / "evaluations"
     )
-    # Unique for each choice of splits: they contain neither commas nor /, and dataset names no point.
-    return folder / "+".join([dataset.replace("/", "."), *([",".join(splits)] if splits else [])])
+    # Unique for each choice: splits contain neither commas nor /, dataset names no point, and scheme names are in ().
+    parts = [
+        dataset.replace("/", "."),
+        *([f"({scheme})"] if scheme else []),
+        *([",".join(splits)] if splits else []),
+    ]
+    return folder / "+".join(parts)
 
 
 def _file_name(weights: pathlib.Path) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ml_collections import ConfigDict
 
 import dsat_jax
+from dsat_jax.config.mixture_entries import dataset_names
 from dsat_jax.files import locations
 from dsat_jax.inference.export_archive import Settings
 from dsat_jax.schemes.description import describe as describe_scheme
@@ -50,7 +51,7 @@ def of_network(settings: Settings, config: ConfigDict, network: pathlib.Path) ->
         "documentation": f"docs/export.md of dsat_jax {dsat_jax.__version__} has the crop in NumPy and OpenCV",
         "jax": settings.jax_version,
         "network": config.name,
-        "trained_on": config.data.dataset,
+        "trained_on": dataset_names(config),
     }
     return metadata | _of_card(network)
 

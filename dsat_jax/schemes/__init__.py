@@ -12,7 +12,7 @@ from dsat_jax.schemes.conversion import (
     correspondence,
     parts_of,
 )
-from dsat_jax.schemes.joint import choose_part, join
+from dsat_jax.schemes.joint import choose_part, join, part_for
 from dsat_jax.schemes.known import (
     AFLW_19,
     COFW_29,
@@ -45,6 +45,7 @@ __all__ = [
     "correspondence",
     "find",
     "join",
+    "part_for",
     "parts_of",
     "read_scheme",
 ]

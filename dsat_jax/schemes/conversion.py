@@ -99,10 +99,12 @@ def conversion_indices(source: Scheme, target: Scheme) -> np.ndarray:
       UserError: if the source lacks a landmark of the target.
     """
     indices = correspondence(source, target)
-    if (indices < 0).any():
+    found = int((indices >= 0).sum())
+    if found < len(indices):
         known = ", ".join(f"{a} to {b}" for a, b in CONVERSIONS)
         raise UserError(
-            f"landmarks of {source.name} cannot be converted to {target.name}; known conversions: {known}"
+            f"landmarks of {source.name} cannot be converted to {target.name}; it has {found} of the {len(indices)} "
+            f"landmarks; known conversions: {known}"
         )
     return indices
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from dsat_jax.errors import UserError
-from dsat_jax.schemes.conversion import in_w300
+from dsat_jax.schemes.conversion import can_convert, conversion_indices, in_w300
 from dsat_jax.schemes.scheme import Part, Scheme
 
 
@@ -57,8 +57,7 @@ def choose_part(scheme: Scheme, name: str | None) -> Scheme:
 
     Args:
       scheme: scheme of the network.
-      name: name of the scheme itself or of a part of a joint scheme; None for the first part of a joint scheme, or the
-        scheme itself.
+      name: name of a part of a joint scheme, or of another scheme itself; None for the first part, or that scheme.
 
     Raises:
       UserError: if the name is neither.
@@ -72,6 +71,30 @@ def choose_part(scheme: Scheme, name: str | None) -> Scheme:
     raise UserError(
         f"the network predicts {', '.join(part.name for part in parts)}, expected one of these, found {name!r}"
     )
+
+
+def part_for(scheme: Scheme, labels: Scheme) -> Scheme:
+    """Returns the scheme of a network's predictions that fits the labels of a dataset best.
+
+    It is the scheme of the labels if the network predicts it, otherwise the first part to whose landmarks the labels
+    can be converted, otherwise the first that can be converted to those of the labels.
+
+    Args:
+      scheme: scheme of the network.
+      labels: scheme of the dataset.
+
+    Raises:
+      UserError: if no part fits.
+    """
+    parts = [part.scheme for part in scheme.parts] or [scheme]
+    fitting = [
+        *(part for part in parts if part == labels),
+        *(part for part in parts if can_convert(labels, part)),
+        *(part for part in parts if can_convert(part, labels)),
+    ]
+    if not fitting:
+        conversion_indices(parts[0], labels)  # raises
+    return fitting[0]
 
 
 def _mirror_pairs(parts: Sequence[Part]) -> tuple[tuple[int, int], ...]:

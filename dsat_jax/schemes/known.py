@@ -55,11 +55,16 @@ def find(text: str) -> Scheme:
         description = parse_json(text.encode())
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
-    if not isinstance(description, dict) or description.keys() != {"parts", "tied"}:
+    if not isinstance(description, dict) or "parts" not in description:
         return read_scheme(description, where)
-    if not isinstance(description["parts"], list) or not description["parts"]:
-        raise UserError(f"{where}: parts is {description['parts']!r}, expected a list of schemes")
-    return join([read_scheme(part, where) for part in description["parts"]], bool(description["tied"]))
+    parts, tied = description["parts"], description.get("tied")
+    if description.keys() != {"parts", "tied"} or type(tied) is not bool:
+        raise UserError(
+            f"{where}: found {text}, expected a joint scheme with parts, and tied as true or false"
+        )
+    if not isinstance(parts, list) or len(parts) < 2:
+        raise UserError(f"{where}: parts is {parts!r}, expected two schemes or more")
+    return join([read_scheme(part, where) for part in parts], tied)
 
 
 def as_text(scheme: Scheme) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 from absl import logging
 from flax import linen as nn
@@ -13,6 +14,7 @@ from ml_collections import ConfigDict
 from dsat_jax import schemes
 from dsat_jax.errors import UserError
 from dsat_jax.inference import trained_network
+from dsat_jax.runtime import sharding
 from dsat_jax.training import state
 from dsat_jax.weights import landmark_arrays, torch_import, zoo
 from dsat_jax.weights.names import by_name
@@ -59,9 +61,29 @@ def begin(
                 absent.sum(),
                 len(absent),
             )
-        arrays = landmark_arrays.moved(by_name(trained.variables), by_name(created.ema), rows)
+        arrays = by_name(trained.variables)
+        if not np.array_equal(rows, np.arange(len(rows))):
+            arrays |= _moved(arrays, by_name(created.ema), rows, trained.mesh, mesh)
         created = state.with_variables(created, _fitting(arrays, created.ema, network))
     return created
+
+
+def _moved(
+    trained: Mapping[str, Any], initial: Mapping[str, Any], rows: np.ndarray, trained_on: Mesh, mesh: Mesh
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of landmarks of a trained network for the landmarks of the model, whole and on the host."""
+    moved = {}
+    for name, axis in landmark_arrays.AXES.items():
+        if name in trained and name in initial:
+            old, new = _whole(trained[name], trained_on), _whole(initial[name], mesh)
+            if np.delete(old.shape, axis).tolist() == np.delete(new.shape, axis).tolist():
+                moved[name] = landmark_arrays.moved(old, new, axis, rows)
+    return moved
+
+
+def _whole(array: jax.Array, mesh: Mesh) -> np.ndarray:
+    """Returns an array that may be split over the devices of a mesh, on the host of each process."""
+    return np.asarray(jax.jit(lambda leaf: leaf, out_shardings=sharding.replicated(mesh))(array))
 
 
 def _fitting(trained: Mapping[str, Any], initial: Mapping[str, Any], network: str) -> dict[str, Any]:

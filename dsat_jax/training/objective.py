@@ -8,7 +8,7 @@ from dsat_jax import losses, targets
 from dsat_jax.config import choose
 from dsat_jax.errors import UserError
 from dsat_jax.models.prediction import Prediction
-from dsat_jax.schemes import Scheme
+from dsat_jax.schemes import Scheme, parts_of
 
 
 def total_loss(
@@ -37,9 +37,11 @@ def total_loss(
         parts["heatmap"] = _heatmap_part(prediction, points, weights, config, scheme)
     if config.loss.coordinates > 0:
         penalty = choose(losses.PENALTIES, config.loss.penalty, "penalty")
-        parts["coordinates"] = losses.coordinate_loss(prediction.points, points, weights, penalty)
+        parts["coordinates"] = losses.coordinate_loss(
+            prediction.points, points, weights, penalty, _counted(scheme)
+        )
     if config.loss.auxiliary > 0:
-        parts["auxiliary"] = _auxiliary_part(prediction, points, weights, config)
+        parts["auxiliary"] = _auxiliary_part(prediction, points, weights, config, scheme)
     if config.loss.sparsity > 0:
         if prediction.gates is None:
             raise UserError("config.loss.sparsity is positive, but the model has no gate")
@@ -49,8 +51,16 @@ def total_loss(
     return sum(config.loss[name] * part for name, part in parts.items()), parts
 
 
+def _counted(scheme: Scheme) -> int:
+    """Returns the number of landmarks for which a face counts in the coordinate loss: in a joint scheme, of its first.
+
+    The weights of the losses then mean the same in a joint scheme as in that of one dataset.
+    """
+    return parts_of(scheme)[0].scheme.num_points
+
+
 def _auxiliary_part(
-    prediction: Prediction, points: jax.Array, weights: jax.Array, config: ConfigDict
+    prediction: Prediction, points: jax.Array, weights: jax.Array, config: ConfigDict, scheme: Scheme
 ) -> jax.Array:
     """Returns the coordinate penalty, summed over the layers before the last."""
     if prediction.auxiliary_points is None or prediction.auxiliary_points.shape[1] == 0:
@@ -59,7 +69,7 @@ def _auxiliary_part(
         )
     penalty = choose(losses.PENALTIES, config.loss.penalty, "penalty")
     layers = jnp.moveaxis(prediction.auxiliary_points, 1, 0)  # [layers, batch, points, 2]
-    return sum(losses.coordinate_loss(layer, points, weights, penalty) for layer in layers)
+    return sum(losses.coordinate_loss(layer, points, weights, penalty, _counted(scheme)) for layer in layers)
 
 
 def _heatmap_part(

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from dsat_jax.checkpoints import manager
 from dsat_jax.config import CONFIG_FILE, differences, load_config, save_config
+from dsat_jax.config.mixture_entries import dataset_names
 from dsat_jax.errors import UserError
 from dsat_jax.training import run_lock
 
@@ -70,7 +71,7 @@ def claimed(workdir: pathlib.Path, config: ConfigDict) -> Iterator[None]:
 
 def _describe(workdir: pathlib.Path, config: ConfigDict) -> None:
     """Writes the folder's README, which describes its files."""
-    facts = {"model": config.model.name, "dataset": config.data.dataset, "steps": config.train.steps}
+    facts = {"model": config.model.name, "dataset": dataset_names(config), "steps": config.train.steps}
     (workdir / README_FILE).write_text(_README.format(**facts, workdir=workdir))
 
 

@@ -44,9 +44,11 @@ def write(path: pathlib.Path, config: "ConfigDict", variables: dict[str, Any]) -
       OSError: if the file cannot be written.
       UserError: if a parameter is too large for float16, or not a number.
     """
+    from dsat_jax.config.mixture_entries import without_folders  # ml_collections, as in `read`
+
     described = config.copy_and_resolve_references()
     described.data.data_dir = None
-    described.data.mixture = tuple(" ".join(text.split()[:3]) for text in described.data.mixture)
+    described.data.mixture = without_folders(described.data.mixture)
     if "backbone_weights" in described.model:
         described.model.backbone_weights = None
     values = {name: value for name, value in described.to_dict().items() if name in SECTIONS}

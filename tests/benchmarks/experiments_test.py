@@ -1,6 +1,5 @@
 """The rows of the experiments, and the table of their results."""
 
-import ast
 import json
 
 import pytest
@@ -18,9 +17,7 @@ ALL = [(name, row) for name, ablation in ABLATIONS.items() for row in ablation.r
 def configured(name: str, row: str) -> ConfigDict:
     """Returns the configuration of a row of an ablation, as the command line creates it."""
     config = w300.get_config(ABLATIONS[name].variant)
-    fields = ABLATIONS[name].overrides(row)
-    tuples = {name: ast.literal_eval(value) for name, value in fields.items() if str(value).startswith("(")}
-    config.update_from_flattened_dict(fields | tuples)
+    config.update_from_flattened_dict(ABLATIONS[name].values(row))
     return config
 
 

@@ -105,6 +105,15 @@ def test_invalid_sections_are_refused(values: object, message: str):
         from_sections(values, ("model",), "here")
 
 
+def test_the_folders_of_a_mixture_may_change_but_not_its_datasets():
+    saved, given = default(), default()
+    saved.data.mixture = ("cofw train 0.1 ~/here",)
+    given.data.mixture = ("cofw train 0.1 /there",)
+    assert differences(saved, given) == []
+    given.data.mixture = ("cofw train 0.2 ~/here",)
+    assert len(differences(saved, given)) == 1
+
+
 def test_a_run_of_an_earlier_version_has_the_defaults_of_added_fields(tmp_path):
     save_config(default(), tmp_path)
     path = tmp_path / CONFIG_FILE

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dsat_jax import five_points
+from dsat_jax import five_points, geometry, schemes
 from dsat_jax.config import check_config, default
 from dsat_jax.data import cover_sprites, covers
-from dsat_jax.schemes import W300_68
+from dsat_jax.schemes import COFW_29, W300_68
 
 SIZE = 96
 SEEDS = range(60)
@@ -76,6 +76,28 @@ def test_unknown_landmarks_place_the_cover_in_the_middle():
         unknown = covered(flat(150), elsewhere, seed, weight=0.0).astype(int)
         assert np.abs(unknown - covered(flat(150), middle, seed)).mean() < 0.1
         np.testing.assert_array_equal(unknown, covered(flat(150), np.full((68, 2), 7.0), seed))
+
+
+def test_a_cover_turns_with_a_face_whose_nose_is_unknown():
+    """Four of the five points are known, as in datasets that do not label the tip of the nose."""
+    weights = np.ones(68)
+    weights[30] = 0
+    points = face_points(1.0, (0.0, 0.0)).astype(np.float64)
+    upright = covers._face_matrix(points, weights, W300_68, SIZE)
+    np.testing.assert_allclose(upright, np.eye(3)[:2], atol=1e-4)
+    turned = geometry.transform_points(geometry.roll_matrix(np.pi / 2, np.full(2, 47.5)), points)
+    matrix = covers._face_matrix(turned, weights, W300_68, SIZE)
+    np.testing.assert_allclose(matrix[:, :2], [[0, -1], [1, 0]], atol=1e-6)
+
+
+def test_landmarks_of_any_part_of_a_joint_scheme_place_the_cover():
+    joint = schemes.join([COFW_29, W300_68], tied=False)
+    points = np.zeros((joint.num_points, 2))
+    weights = np.zeros(joint.num_points)
+    weights[29:] = 1
+    for number, members in enumerate(W300_68.five_points):
+        points[29 + np.array(members)] = five_points.TEMPLATE[number]
+    np.testing.assert_allclose(covers._face_matrix(points, weights, joint, SIZE), np.eye(3)[:2], atol=1e-6)
 
 
 def test_covers_of_grey_images_are_grey():

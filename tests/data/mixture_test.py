@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import pathlib
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_a_dataset_alone_is_its_own_mixture(tiny_dataset):
     assert mixture.evaluated(config) is config
 
 
-def test_every_record_labels_the_landmarks_of_its_scheme(config):
+def test_every_record_labels_the_landmarks_of_its_scheme(config, folder):
     config = mixture.with_scheme(config)
     joint = schemes.find(config.data.scheme)
     assert [part.scheme.name for part in joint.parts] == ["wflw_98", "five"]
@@ -65,7 +66,7 @@ def test_every_record_labels_the_landmarks_of_its_scheme(config):
     with pytest.raises(IndexError):
         source[69]
     assert mixture.described(config, source) == (
-        "synthetic_faces/tiny train: 64 (share 0.75), landmark_folder train: 5 (share 0.25)"
+        f"synthetic_faces/tiny train: 64 (share 0.75), landmark_folder train in {folder}: 5 (share 0.25)"
     )
 
 
@@ -103,6 +104,34 @@ def test_a_mirrored_face_labels_the_other_side(config):
 def test_the_validation_is_in_the_scheme_of_the_dataset(config):
     config = mixture.with_scheme(config)
     assert mixture.evaluated(config).data.scheme == "wflw_98"
+
+
+def test_the_validation_is_in_a_scheme_that_labels_and_network_have(config):
+    """The labels are those of wflw_98, which has the landmarks of w300_68 but not those of cofw_29."""
+    config.data.scheme = schemes.as_text(schemes.join([schemes.COFW_29, schemes.W300_68], tied=False))
+    assert mixture.evaluated(config).data.scheme == "w300_68"
+    config.data.scheme = schemes.as_text(schemes.join([schemes.COFW_29, schemes.AFLW_19], tied=False))
+    with pytest.raises(
+        ValueError, match="landmarks of cofw_29 cannot be converted to wflw_98; it has 15 of the 98"
+    ):
+        mixture.evaluated(config)
+
+
+def test_a_folder_may_be_in_a_bucket_have_blanks_or_begin_at_home(config, monkeypatch, folder):
+    config.data.mixture = ("cofw train 0.1 gs://bucket/x", "cofw train 0.1 /my data ")
+    assert [row.data_dir for row in mixture.ingredients(config)] == [None, "gs://bucket/x", "/my data"]
+    home = pathlib.Path(folder)
+    monkeypatch.setenv("HOME", str(home.parent))
+    config.data.mixture = (f"landmark_folder train 0.25 ~/{home.name}",)
+    assert len(mixture.read_training(mixture.with_scheme(config))) == 69
+
+
+def test_landmarks_are_tied_in_a_joint_scheme_only(config):
+    config.data.update(scheme="w300_68", tied=True)
+    with pytest.raises(
+        ValueError, match=r"config.data.tied is true with the scheme w300_68, expected an empty"
+    ):
+        mixture.with_scheme(config)
 
 
 @pytest.mark.parametrize(

@@ -63,13 +63,27 @@ def test_records_of_other_schemes_or_with_unknown_landmarks_stay_as_they_are(con
     joint = schemes.join([COFW_29, WFLW_98], tied=False)
     random = np.random.default_rng(0)
     nineteen = {**record, "landmarks": record["landmarks"][:19], "visibility": record["visibility"][:19]}
-    assert RecordTurner(AFLW_19, config.augment)(0, nineteen, random) is nineteen
+    mixed = schemes.join([AFLW_19, WFLW_98], tied=False)
+    padded = {
+        "landmarks": np.concatenate([nineteen["landmarks"], np.zeros((98, 2), np.float32)]),
+        "visibility": np.concatenate([nineteen["visibility"], np.zeros(98, np.uint8)]),
+    }
+    padded = {**record, **padded}
+    assert RecordTurner(mixed, config.augment)(0, padded, random) is padded
+    with pytest.raises(
+        ValueError, match=r"config.augment.turn is 1.0, expected 0 for the landmarks of aflw_19"
+    ):
+        RecordTurner(AFLW_19, config.augment)
     partial = {**record, "visibility": np.where(np.arange(98) == 5, UNKNOWN, record["visibility"])}
     assert RecordTurner(WFLW_98, config.augment)(0, partial, random) is partial
     both = {
         name: np.concatenate([np.zeros_like(record[name][:29]), record[name]])
         for name in ("landmarks", "visibility")
     }
+    labelled_twice = {**record, **both, "visibility": np.ones(127, np.uint8)}
+    assert RecordTurner(joint, config.augment)(0, labelled_twice, random) is labelled_twice
+    flat = {**record, "landmarks": record["landmarks"] * np.float32([1, 0])}
+    assert RecordTurner(WFLW_98, config.augment)(0, flat, random) is flat
     turned = RecordTurner(joint, config.augment)(0, {**record, **both}, random)
     assert not turned["landmarks"][:29].any()
     assert np.abs(turned["landmarks"][29:] - record["landmarks"]).max() > 2

@@ -29,10 +29,10 @@ ATTRIBUTES = ["pose", "expression", "illumination", "makeup", "occlusion", "blur
 RAW = pathlib.Path(tfds_builders.__file__).parent / "w300" / "dummy_data"
 
 
-def begin_run(workdir: pathlib.Path, scheme: str, data_dir: str) -> None:
+def begin_run(workdir: pathlib.Path, scheme: str, data_dir: str, dataset: str = "synthetic_faces") -> None:
     """Creates a run folder with a checkpoint of initial weights."""
     config = synthetic.get_config()
-    config.data.update(scheme=scheme, data_dir=data_dir)
+    config.data.update(scheme=scheme, data_dir=data_dir, dataset=dataset)
     config.input.size = 32
     config.model.update(width=8, stacks=1, transformer_layers=1, heads=2)
     config.evaluate.batch_size = 4
@@ -122,9 +122,23 @@ def test_a_run_on_68_landmarks_is_evaluated_on_labels_of_98(tmp_path, tiny_datas
     assert chosen[3]["image"] == whole[3]["image"]
 
 
+def test_each_scheme_of_a_joint_run_has_its_own_results(tmp_path, tiny_dataset):
+    joint = schemes.as_text(schemes.join([schemes.W300_68, schemes.WFLW_98], tied=False))
+    begin_run(tmp_path, joint, tiny_dataset, "synthetic_faces/tiny")
+    own = evaluate.evaluate_run(tmp_path)
+    described = json.loads((tmp_path / METRICS_FILE).read_text())
+    assert described["scheme"] == "wflw_98"  # that of the dataset, although it is not the first
+    other = evaluate.evaluate_run(tmp_path, scheme="w300_68")
+    assert json.loads((tmp_path / METRICS_FILE).read_text()) == described
+    folder = tmp_path / "evaluations" / "synthetic_faces.tiny+(w300_68)"
+    assert json.loads((folder / METRICS_FILE).read_text())["scheme"] == "w300_68"
+    assert own["test"]["nme"] != other["test"]["nme"]
+
+
 def test_schemes_without_a_conversion_are_refused(run):
     with pytest.raises(
-        ValueError, match="wflw_98 cannot be converted to cofw_29; known conversions: wflw_98 to w300_68"
+        ValueError,
+        match="wflw_98 cannot be converted to cofw_29; it has 15 of the 29 landmarks; known conversions",
     ):
         evaluate.evaluate_run(run, dataset="cofw")
 
@@ -160,16 +174,21 @@ def test_weights_files_of_the_same_name_have_different_folders(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "mine.safetensors").write_bytes(name.encode())
         folders.add(
-            evaluate._results_folder(tmp_path / name / "mine.safetensors", "w300", ["test"], own=False)
+            evaluate._results_folder(tmp_path / name / "mine.safetensors", "w300", None, ["test"], own=False)
         )
     assert len(folders) == 2
-    shipped = evaluate._results_folder(zoo.weights("dsat-300w"), "w300/original", [], own=True)
+    shipped = evaluate._results_folder(zoo.weights("dsat-300w"), "w300/original", None, [], own=True)
     assert shipped == pathlib.Path("evaluations/dsat-300w/w300.original")
 
 
 def test_no_two_choices_of_splits_share_a_folder(tmp_path):
     choices = [[], ["test"], ["test", "train"], ["test+train"], ["train", "test"]]
-    folders = {evaluate._results_folder(tmp_path, "w300", choice, own=False) for choice in choices}
-    assert len(folders) == len(choices)
+    schemes_ = (None, "wflw_98", "w300_68")
+    folders = {
+        evaluate._results_folder(tmp_path, "w300", scheme, choice, own=False)
+        for choice in choices
+        for scheme in schemes_
+    }
+    assert len(folders) == len(choices) * len(schemes_)
     with pytest.raises(UserError, match=r"--split=test,test names a split more than once"):
         evaluate.evaluate_run(tmp_path, splits=["test", "test"])

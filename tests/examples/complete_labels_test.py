@@ -40,6 +40,13 @@ def test_the_folder_is_a_dataset_of_the_networks_landmarks(tiny_dataset, tmp_pat
     assert json.loads((out / "landmarks.json").read_text())["scheme"] == "w300_68"
 
 
+def test_every_face_has_its_own_files(tmp_path):
+    for name, face in ((b"a/photo.1.png", 0), (b"a/photo.2.png", 0), (b"a/photo.2.png", 1)):
+        record = {"name": name, "face": np.int32(face), "image": np.zeros((8, 8, 3), np.uint8)}
+        complete_labels.write(tmp_path, record, SQUARE)
+    assert len(list(tmp_path.glob("*.jpg"))) == len(list(tmp_path.glob("*.json"))) == 3
+
+
 def test_a_dataset_with_too_few_common_landmarks_is_refused(tmp_path, capsys):
     built = build_five(tmp_path)
     with pytest.raises(SystemExit):

@@ -1,5 +1,7 @@
 """Networks of several landmark schemes: reduced to one, and as the start of another."""
 
+import itertools
+
 import numpy as np
 import pytest
 from made_runs import SIZE, begin_run, tiny_config
@@ -9,7 +11,7 @@ from dsat_jax.inference import trained_network
 from dsat_jax.inference.forward import jit_forward
 from dsat_jax.inference.predictor import Predictor
 from dsat_jax.runtime import sharding
-from dsat_jax.schemes import AFLW_19, W300_68, WFLW_98
+from dsat_jax.schemes import AFLW_19, SCHEMES, W300_68, WFLW_98
 from dsat_jax.training import initial_state, optimizer
 from dsat_jax.weights import landmark_arrays
 
@@ -80,6 +82,20 @@ def test_rows_of_another_scheme_include_the_boundaries():
     joint = schemes.join([AFLW_19, W300_68], tied=False)
     rows = landmark_arrays.rows(joint, W300_68)
     np.testing.assert_array_equal(rows, [*range(19, 87), *range(87 + 13, 87 + 26)])
+
+
+@pytest.mark.parametrize(
+    "pair", list(itertools.permutations(SCHEMES.values(), 2)), ids=lambda pair: pair[0].name
+)
+@pytest.mark.parametrize("tied", [False, True])
+def test_rows_of_a_part_are_its_own_whatever_the_others_are(pair, tied):
+    joint = schemes.join(pair, tied)
+    first = joint.num_points
+    for part in joint.parts:
+        count = len(part.scheme.boundaries)
+        expected = [*part.points, *range(first, first + count)]
+        np.testing.assert_array_equal(landmark_arrays.rows(joint, part.scheme), expected)
+        first += count
 
 
 def test_tied_landmarks_are_refused_for_lotr():

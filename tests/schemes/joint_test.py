@@ -77,6 +77,22 @@ def test_the_text_of_a_joint_scheme_gives_the_scheme():
     assert json.loads(schemes.as_text(joint))["parts"][0] == "w300_68"
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '{"parts": ["w300_68", "aflw_19"]}',
+            "expected a joint scheme with parts, and tied as true or false",
+        ),
+        ('{"parts": ["w300_68", "aflw_19"], "tied": "false"}', "and tied as true or false"),
+        ('{"parts": ["w300_68"], "tied": false}', "expected two schemes or more"),
+    ],
+)
+def test_wrong_texts_of_joint_schemes_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        schemes.find(text)
+
+
 def test_equal_names_and_unknown_parts_are_refused():
     with pytest.raises(ValueError, match="w300_68, w300_68 cannot be joined, expected different names"):
         schemes.join([W300_68, W300_68], tied=False)

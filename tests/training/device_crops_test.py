@@ -108,6 +108,15 @@ def test_crops_and_points_are_those_of_the_host_for_the_same_draws(config, sourc
         assert batch["image"][face].any() == (index != 5)
 
 
+def test_rotations_from_the_whole_circle_have_their_share(config):
+    config.augment.update(rotation=10.0, any_rotation=0.25)
+    angles = np.asarray(device_crops.draw_jitter(jax.random.key(2), 20_000, config.augment).angle)
+    # A quarter is uniform on the circle, of which the other rotations take 20 of 360 degrees.
+    assert (np.abs(angles) > 10).mean() == pytest.approx(0.25 * 340 / 360, abs=0.01)
+    assert np.histogram(angles[np.abs(angles) > 10], 4, (-180, 180))[0].min() > 800
+    assert resident_records.largest_rotation(config) == 180
+
+
 def test_draws_have_the_distribution_of_the_host(config):
     count, augment = 20_000, config.augment
     jitter = device_crops.draw_jitter(jax.random.key(1), count, augment)

@@ -77,15 +77,13 @@ class Profile:
           Pixels, float64 [98, 2], and bool [98].
         """
         points = self.pose.project(self.head.points)
-        hidden = np.zeros(len(points), bool)
         direction = _towards_nose(self.pose)
         behind, horizon = self._behind(self.head.points)
         own = points @ direction
         share = np.clip(behind / (_MOVED * self.pose.scale), 0, 1)
         hidden = behind > _HIDDEN * self.pose.scale
-        for wing in _WINGS[
-            _side(self.pose)
-        ]:  # the row of a far wing ends at the tip of the nose, far in front of it
+        # The row of a far wing ends at the tip of the nose, far in front of it.
+        for wing in _WINGS[_side(self.pose)]:
             share[wing], horizon[wing] = 1.0, max(own[wing], own[_BASE])
             hidden[wing] = own[_BASE] - own[wing] > _HIDDEN * self.pose.scale
         points += (share * (horizon - own))[:, None] * direction
