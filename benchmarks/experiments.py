@@ -5,8 +5,8 @@ python -m benchmarks.experiments --out=runs/experiments --seed=1 base "2 stacks"
 python -m benchmarks.experiments --out=runs/experiments --table            prints the table of all results
 python -m benchmarks.experiments --out=runs/hard --ablation=hard            networks and training for hard faces
 
-The trainings use the first 90 % of 300W's training faces (`w300`, which must have been built) and are measured on the
-other 10 % after their last step; no test split is read. The same command resumes an interrupted training.
+The trainings use the first 90 % of 300W's training faces (`w300`, which must have been built), in some rows with the
+datasets of a mixture, and are measured on the other 10 % after their last step; no test split is read. The same command resumes an interrupted training.
 """
 
 import argparse
