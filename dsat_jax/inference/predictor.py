@@ -46,7 +46,7 @@ class Predictor:
     By default the network runs twice on each face: in the given box, and in the box around the landmarks of the first
     run, turned so that the face is upright. Because of the second run, an imprecise box and the roll of a face cost
     little accuracy. `looks=1` omits this refinement pass. With `mirror` the last run averages the landmarks with those
-    of the mirrored face; `mirror=False` saves up to a third of the time.
+    of the mirrored face; `mirror=False` saves a third of the time.
 
     Several threads may call one predictor at the same time.
 
