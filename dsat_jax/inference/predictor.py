@@ -45,8 +45,8 @@ class Predictor:
 
     By default the network runs twice on each face: in the given box, and in the box around the landmarks of the first
     run, turned so that the face is upright. Because of the second run, an imprecise box and the roll of a face cost
-    little accuracy. `looks=1` omits this refinement pass. With `mirror` the last run averages the landmarks with those
-    of the mirrored face; `mirror=False` saves a third of the time.
+    little accuracy. `looks=1` omits this refinement pass. With `mirror` each run averages the landmarks of the face and
+    of its mirror image; `mirror=False` halves the time.
 
     Several threads may call one predictor at the same time.
 
@@ -175,7 +175,7 @@ class Predictor:
           boxes: [faces, 4] x_min, y_min, x_max, y_max around the expected landmarks, pixels of the image; None runs
             the face detector.
           looks: number of runs of the network on each face, 1 or 2; 2 includes the refinement pass.
-          mirror: whether the last run averages the landmarks with those of the mirrored face.
+          mirror: whether each run averages the landmarks with those of the mirrored face.
 
         Raises:
           OSError: if there is no such file.
@@ -254,9 +254,9 @@ class Predictor:
     def _predict(
         self, group: Sequence[tuple[np.ndarray, Detections]], looks: int, mirror: bool
     ) -> Iterator[list[Face]]:
-        """Yields the faces of each image of a group; the first of two looks only finds the crop of the second."""
+        """Yields the faces of each image of a group."""
         crops = [crop for image, detections in group for crop in face_crops.of_detections(image, detections)]
-        faces = self._predict_crops(crops, mirror and looks == 1)
+        faces = self._predict_crops(crops, mirror)
         if looks == 2:
             closer = [face_crops.refined(crop, face) for crop, face in zip(crops, faces, strict=True)]
             faces = [

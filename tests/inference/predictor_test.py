@@ -119,7 +119,7 @@ def test_mirror_averaging_is_a_choice_of_the_call(predictor, network):
     predictor(dots((100, 80)), [sloppy_box(100, 80)])
     predictor(dots((100, 80)), [sloppy_box(100, 80)], mirror=False)
     list(predictor.predict_many([dots((100, 80))], [[sloppy_box(100, 80)]], looks=1, mirror=False))
-    assert network.mirrors == [False, True, False, False, False]
+    assert network.mirrors == [True, True, False, False, False]
 
 
 @pytest.mark.parametrize(
