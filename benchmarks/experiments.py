@@ -6,7 +6,8 @@ python -m benchmarks.experiments --out=runs/experiments --table            print
 python -m benchmarks.experiments --out=runs/hard --ablation=hard            networks and training for hard faces
 
 The trainings use the first 90 % of 300W's training faces (`w300`, which must have been built), in some rows with the
-datasets of a mixture, and are measured on the other 10 % after their last step; no test split is read. The same command resumes an interrupted training.
+datasets of a mixture. They are measured on the other 10 % after their last step; no test split is read. The same
+command resumes an interrupted training.
 """
 
 import argparse

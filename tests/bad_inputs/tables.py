@@ -96,7 +96,10 @@ OWN_CASES = {
     **put_all(
         OWN,
         {
-            "a list": ([], "found [], expected an object with some of points, first_pixel, scheme, train, test"),
+            "a list": (
+                [],
+                "found [], expected an object with some of points, first_pixel, scheme, box_points, train, test",
+            ),
             "a number as the whole": (3, "found 3, expected an object"),
             "an unknown field": (options(sceme=1), "found sceme, expected an object with some of"),
             "an unknown scheme": (options(scheme="w68"), "scheme: unknown scheme 'w68', expected one of wflw_98, "),

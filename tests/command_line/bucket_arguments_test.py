@@ -18,4 +18,4 @@ from dsat_jax.files import locations
 )
 def test_predictions_are_local(bucket, images, out, message):
     with pytest.raises(UserError, match=message):
-        prediction.predict(pathlib.Path("run"), images, locations.locate(out))
+        prediction.predict(pathlib.Path("run"), None, images, locations.locate(out))

@@ -30,7 +30,9 @@ def photos(tmp_path):
 @pytest.fixture
 def made_predictor(monkeypatch):
     """`predict_files` with the predictor of `DotFinder` in place of a trained network."""
-    monkeypatch.setattr(predict_files.Predictor, "from_run", lambda path, detector: DotFinder().predictor)
+    monkeypatch.setattr(
+        predict_files.Predictor, "from_run", lambda path, detector, scheme: DotFinder().predictor
+    )
 
 
 def test_images_are_predicted_and_unreadable_files_skipped(photos, made_predictor, tmp_path, capsys):
