@@ -165,20 +165,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("networks", nargs="+", metavar="GATE=NETWORK,NETWORK")
-    parser.add_argument(
-        "--folder", type=pathlib.Path, action="append", default=[], help="images with .pts files"
-    )
-    parser.add_argument(
-        "--wrong", help="names of images of the folder with wrong labels, separated by commas"
-    )
-    parser.add_argument("--split", action="append", default=[], help="DATASET:SPLIT of a built dataset")
-    parser.add_argument("--data_dir", help="folder of the built datasets; TFDS's own by default")
+    labelled_faces.add_arguments(parser)
     parser.add_argument("--out", type=pathlib.Path, help="JSON file of the figures")
     parsed = parser.parse_args(arguments)
-    if parsed.wrong and len(parsed.folder) != 1:
-        parser.error(f"found --wrong and {len(parsed.folder)} folders, expected one --folder")
-    if not parsed.folder + parsed.split:
-        parser.error("found neither --folder nor --split, expected at least one")
+    labelled_faces.check_arguments(parser, parsed)
     try:
         run(parsed)
     except (UserError, OSError) as error:
@@ -187,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Measures all networks on all data; for the arguments see `main`."""
-    wrong = parsed.wrong.split(",") if parsed.wrong else ()
+    wrong = labelled_faces.wrong_names(parsed)
     all_data = [
         *((read_folder(folder, wrong), ()) for folder in parsed.folder),
         *((labelled_faces.read_split(text, parsed.data_dir), DISTURBANCES) for text in parsed.split),

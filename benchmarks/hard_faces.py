@@ -227,14 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "networks", nargs="+", help="names of shipped networks, weights files, or run folders"
     )
-    parser.add_argument(
-        "--folder", type=pathlib.Path, action="append", default=[], help="images with .pts files"
-    )
-    parser.add_argument(
-        "--wrong", help="names of images of the folder with wrong labels, separated by commas"
-    )
-    parser.add_argument("--split", action="append", default=[], help="DATASET:SPLIT of a built dataset")
-    parser.add_argument("--data_dir", help="folder of the built datasets; TFDS's own by default")
+    labelled_faces.add_arguments(parser)
     names = ", ".join(detectors.DETECTORS)
     parser.add_argument("--detector", help=f"{names}, or YuNet's .onnx file: also in its boxes")
     parser.add_argument("--looks", type=int, choices=(1, 2), default=LOOKS)
@@ -243,10 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--worst", type=int, default=0, help="number of worst and of random faces to draw")
     parser.add_argument("--out", type=pathlib.Path, help="folder of the drawn faces")
     parsed = parser.parse_args(arguments)
-    if parsed.wrong and len(parsed.folder) != 1:
-        parser.error(f"found --wrong and {len(parsed.folder)} folders, expected one --folder")
-    if not parsed.folder + parsed.split:
-        parser.error("found neither --folder nor --split, expected at least one")
+    labelled_faces.check_arguments(parser, parsed)
     if (parsed.worst > 0) != (parsed.out is not None):
         parser.error("found one of --worst and --out, expected both or none")
     try:
@@ -259,7 +249,7 @@ def run(parsed: argparse.Namespace) -> None:
     """Measures all networks on all data; for the arguments see `main`."""
     find_faces: FindFaces = detectors.make(parsed.detector) if parsed.detector else lambda image: NONE
     predictors = {name: Predictor.from_run(zoo.find(name), find_faces) for name in parsed.networks}
-    wrong = parsed.wrong.split(",") if parsed.wrong else ()
+    wrong = labelled_faces.wrong_names(parsed)
     all_data = [
         *(labelled_faces.read_folder(folder, wrong) for folder in parsed.folder),
         *(labelled_faces.read_split(text, parsed.data_dir) for text in parsed.split),

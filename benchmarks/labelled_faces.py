@@ -1,5 +1,6 @@
 """Labelled faces of folders and of built datasets, for `benchmarks.hard_faces`."""
 
+import argparse
 import dataclasses
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
@@ -97,3 +98,28 @@ def read_split(text: str, data_dir: str | None = None) -> LabelledFaces:
     scheme = datasets.dataset_scheme(source)
     source.data.scheme = schemes.as_text(scheme)
     return LabelledFaces(f"{dataset} {split}", scheme, DecodedRecords(datasets.read_split(source, split)))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that name folders and splits."""
+    parser.add_argument(
+        "--folder", type=pathlib.Path, action="append", default=[], help="images with .pts files"
+    )
+    parser.add_argument(
+        "--wrong", help="names of images of the folder with wrong labels, separated by commas"
+    )
+    parser.add_argument("--split", action="append", default=[], help="DATASET:SPLIT of a built dataset")
+    parser.add_argument("--data_dir", help="folder of the built datasets; TFDS's own by default")
+
+
+def check_arguments(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
+    """Ends the process with an error message if the arguments name no data, or wrong labels without one folder."""
+    if parsed.wrong and len(parsed.folder) != 1:
+        parser.error(f"found --wrong and {len(parsed.folder)} folders, expected one --folder")
+    if not parsed.folder + parsed.split:
+        parser.error("found neither --folder nor --split, expected at least one")
+
+
+def wrong_names(parsed: argparse.Namespace) -> list[str]:
+    """Returns the names of the images with wrong labels."""
+    return parsed.wrong.split(",") if parsed.wrong else []
