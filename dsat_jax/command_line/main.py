@@ -102,9 +102,11 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the mode that the flags name; returns the exit code."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
-    from dsat_jax.runtime import compilation_cache, processes
+    from dsat_jax.runtime import compilation_cache, host_memory, processes
 
     compilation_cache.keep()
+    if _MODE.value in ("train", "benchmark"):
+        host_memory.keep_freed()
     try:
         words = parsing.take_mode(arguments[1:], MODES)
         if words and _MODE.value not in MODES_WITH_WORDS:
