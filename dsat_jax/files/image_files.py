@@ -27,6 +27,7 @@ _HEADERS = {
     "TIFF": TiffImagePlugin.TiffImageFile,
 }
 
+_ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for an image that is shown as it is stored
 _ANIMATED = ("PNG", "WebP")  # for a TIFF file, the first page is decoded, as in image viewers
 
 # This module raises exceptions for decoding errors; without the next line, OpenCV would also print log messages.
@@ -65,7 +66,7 @@ def decode(data: bytes, upright: bool) -> np.ndarray:
       UserError: if the format is not supported, or the image is animated, incomplete, or has more than `MOST_PIXELS`
         pixels; the message does not name the file.
     """
-    _checked_size(data)
+    stored_size(data)
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -82,12 +83,29 @@ def decoded_bytes(data: bytes) -> int:
     Raises:
       UserError: if `decode` would refuse the image because of its header.
     """
-    width, height = _checked_size(data)
+    width, height = stored_size(data)
     return width * height * 3
 
 
-def _checked_size(data: bytes) -> tuple[int, int]:
-    """Returns width and height from the header of an image; refuses an image that is too large or animated."""
+def is_turned(data: bytes) -> bool:
+    """Returns whether the EXIF orientation turns or mirrors an image, so that viewers do not show it as it is stored.
+
+    Raises:
+      UserError: if the format is not supported, or the header is damaged; the message does not name the file.
+    """
+    _, header = _read_header(data)
+    try:
+        return header.getexif().get(_ORIENTATION, _UPRIGHT) in range(_UPRIGHT + 1, 9)
+    except Exception as error:  # damaged EXIF makes Pillow raise many types of errors
+        raise _undecodable(data) from error
+
+
+def stored_size(data: bytes) -> tuple[int, int]:
+    """Returns width and height of an image as it is stored, from the header alone.
+
+    Raises:
+      UserError: if the image is too large or animated, or the header is damaged; the message does not name the file.
+    """
     name, header = _read_header(data)
     width, height = header.size
     if width * height > MOST_PIXELS:

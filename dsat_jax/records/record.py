@@ -92,12 +92,13 @@ def make_record(
     return record
 
 
-def decode_picture(data: bytes, name: str) -> np.ndarray:
-    """Decodes an image file without its EXIF rotation, because annotations refer to the stored pixels.
+def decode_picture(data: bytes, name: str, upright: bool = False) -> np.ndarray:
+    """Decodes an image file, by default without its EXIF rotation, because annotations refer to the stored pixels.
 
     Args:
       data: content of the file.
       name: name of the file, for error messages.
+      upright: whether to apply the EXIF rotation.
 
     Returns:
       Image, uint8 [height, width, 3] RGB.
@@ -106,7 +107,7 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
       DamagedRecord: if `image_files.decode` refuses the image.
     """
     try:
-        return image_files.decode(data, upright=False)
+        return image_files.decode(data, upright)
     except UserError as error:
         raise DamagedRecord(f"{name}: {error}") from error
 

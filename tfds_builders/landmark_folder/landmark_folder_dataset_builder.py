@@ -12,12 +12,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
-from dsat_jax.records import UNKNOWN, DamagedRecord
+from dsat_jax.errors import UserError
+from dsat_jax.files import image_files
+from dsat_jax.records import UNKNOWN, DamagedRecord, decode_picture
 from dsat_jax.schemes import SCHEMES, Scheme
 from tfds_builders import BuildError, face_builder, faces
-from tfds_builders.landmark_folder import division, folder, forms
+from tfds_builders.landmark_folder import conventions, division, folder, forms
 from tfds_builders.landmark_folder.annotation import Annotation
-from tfds_builders.landmark_folder.options import FILE, Options, read_options
+from tfds_builders.landmark_folder.options import FILE, SHOWN, Options, read_options
 from tfds_builders.raw_files import read_file, stays_inside
 
 NO_SPLIT = "no split"  # replaces the split in the log for points without an image
@@ -90,9 +92,6 @@ Expected below manual_dir:
             raise BuildError(f"{root}: no images here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         points = options.points or folder.choose_points(root, contents)
         annotations = self._find_annotations(root, points, contents)
-        first_pixel = options.first_pixel
-        if first_pixel is None:
-            first_pixel = 1 if points == "*.pts" else 0
         scheme = options.scheme or _scheme_of(root, annotations)
         if max(options.box_points or [0]) >= scheme.num_points:
             raise BuildError(
@@ -100,13 +99,16 @@ Expected below manual_dir:
                 f"{scheme.num_points - 1}"
             )
         self.info.metadata["scheme"] = schemes.as_text(scheme)
-        self.log.note(f"Points from {points}, pixels count from {first_pixel}, scheme {scheme.name}.")
-
         samples = self._divide(root, options, contents.pictures, annotations)
+        used = {sample.picture for split in division.SPLITS for sample in samples[split] if sample.picture}
+        meaning, notes = conventions.decide(root, points, options, annotations, used)
+        for note in (f"Points from {points}, {meaning.as_text()}, scheme {scheme.name}.", *notes):
+            self.log.note(note)
+
         shards = {}
         for split in division.SPLITS:
             if samples[split]:
-                read = functools.partial(_read, root, first_pixel, scheme, options.box_points)
+                read = functools.partial(_read, root, meaning, scheme, options.box_points)
                 shards[split] = self._shards(split, samples[split], lambda sample: sample.key, read)
             else:
                 self.log.note(f"{split}: left out, no annotated images.")
@@ -185,7 +187,11 @@ def _scheme_of(root: pathlib.Path, annotations: Sequence[Annotation]) -> Scheme:
 
 
 def _read(
-    root: pathlib.Path, first_pixel: int, scheme: Scheme, box_points: Sequence[int] | None, sample: Sample
+    root: pathlib.Path,
+    meaning: conventions.Conventions,
+    scheme: Scheme,
+    box_points: Sequence[int] | None,
+    sample: Sample,
 ) -> dict[str, object]:
     """The arguments of `faces.make_record` for one face."""
     face = sample.annotation.read()
@@ -198,6 +204,8 @@ def _read(
         raise DamagedRecord(
             f"{sample.annotation.source}: {len(face.landmarks)} points, {scheme.name} has {scheme.num_points}"
         )
+    picture, size = _read_picture(root, sample.picture, meaning.orientation == SHOWN)
+    face = meaning.in_pixels(face, size)
     box = face.box
     if box is None and box_points is not None:
         chosen = np.array(box_points)
@@ -206,10 +214,26 @@ def _read(
             raise DamagedRecord(f"{sample.annotation.source}: none of the box_points has a position")
         box = np.concatenate([known.min(axis=0), known.max(axis=0)])
     return {
-        "picture": read_file(root, sample.picture),
-        "landmarks": face.landmarks - first_pixel,
+        "picture": picture,
+        "landmarks": face.landmarks,
         "visibility": face.visibility,
-        "box": None if box is None else box - first_pixel,
+        "box": box,
         "name": sample.picture,
         "face": sample.face,
     }
+
+
+def _read_picture(
+    root: pathlib.Path, picture: str, upright: bool
+) -> tuple[bytes | np.ndarray, Sequence[int]]:
+    """An image, its file untouched unless EXIF turns it and it is to be upright; and its width and height."""
+    data = read_file(root, picture)
+    try:
+        if upright and image_files.is_turned(data):
+            pixels = decode_picture(data, picture, upright=True)
+            return pixels, pixels.shape[1::-1]
+        return data, image_files.stored_size(data)
+    except DamagedRecord:
+        raise
+    except UserError as error:
+        raise DamagedRecord(f"{picture}: {error}") from error

@@ -13,6 +13,10 @@ from tfds_builders import BuildError
 from tfds_builders.raw_files import stays_inside
 
 FILE = "landmarks.json"
+PIXEL = "pixel"
+# Units of coordinates, with the value at the right and at the lower border of an image; None for pixels.
+UNITS = {PIXEL: None, "share": 1.0, "percent": 100.0}
+STORED, SHOWN = ORIENTATIONS = ("stored", "shown")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +27,10 @@ class Options:
       points: `*.pts` or `*.json` for one file per image, or the path of a single .csv or .json file with all points;
         None means whichever of these the folder contains.
       first_pixel: coordinate of the top left pixel's centre, 0 or 1; None means 1 for `*.pts` and 0 otherwise.
+      points_unit: key of `UNITS`; None means pixels, unless the numbers contradict.
+      missing: positions that mean that a point has none; None means that there are none, unless the numbers contradict.
+      orientation: STORED if the points refer to the images as they are stored, SHOWN if to the images as viewers show
+        them, turned by EXIF; None if no image is turned.
       scheme: scheme of the points; None means the built-in scheme with the same number of points.
       box_points: points whose box is the face box of faces that have none, for schemes with points on the hair; None
         means all points.
@@ -33,6 +41,9 @@ class Options:
 
     points: str | None = None
     first_pixel: int | None = None
+    points_unit: str | None = None
+    missing: Sequence[tuple[float, float]] | None = None
+    orientation: str | None = None
     scheme: Scheme | None = None
     box_points: Sequence[int] | None = None
     train: str | None = None
@@ -63,6 +74,9 @@ def read_options(root: pathlib.Path) -> Options:
         values["scheme"] = read_scheme(values["scheme"], f"{root / FILE}: scheme")
     options = Options(**values)
     _check(options, str(root / FILE))
+    _check_conventions(options, str(root / FILE))
+    if options.missing and not isinstance(options.missing[0], list):  # a single position
+        options = dataclasses.replace(options, missing=[options.missing])
     return options
 
 
@@ -85,8 +99,34 @@ def _check(options: Options, where: str) -> None:
     if options.box_points is not None and not _are_points(options.box_points):
         shown = reprlib.repr(options.box_points)
         raise BuildError(f"{where}: box_points is {shown}, expected a list of at least two points, from 0")
+
+
+def _check_conventions(options: Options, where: str) -> None:
     if options.first_pixel not in (None, 0, 1) or isinstance(options.first_pixel, bool):
         raise BuildError(f"{where}: first_pixel is {reprlib.repr(options.first_pixel)}, expected 0 or 1")
+    for name, value, expected in (
+        ("points_unit", options.points_unit, UNITS),
+        ("orientation", options.orientation, ORIENTATIONS),
+    ):
+        if value is not None and (not isinstance(value, str) or value not in expected):
+            raise BuildError(f"{where}: {name} is {reprlib.repr(value)}, expected {' or '.join(expected)}")
+    if options.points_unit not in (None, PIXEL) and options.first_pixel is not None:
+        raise BuildError(
+            f"{where}: first_pixel is for points in pixels, found points_unit {options.points_unit}"
+        )
+    missing = options.missing
+    if missing is not None and not (_is_position(missing) or _are_positions(missing)):
+        raise BuildError(
+            f"{where}: missing is {reprlib.repr(missing)}, expected a position [x, y], or a list of them"
+        )
+
+
+def _is_position(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(x) in (int, float) for x in value)
+
+
+def _are_positions(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_position, value))
 
 
 def _are_points(value: object) -> bool:
