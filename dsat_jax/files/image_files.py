@@ -27,6 +27,9 @@ _HEADERS = {
     "TIFF": TiffImagePlugin.TiffImageFile,
 }
 
+_PNG_DEPTH = 24  # place of the depth in a PNG file
+_BITS_PER_SAMPLE = 258  # TIFF's tag
+_DEPTHS = (10, 12, 16)  # bits of a sensor
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for an image that is shown as it is stored
 _ANIMATED = ("PNG", "WebP")  # for a TIFF file, the first page is decoded, as in image viewers
 
@@ -53,7 +56,8 @@ def read_bytes(path: pathlib.Path) -> bytes:
 def decode(data: bytes, upright: bool) -> np.ndarray:
     """Decodes an image of any supported format, depth and colour space.
 
-    Grey, palette and CMYK images are converted to RGB, and 16-bit values to 8 bits. Transparency is ignored.
+    Grey, palette and CMYK images are converted to RGB, and 16-bit values to 8 bits, see `in_8_bits`. Transparency is
+    ignored.
 
     Args:
       data: content of the file.
@@ -66,15 +70,27 @@ def decode(data: bytes, upright: bool) -> np.ndarray:
       UserError: if the format is not supported, or the image is animated, incomplete, or has more than `MOST_PIXELS`
         pixels; the message does not name the file.
     """
-    stored_size(data)
+    name, header = _checked_header(data)
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
+    if _has_16_bits(name, header, data):
+        flags |= cv2.IMREAD_ANYDEPTH
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:  # an assertion on the size
         raise _undecodable(data) from error
     if pixels is None:
         raise _undecodable(data)
-    return pixels
+    return in_8_bits(pixels) if pixels.dtype == np.uint16 else pixels
+
+
+def in_8_bits(pixels: np.ndarray) -> np.ndarray:
+    """Converts values of 16 bits: uint16 to uint8 of the same shape.
+
+    Sensors of 10 or 12 bits are often stored without scaling in files of 16 bits. An image without any value above
+    their range is taken as one of them: as an image of 16 bits it would be black.
+    """
+    bits = next(bits for bits in _DEPTHS if pixels.max(initial=0) < 2**bits)
+    return (pixels >> (bits - 8)).astype(np.uint8)
 
 
 def decoded_bytes(data: bytes) -> int:
@@ -106,6 +122,12 @@ def stored_size(data: bytes) -> tuple[int, int]:
     Raises:
       UserError: if the image is too large or animated, or the header is damaged; the message does not name the file.
     """
+    _, header = _checked_header(data)
+    return header.size
+
+
+def _checked_header(data: bytes) -> tuple[str, ImageFile.ImageFile]:
+    """Returns the format and the header of an image; refuses an image that is too large or animated."""
     name, header = _read_header(data)
     width, height = header.size
     if width * height > MOST_PIXELS:
@@ -114,7 +136,14 @@ def stored_size(data: bytes) -> tuple[int, int]:
         raise UserError(f"a {name} file of {header.n_frames} images, expected one")
     if name == "PNG":
         _check_chunks(data)
-    return width, height
+    return name, header
+
+
+def _has_16_bits(name: str, header: ImageFile.ImageFile, data: bytes) -> bool:
+    """Returns whether an image has values of 16 bits."""
+    if name == "PNG":
+        return data[_PNG_DEPTH] == 16
+    return name == "TIFF" and 16 in np.atleast_1d(header.tag_v2.get(_BITS_PER_SAMPLE, 1))
 
 
 def _check_chunks(data: bytes) -> None:

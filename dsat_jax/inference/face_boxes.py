@@ -101,8 +101,14 @@ def check_inside(boxes: np.ndarray, image: np.ndarray, where: str) -> None:
       where: origin of the boxes, for error messages.
 
     Raises:
-      UserError: if a box is outside the image, or extends too far beyond it.
+      UserError: if a box is outside the image, extends too far beyond it, or has shares of the image's sides.
     """
+    shares = ((boxes >= 0) & (boxes <= 1)).all(axis=1)
+    if shares.any():
+        raise UserError(
+            f"{where}: the box {boxes[shares][0].tolist()} is between 0 and 1, expected pixels of the image of "
+            f"{image.shape[1]} x {image.shape[0]} px: multiply shares by its width and height"
+        )
     size = np.array(image.shape[1::-1])
     low, high = boxes[:, :2], boxes[:, 2:]
     outside = (high < 0) | (low > size - 1) | (low < -size) | (high > 2 * size)

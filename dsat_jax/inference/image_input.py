@@ -4,20 +4,24 @@ import os
 import pathlib
 
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 
 from dsat_jax.errors import UserError
 from dsat_jax.files import image_files
 from dsat_jax.inference import face_boxes
 
-Image = str | os.PathLike | np.ndarray
+Image = str | os.PathLike | np.ndarray | PIL.Image.Image
+
+_WITH_OPACITY = {"La": "LA", "RGBa": "RGBA"}  # modes that Pillow cannot convert to RGB, to similar ones
 
 
 def as_image(source: Image) -> np.ndarray:
-    """Returns an image, uint8 [height, width, 3] RGB, from a file or an array.
+    """Returns an image, uint8 [height, width, 3] RGB, from a file, an array or an image of Pillow.
 
     Args:
-      source: file, or array uint8 [height, width, 3] RGB, [height, width] grey, or [height, width, 4] RGBA, whose
-        opacity is dropped.
+      source: file; or array uint8 [height, width, 3] RGB, [height, width] grey, or [height, width, 4] RGBA, whose
+        opacity is dropped; or image of Pillow in any mode, which is read like a file of it.
 
     Raises:
       OSError: if there is no such file.
@@ -25,6 +29,8 @@ def as_image(source: Image) -> np.ndarray:
     """
     if isinstance(source, str | os.PathLike):
         return read_image(pathlib.Path(source))
+    if isinstance(source, PIL.Image.Image):
+        return _from_pillow(source)
     return _as_rgb(np.asarray(source))
 
 
@@ -69,3 +75,13 @@ def _as_rgb(array: np.ndarray) -> np.ndarray:
             f"found an array {array.dtype}{list(array.shape)}, expected an image uint8 [height, width, 3] RGB"
         )
     return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2) if channels == 1 else array[..., :3]
+
+
+def _from_pillow(image: PIL.Image.Image) -> np.ndarray:
+    """Returns an image of Pillow as a file of it would be read: turned upright by EXIF, without opacity, in 8 bits."""
+    upright = PIL.ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):
+        return _as_rgb(image_files.in_8_bits(np.asarray(upright).astype(np.uint16)))
+    if upright.mode in ("I", "F"):
+        raise UserError(f"found an image of Pillow in mode {image.mode}, expected one of 8 or 16 bits")
+    return np.asarray(upright.convert(_WITH_OPACITY.get(upright.mode, "RGB")).convert("RGB"))

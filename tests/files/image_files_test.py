@@ -7,6 +7,7 @@ import resource
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,6 +62,19 @@ def test_sixteen_bits_become_eight(form: str):
     assert deep.mode == "I;16"
     decoded = image_files.decode(encode(deep, form), upright=True)
     np.testing.assert_array_equal(decoded, np.repeat(RGB[..., :1], 3, axis=-1))
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_images_of_fewer_bits_in_sixteen_are_not_black(form: str, bits: int):
+    values = RGB[..., 0].astype(np.uint16) << (bits - 8)
+    decoded = image_files.decode(encode(Image.fromarray(values), form), upright=True)
+    np.testing.assert_array_equal(decoded, np.repeat(RGB[..., :1], 3, axis=-1))
+
+
+def test_coloured_images_of_twelve_bits_in_sixteen_keep_their_colours():
+    data = cv2.imencode(".png", RGB[..., ::-1].astype(np.uint16) << 4)[1].tobytes()
+    np.testing.assert_array_equal(image_files.decode(data, upright=True), RGB)
 
 
 def test_the_exif_orientation_is_applied_only_if_upright():

@@ -33,6 +33,41 @@ def test_grey_and_transparent_arrays_are_images():
 
 
 @pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"]
+)
+def test_an_image_of_pillow_is_that_which_pillow_shows(mode):
+    image = Image.fromarray(RGB)
+    for step in {"La": ["LA", "La"], "RGBa": ["RGBA", "RGBa"], "PA": ["P", "PA"], "LA": ["L", "LA"]}.get(
+        mode, [mode]
+    ):
+        image = image.convert(step)
+    shown = image.convert({"La": "LA", "RGBa": "RGBA"}.get(mode, mode)).convert("RGB")
+    np.testing.assert_array_equal(image_input.as_image(image), np.asarray(shown))
+
+
+def test_an_image_of_pillow_is_turned_and_brightened_like_its_file(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.fromarray(RGB).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(RGB[..., 0].astype(np.uint16) << 4).save(tmp_path / "deep.png")
+    for file in ("turned.png", "deep.png"):
+        with Image.open(tmp_path / file) as opened:
+            np.testing.assert_array_equal(image_input.as_image(opened), image_input.as_image(tmp_path / file))
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_an_image_of_pillow_with_32_bits_is_refused(mode):
+    with pytest.raises(UserError, match=f"an image of Pillow in mode {mode}, expected one of 8 or 16 bits"):
+        image_input.as_image(Image.new(mode, (4, 4)))
+
+
+def test_boxes_in_shares_of_the_image_are_refused():
+    message = r"the box \[0\.25, 0\.1, 0\.75, 1\.0\] is between 0 and 1, .* 30 x 20 px: multiply shares by its width"
+    with pytest.raises(UserError, match=message):
+        image_input.as_boxes([[1, 2, 11, 12], [0.25, 0.1, 0.75, 1]], RGB)
+
+
+@pytest.mark.parametrize(
     ("array", "described"),
     [
         (np.zeros((20, 30, 3)), r"float64\[20, 30, 3\]"),
