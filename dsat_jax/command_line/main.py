@@ -102,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the mode that the flags name; returns the exit code."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
-    from dsat_jax.runtime import compilation_cache, host_memory, processes
+    from dsat_jax.runtime import compilation_cache, devices, host_memory, processes
 
     compilation_cache.keep()
     if _MODE.value in ("train", "benchmark"):
@@ -116,8 +116,9 @@ def main(arguments: Sequence[str]) -> int:
             from dsat_jax.runtime import topologies
 
             topologies.use_cpu()
+        devices.choose(_DEVICE.value)
         processes.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
-        _choose_device()
+        devices.check(_DEVICE.value)
         with processes.lost_processes_named():
             return MODES[_MODE.value](words)
     except KeyboardInterrupt:
@@ -141,21 +142,6 @@ def main(arguments: Sequence[str]) -> int:
         if (message := locations.failure(error)) is None or logging.level_debug():
             raise
         return processes.leave(parsing.refuse(message))
-
-
-def _choose_device() -> None:
-    import jax
-
-    if _DEVICE.value is None:
-        return
-    jax.config.update("jax_platforms", _DEVICE.value)
-    try:
-        jax.devices()
-    except RuntimeError as error:
-        first = str(error).splitlines()[0]
-        raise UserError(
-            f"--device={_DEVICE.value}: JAX cannot use one here ({first}); README.md lists what to install for it"
-        ) from error
 
 
 def _train(_: Sequence[str]) -> int:
