@@ -57,7 +57,7 @@ def predict_files(
         if images:
             counts += predict_images.predict_images(predictor, images, find_boxes, out, options, explainer)
         for file, stem in zip(inputs.videos, video_stems, strict=True):
-            counts += _predict_video(predictor, file, stem.parent, settings)
+            counts += _predict_video(predictor, file, stem, settings)
         if inputs.address is not None:
             counts += _predict_address(predictor, inputs.address, out, settings)
     count = len(images) + len(inputs.videos)
@@ -95,13 +95,13 @@ def _video_settings(options: Options) -> "Iterator[video.Settings]":
 
 
 def _predict_video(
-    predictor: Predictor, file: pathlib.Path, out: pathlib.Path, settings: "video.Settings"
+    predictor: Predictor, file: pathlib.Path, stem: pathlib.Path, settings: "video.Settings"
 ) -> collections.Counter[str]:
     """Writes the results of a video, and prints a line."""
     from dsat_jax.inference import video
 
     try:
-        results = video.predict_video(predictor, file, out, settings)
+        results = video.predict_video(predictor, file, stem.parent, settings, stem.name)
     except UserError as error:
         terminal.note(f"skipped: {error}")
         return collections.Counter({"unreadable": 1})

@@ -4,6 +4,7 @@ The files of an image are NAME.json, NAME.pts, NAME.face1.pts ... and NAME_landm
 the faces of all images.
 """
 
+import collections
 import csv
 import json
 import os
@@ -102,6 +103,9 @@ def output_stems(
 ) -> list[pathlib.Path]:
     """Returns the path of each file's results, without suffix; subfolders of the common folder are kept.
 
+    Files of one folder with one name and different suffixes, such as a.jpg and a.png, keep their suffix in the names of
+    their results: a.jpg.json and a.png.json.
+
     Args:
       files: only images or only videos, because an image and a video may have the same name.
       out: folder of the results.
@@ -111,7 +115,9 @@ def output_stems(
       UserError: if two files would have the same results, or the results would be in the folder of their file, where
         they could overwrite annotations.
     """
-    stems = [out / _absolute(file).relative_to(common).with_suffix("") for file in files]
+    names = [_absolute(file).relative_to(common) for file in files]
+    uses = collections.Counter(name.with_suffix("") for name in names)
+    stems = [out / (name if uses[name.with_suffix("")] > 1 else name.with_suffix("")) for name in names]
     seen: dict[pathlib.Path, pathlib.Path] = {}
     for stem, file in zip(stems, files, strict=True):
         if stem.resolve().parent == _absolute(file).parent:
@@ -167,7 +173,7 @@ def write_results(
 class LandmarkTable:
     """Context manager that writes landmarks.csv, with a row for each face of all images.
 
-    The first image creates the file, which replaces that of an earlier prediction. Columns: picture (path of the image
+    The first image creates the file, which replaces that of an earlier prediction. Columns: image (path of the image
     relative to the common folder of all files), face (number from 0, as in NAME.json), the box x_min, y_min, x_max,
     y_max, and x0, y0, x1, y1, ... of the landmarks, in image pixels that start at 0.
 
@@ -212,6 +218,6 @@ class LandmarkTable:
         self._out.mkdir(parents=True, exist_ok=True)
         file = (self._out / TABLE_FILE).open("w", newline="", encoding="utf-8")
         points = [f"{axis}{number}" for number in range(self._num_points) for axis in "xy"]
-        header = ["picture", "face", "x_min", "y_min", "x_max", "y_max", *points]
+        header = ["image", "face", "x_min", "y_min", "x_max", "y_max", *points]
         csv.writer(file, lineterminator="\n").writerow(header)
         return file

@@ -69,7 +69,11 @@ DEFAULTS = Settings()
 
 
 def predict_video(
-    predictor: Predictor, file: pathlib.Path, out: pathlib.Path, settings: Settings = DEFAULTS
+    predictor: Predictor,
+    file: pathlib.Path,
+    out: pathlib.Path,
+    settings: Settings = DEFAULTS,
+    name: str | None = None,
 ) -> VideoResults:
     """Tracks the faces of a video and writes NAME.jsonl, one line per frame, and NAME_landmarks.mp4, without sound.
 
@@ -83,6 +87,7 @@ def predict_video(
       file: video file.
       out: folder of the results, different from that of the video.
       settings: settings of the prediction.
+      name: NAME of the results; None for that of the file without its suffix.
 
     Raises:
       OSError: if the file cannot be read, or the results cannot be written.
@@ -92,7 +97,7 @@ def predict_video(
     result_files.check_folder(out)
     [stem] = result_files.output_stems([file], out, result_files.common_folder([file]))
     with contextlib.closing(VideoFile(file)) as source:
-        return _predict(predictor, source, stem, file.name, settings)
+        return _predict(predictor, source, stem.with_name(name or stem.name), file.name, settings)
 
 
 def predict_address(

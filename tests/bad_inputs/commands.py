@@ -103,8 +103,6 @@ COMMAND_CASES = {
     "no images": ask("--images=", parts=["found no name of an image: expected predict FILE, FOLDER"]),
     "a name that is too long": ask(f"--images={'x' * 300}", parts=["File name too long"]),
     "a name that is no text": ask(parts=["caf\\udce9.jpg' is not in"], spoil=rename("photos/a.jpg", b"caf\xe9.jpg")),
-    "two images of one result": ask(parts=["would both write", "a.*: predict them separately"], spoil=lambda root:
-                                      write(root / "photos/a.png", encode(picture(), "PNG"))),
     "results in the images folder": ask("--out=photos", parts=["photos is the folder of", "could be overwritten"]),
     "results in a file": ask("--out=boxes.json", parts=["boxes.json is not a folder, expected one for the results"]),
     "results below a file": ask("--out=boxes.json/out", parts=["boxes.json is not a folder, expected one"]),

@@ -33,8 +33,17 @@ def test_results_keep_the_folders_and_never_share_a_name(tmp_path):
     assert [str(stem.relative_to(tmp_path / "out")) for stem in stems] == ["a", "b", "more/c"]
     with pytest.raises(ValueError, match="where annotations could be overwritten"):
         result_files.output_stems(files, photos, photos)
-    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would both write"):
-        result_files.output_stems([*files, photos / "a.png"], tmp_path / "out", photos)
+    files += [photos / "a.png", photos / "more/a.png"]
+    stems = result_files.output_stems(files, tmp_path / "out", photos)
+    assert [str(stem.relative_to(tmp_path / "out")) for stem in stems] == [
+        "a.jpg",
+        "b",
+        "more/c",
+        "a.png",
+        "more/a",
+    ]
+    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.jpg\.png would both write"):
+        result_files.output_stems([*files, photos / "a.jpg.png"], tmp_path / "out", photos)
 
 
 def test_results_of_one_image_are_never_those_of_another(tmp_path):
@@ -118,7 +127,7 @@ def test_every_face_has_a_row_with_the_path_of_its_image(tmp_path):
     with (out / "landmarks.csv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.reader(lines))
     assert rows == [
-        ["picture", "face", "x_min", "y_min", "x_max", "y_max", "x0", "y0", "x1", "y1"],
+        ["image", "face", "x_min", "y_min", "x_max", "y_max", "x0", "y0", "x1", "y1"],
         ["a, b.jpg", "0", "9.0", "1.0", "12.0", "5.0", "10.0", "2.0", "10.123", "4.0"],
         ["more/ä.v2.JPG", "0", "19.0", "1.0", "22.0", "5.0", "20.0", "2.0", "20.123", "4.0"],
         ["more/ä.v2.JPG", "1", "29.0", "1.0", "32.0", "5.0", "30.0", "2.0", "30.123", "4.0"],

@@ -210,6 +210,20 @@ def write_real_predictions(root: pathlib.Path) -> None:
         file.write_text(json.dumps(content))
 
 
+def test_the_table_of_a_prediction_is_read(root: pathlib.Path):
+    scheme = schemes.read_scheme(FIVE, "here")
+    with result_files.LandmarkTable(root.parent / "out", 5) as table:
+        for picture in PICTURES:
+            predicted = [Face(BOX, points_of(picture), confidence=None, open_channels=None, scheme=scheme)]
+            table.add(root / picture, (root.parent / "out" / picture).with_suffix(""), predicted)
+    shutil.copy(root.parent / "out/landmarks.csv", root)
+    records = read(built(root))
+    assert sorted(records) == [(picture, 0) for picture in PICTURES]
+    for (picture, _), record in records.items():
+        np.testing.assert_allclose(record["landmarks"], points_of(picture), atol=1e-3)
+        np.testing.assert_array_equal(record["box"], BOX)
+
+
 def test_corrected_predictions_are_read_in_the_chosen_form(root: pathlib.Path):
     write_real_predictions(root)
     with pytest.raises(
