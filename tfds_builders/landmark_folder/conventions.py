@@ -121,10 +121,9 @@ def _readable(annotation: Annotation) -> Face | None:
 
 def _check_unit(root: pathlib.Path, faces: Sequence[tuple[str, Face]]) -> None:
     """Refuses faces whose points are between 0 and 1, which are shares of the image's sides and no pixels."""
+    positions = {source: [place for _, *place in _known_points(face)] for source, face in faces}
     small = [
-        source
-        for source, face in faces
-        if (np.abs(face.landmarks[face.visibility != UNKNOWN]) <= 1).all() and len(face.landmarks) > 1
+        source for source, places in positions.items() if len(places) > 1 and np.max(np.abs(places)) <= 1
     ]
     if len(small) > len(faces) / 2:
         raise BuildError(

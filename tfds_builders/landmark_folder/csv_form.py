@@ -14,6 +14,8 @@ from dsat_jax.records import UNKNOWN, VISIBLE, DamagedRecord
 from tfds_builders import BuildError, pts
 from tfds_builders.landmark_folder.annotation import Annotation, Face
 
+# `picture` is in tables that earlier versions of `run.py --mode=predict` have written.
+_IMAGE_COLUMNS = ("image", "picture")
 BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 
 
@@ -35,10 +37,11 @@ def annotations(path: pathlib.Path, file: str) -> Iterator[Annotation]:
     try:
         columns = reader.fieldnames or []
         coordinates = _coordinates(columns, path)
+        image = next(name for name in _IMAGE_COLUMNS if name in columns)
         for row in reader:
             where = f"{file}, line {reader.line_num}"
             read = functools.partial(_read, row, len(columns), coordinates, where)
-            yield Annotation(row["image"] or "", where, read)
+            yield Annotation(row[image] or "", where, read)
     except csv.Error as error:
         raise BuildError(f"{path}, line {reader.reader.line_num}: not CSV: {error}") from error
 
@@ -47,7 +50,7 @@ def _coordinates(columns: Sequence[str], path: pathlib.Path) -> list[str]:
     """The columns x0, y0, x1, ... of a header."""
     count = sum(f"x{i}" in columns for i in range(len(columns)))
     coordinates = [f"{axis}{i}" for i in range(count) for axis in "xy"]
-    if "image" not in columns or not count or not set(coordinates) <= set(columns):
+    if not set(_IMAGE_COLUMNS) & set(columns) or not count or not set(coordinates) <= set(columns):
         raise BuildError(
             f"{path}: found the columns {','.join(columns)[:80]}, expected image,x0,y0,x1,y1,..."
         )
