@@ -1,16 +1,21 @@
 """Decoding of image files of unknown origin: the header is checked first, and incomplete images are refused."""
 
+import importlib
 import io
 import pathlib
 import stat
 
 import cv2
 import numpy as np
+import PIL.ImageOps
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from dsat_jax.errors import UserError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"),
+    *(".avif", ".heic", ".heif", ".hif"),
+)
 # Pillow also refuses larger images, as decompression bombs. An RGB image of this size takes half a gigabyte. A file of
 # a few kilobytes can claim any size, and OpenCV would allocate up to its limit of 3 GiB. That limit can only be lowered
 # by an environment variable that OpenCV reads at its first import.
@@ -27,11 +32,19 @@ _HEADERS = {
     "TIFF": TiffImagePlugin.TiffImageFile,
 }
 
+# Formats that Pillow reads and OpenCV's wheels do not, with the module and the class of the reader. They are imported
+# when they are needed.
+_BY_PILLOW = {
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIF": ("pillow_heif.as_plugin", "HeifImageFile"),
+}
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _PNG_DEPTH = 24  # place of the depth in a PNG file
 _BITS_PER_SAMPLE = 258  # TIFF's tag
 _DEPTHS = (10, 12, 16)  # bits of a sensor
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for an image that is shown as it is stored
-_ANIMATED = ("PNG", "WebP")  # for a TIFF file, the first page is decoded, as in image viewers
+_ANIMATED = ("PNG", "WebP", "GIF", "AVIF")  # for a TIFF file, the first page is decoded, as in image viewers
 
 # This module raises exceptions for decoding errors; without the next line, OpenCV would also print log messages.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -71,6 +84,8 @@ def decode(data: bytes, upright: bool) -> np.ndarray:
         pixels; the message does not name the file.
     """
     name, header = _checked_header(data)
+    if name in _BY_PILLOW:
+        return _decode_by_pillow(header, data, upright)
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     if _has_16_bits(name, header, data):
         flags |= cv2.IMREAD_ANYDEPTH
@@ -81,6 +96,14 @@ def decode(data: bytes, upright: bool) -> np.ndarray:
     if pixels is None:
         raise _undecodable(data)
     return in_8_bits(pixels) if pixels.dtype == np.uint16 else pixels
+
+
+def _decode_by_pillow(header: ImageFile.ImageFile, data: bytes, upright: bool) -> np.ndarray:
+    try:
+        image = PIL.ImageOps.exif_transpose(header) if upright else header
+        return np.asarray(image.convert("RGB"))
+    except Exception as error:  # damaged files make Pillow raise many types of errors
+        raise _undecodable(data) from error
 
 
 def in_8_bits(pixels: np.ndarray) -> np.ndarray:
@@ -165,11 +188,32 @@ def _read_header(data: bytes) -> tuple[str, ImageFile.ImageFile]:
             continue
         except Exception as error:  # damaged lengths make Pillow raise many types of errors
             raise _undecodable(data) from error
-    raise _undecodable(data)
+    name = format_by_pillow(data)
+    if name is None:
+        raise _undecodable(data)
+    module, reader = _BY_PILLOW[name]
+    try:
+        return name, getattr(importlib.import_module(module), reader)(io.BytesIO(data))
+    except ModuleNotFoundError as error:
+        raise UserError(f"{name} is read by the package pillow-heif: pip install 'dsat_jax[heif]'") from error
+    except Exception as error:
+        raise _undecodable(data) from error
+
+
+def format_by_pillow(data: bytes) -> str | None:
+    """Returns the key of the reader in Pillow, from the first bytes of a file; None for a file of another format."""
+    if data[:4] == b"GIF8":
+        return "GIF"
+    if data[4:8] != b"ftyp":
+        return None
+    brands = [data[8:12], *(data[i : i + 4] for i in range(16, min(int.from_bytes(data[:4], "big"), 64), 4))]
+    if {b"avif", b"avis"} & set(brands):
+        return "AVIF"
+    return "HEIF" if brands[0] in _HEIF_BRANDS else None
 
 
 def _undecodable(data: bytes) -> UserError:
-    *formats, last = _HEADERS
+    *formats, last = (*_HEADERS, *_BY_PILLOW)
     return UserError(
         f"{len(data)} bytes that do not decode as an image, expected {', '.join(formats)} or {last}"
     )

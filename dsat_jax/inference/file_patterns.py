@@ -6,10 +6,9 @@ import pathlib
 from collections.abc import Sequence
 
 from dsat_jax.errors import UserError
-from dsat_jax.files import image_files
-from dsat_jax.inference import live, video_files
+from dsat_jax.inference import live, media_kinds
+from dsat_jax.inference.media_kinds import Kind
 
-SUFFIXES = (*image_files.SUFFIXES, *video_files.SUFFIXES)
 STDIN = "-"
 
 
@@ -20,12 +19,14 @@ class Inputs:
     Attributes:
       images: image files.
       videos: video files.
+      passed_over: files of the named folders that are images in a format that is not read.
       has_stdin: whether an image comes from standard input.
       address: camera or stream, the only input; None for files.
     """
 
     images: list[pathlib.Path]
     videos: list[pathlib.Path]
+    passed_over: tuple[pathlib.Path, ...] = ()
     has_stdin: bool = False
     address: str | None = None
 
@@ -57,8 +58,14 @@ def read_inputs(patterns: Sequence[str]) -> Inputs:
     named = [pattern for pattern in patterns if pattern != STDIN]
     has_stdin = STDIN in patterns
     files = list_files(named) if named or not has_stdin else []
+    are_videos = [media_kinds.kind(file) is Kind.VIDEO for file in files]
+    folders = [pathlib.Path(pattern) for pattern in named if pathlib.Path(pattern).is_dir()]
+    unreadable = (file for folder in folders for file in _of_kinds(folder, Kind.UNREADABLE))
     return Inputs(
-        [file for file in files if not is_video(file)], [file for file in files if is_video(file)], has_stdin
+        [file for file, is_video in zip(files, are_videos, strict=True) if not is_video],
+        [file for file, is_video in zip(files, are_videos, strict=True) if is_video],
+        tuple(sorted(unreadable)),
+        has_stdin,
     )
 
 
@@ -66,8 +73,8 @@ def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
     """Returns the files that some names and patterns match, sorted and without duplicates.
 
     Args:
-      patterns: files, folders or glob patterns; a folder matches the images and videos directly in it, recognised by
-        their suffixes.
+      patterns: files, folders or glob patterns; a folder matches the images and videos directly in it, see
+        `media_kinds.kind`.
 
     Raises:
       FileNotFoundError: if a pattern matches no file.
@@ -96,17 +103,12 @@ def _hint(pattern: str, count: int) -> str:
     return "; in --images a comma separates names, ? matches a comma in a name" if count > 1 else ""
 
 
-def is_video(file: pathlib.Path) -> bool:
-    """Whether a file has the suffix of a video."""
-    return file.suffix.lower() in video_files.SUFFIXES
-
-
 def _matches(pattern: str) -> list[pathlib.Path]:
     if not pattern:  # `pathlib` would take it for the current folder
         raise UserError("found an empty name of an image, expected a file, a folder or a pattern")
     path = pathlib.Path(pattern)
     if path.is_dir():
-        return [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+        return _of_kinds(path, Kind.IMAGE, Kind.VIDEO)
     if path.exists():
         return [path]
     anchor = pathlib.Path(path.anchor)
@@ -114,3 +116,9 @@ def _matches(pattern: str) -> list[pathlib.Path]:
         return [file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file()]
     except ValueError as error:
         raise UserError(f"{pattern} is not a valid pattern: {error}") from error
+
+
+def _of_kinds(folder: pathlib.Path, *kinds: Kind) -> list[pathlib.Path]:
+    """Returns the files directly in a folder that are of some kinds; hidden ones are left out."""
+    files = (file for file in folder.iterdir() if not file.name.startswith(".") and file.is_file())
+    return [file for file in files if media_kinds.kind(file) in kinds]

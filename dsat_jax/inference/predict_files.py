@@ -45,6 +45,9 @@ def predict_files(
     inputs = file_patterns.read_inputs(patterns)
     check(options, inputs)
     result_files.check_folder(out)
+    if inputs.passed_over:
+        names = ", ".join(str(file) for file in inputs.passed_over)
+        terminal.note(f"passed over {len(inputs.passed_over)} images in formats that are not read: {names}")
     files = [*inputs.images, *inputs.videos]
     common = result_files.common_folder(files) if files else out
     images = predict_images.sources(inputs.images, inputs.has_stdin, out, common)

@@ -12,7 +12,10 @@ import numpy as np
 from dsat_jax.errors import UserError
 from dsat_jax.files import image_files
 
-SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg")
+SUFFIXES = (
+    *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"),
+    *(".mts", ".m2ts", ".wmv", ".3gp", ".3g2", ".flv", ".ogv"),
+)
 # MPEG-4 part 2, because the wheels of OpenCV cannot write H.264, and VP9 is 16 times slower (0.18 s for 1280 x 720 px).
 _CODEC = "mp4v"
 _USUAL_RATE = 25.0  # frames per second, for files that do not state their rate

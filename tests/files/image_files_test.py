@@ -5,17 +5,20 @@ import os
 import pathlib
 import resource
 import struct
+import sys
 import zlib
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dsat_jax.files import image_files
 from dsat_jax.inference import image_input
 from dsat_jax.records import DamagedRecord, decode_picture
 
+pillow_heif.register_heif_opener()
 ROWS, COLUMNS = np.mgrid[:48, :64]
 RGB = np.stack([COLUMNS * 4, ROWS * 5, (ROWS + COLUMNS) * 2], axis=-1).astype(np.uint8)
 PICTURE = Image.fromarray(RGB)
@@ -85,7 +88,7 @@ def test_the_exif_orientation_is_applied_only_if_upright():
     np.testing.assert_array_equal(image_files.decode(data, upright=True), np.rot90(RGB, -1))
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "AVIF", "HEIF"])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.6, 0.9, 0.98])
 def test_an_incomplete_image_is_refused(form: str, share: float):
     data = encode(PICTURE, form)
@@ -93,7 +96,27 @@ def test_an_incomplete_image_is_refused(form: str, share: float):
         image_files.decode(data[: int(share * len(data))], upright=True)
 
 
-@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+@pytest.mark.parametrize("form", ["GIF", "AVIF", "HEIF"])
+def test_formats_without_opencv_are_decoded_as_by_pillow(form: str):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(PICTURE, form, **({} if form == "GIF" else {"exif": exif}))
+    with Image.open(io.BytesIO(data)) as opened:
+        shown = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    np.testing.assert_array_equal(image_files.decode(data, upright=True), shown)
+    assert image_files.stored_size(data) == image_files.decode(data, upright=False).shape[1::-1]
+
+
+def test_heif_without_its_package_is_refused_with_its_name(monkeypatch):
+    data = encode(PICTURE, "HEIF")
+    monkeypatch.setitem(sys.modules, "pillow_heif.as_plugin", None)
+    with pytest.raises(
+        ValueError, match=r"HEIF is read by the package pillow-heif: pip install 'dsat_jax\[heif\]'"
+    ):
+        image_files.decode(data, upright=True)
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "AVIF"])
 def test_an_animation_is_refused(form: str):
     data = encode(PICTURE, form, save_all=True, append_images=[PICTURE.rotate(90), PICTURE.rotate(180)])
     with pytest.raises(ValueError, match=r"a \w+ file of 3 images, expected one"):
@@ -105,9 +128,11 @@ def test_the_first_page_of_a_tiff_file_is_decoded():
     np.testing.assert_array_equal(image_files.decode(data, upright=True), RGB)
 
 
-@pytest.mark.parametrize("form", ["GIF", "JPEG2000", "PPM", "ICNS", "TGA"])
+@pytest.mark.parametrize("form", ["JPEG2000", "PPM", "ICNS", "TGA"])
 def test_other_formats_are_refused(form: str):
-    with pytest.raises(ValueError, match=r"do not decode as an image, expected JPEG, PNG, BMP, WebP or TIFF"):
+    with pytest.raises(
+        ValueError, match=r"do not decode as an image, expected JPEG, PNG, BMP, WebP, TIFF, GIF, AVIF or HEIF"
+    ):
         image_files.decode(encode(PICTURE, form), upright=True)
 
 

@@ -2,7 +2,10 @@
 
 import pathlib
 
+import numpy as np
+import PIL.Image
 import pytest
+from drawn_faces import write_video
 
 from dsat_jax.inference import file_patterns
 
@@ -51,11 +54,16 @@ def test_a_pattern_without_matches_comes_with_a_hint(photos):
         file_patterns.list_files([str(photos / "a.jpg"), "b"])
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("a.mp4", True), ("a.MOV", True), ("a.jpg", False), ("mp4", False)]
-)
-def test_videos_are_recognised_by_their_suffix(name, expected):
-    assert file_patterns.is_video(pathlib.Path(name)) is expected
+def test_a_folder_is_listed_by_content_where_suffixes_say_nothing(photos):
+    picture = PIL.Image.new("RGB", (8, 8))
+    for name, form in (("d.jfi", "JPEG"), ("no suffix", "PNG"), ("raw.nef", "TIFF"), (".hidden", "PNG")):
+        picture.save(photos / name, form)
+    write_video(photos / "e.mp4", [np.zeros((16, 16, 3), np.uint8)] * 2).rename(photos / "e.film")
+    (photos / "empty").touch()
+    inputs = file_patterns.read_inputs([str(photos)])
+    assert [path.name for path in inputs.images] == ["a.jpg", "b.png", "d.jfi", "no suffix"]
+    assert [path.name for path in inputs.videos] == ["e.film"]
+    assert [path.name for path in inputs.passed_over] == ["raw.nef"]
 
 
 def test_images_videos_and_standard_input_are_told_apart(photos):

@@ -5,9 +5,10 @@ import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
+from dsat_jax.files import image_files
 from tfds_builders import BuildError
 from tfds_builders.landmark_folder.options import FILE
-from tfds_builders.raw_files import PICTURE_SUFFIXES, check_name, stays_inside
+from tfds_builders.raw_files import check_name, stays_inside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,7 @@ def walk(root: pathlib.Path) -> Contents:
             path = (pathlib.Path(folder) / name).relative_to(root)
             check_name(path.as_posix(), root)
             suffix = path.suffix.lower()
-            if suffix in PICTURE_SUFFIXES:
+            if suffix in image_files.SUFFIXES:
                 pictures.append(path.as_posix())
             elif suffix in points and path.name != FILE:
                 points[suffix][path.with_suffix("").as_posix()] = path.as_posix()

@@ -19,7 +19,7 @@ def test_walk_lists_images_and_points_by_suffix(tmp_path: pathlib.Path):
         "landmarks.json",
         "._c.jpg",
         ".d/e.jpg",
-        "f.gif",
+        "f.psd",
     ):
         write(tmp_path, file, "")
     contents = folder.walk(tmp_path)

@@ -22,6 +22,7 @@ from tfds_builders.landmark_folder.annotation import Annotation
 from tfds_builders.landmark_folder.options import FILE, SHOWN, Options, read_options
 from tfds_builders.raw_files import read_file, stays_inside
 
+_READ_BY_TFDS = (b"\xff\xd8", b"\x89PNG")  # first bytes of JPEG and PNG
 NO_SPLIT = "no split"  # replaces the split in the log for points without an image
 
 
@@ -54,7 +55,7 @@ class Builder(face_builder.FaceBuilder):
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 Expected below manual_dir:
-  images, .jpg or .png, in any folders
+  images (.jpg, .png, .bmp, .webp, .tif, .gif, .avif, .heic) in any folders
   points: NAME.pts or NAME.json for each image, or one .csv or .json (also COCO's keypoints) for all
   {FILE}, optional, with choices: scheme, train and test (see tfds_builders/landmark_folder/README.md)"""
 
@@ -226,13 +227,16 @@ def _read(
 def _read_picture(
     root: pathlib.Path, picture: str, upright: bool
 ) -> tuple[bytes | np.ndarray, Sequence[int]]:
-    """An image, its file untouched unless EXIF turns it and it is to be upright; and its width and height."""
+    """An image, and its width and height.
+
+    Its file is untouched unless EXIF turns it and it is to be upright, or its format is none of those that TFDS reads.
+    """
     data = read_file(root, picture)
     try:
-        if upright and image_files.is_turned(data):
-            pixels = decode_picture(data, picture, upright=True)
-            return pixels, pixels.shape[1::-1]
-        return data, image_files.stored_size(data)
+        if data.startswith(_READ_BY_TFDS) and not (upright and image_files.is_turned(data)):
+            return data, image_files.stored_size(data)
+        pixels = decode_picture(data, picture, upright)
+        return pixels, pixels.shape[1::-1]
     except DamagedRecord:
         raise
     except UserError as error:

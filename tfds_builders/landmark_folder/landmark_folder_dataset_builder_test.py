@@ -6,11 +6,14 @@ import shutil
 from collections.abc import Callable
 
 import numpy as np
+import PIL.Image
+import pillow_heif
 import pytest
 import tensorflow_datasets as tfds
 
 import tfds_builders
 from dsat_jax import schemes
+from dsat_jax.files import image_files
 from dsat_jax.inference import result_files
 from dsat_jax.inference.landmarks import Face
 from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE
@@ -26,6 +29,8 @@ from tfds_builders.landmark_folder.example_points import (
     write,
 )
 from tfds_builders.synthetic_faces import drawing
+
+pillow_heif.register_heif_opener()
 
 
 def built(root: pathlib.Path, config: str = "original", **kwargs) -> face_builder.FaceBuilder:
@@ -208,6 +213,20 @@ def write_real_predictions(root: pathlib.Path) -> None:
         content = json.loads(file.read_text())
         content["faces"][0]["landmarks"] = points_of(picture).tolist()
         file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".webp", ".tif", ".gif", ".avif", ".heic"])
+def test_images_that_tfds_cannot_read_are_stored_as_png(root: pathlib.Path, suffix: str):
+    picture, pixels = PICTURES[0], PIL.Image.open(root / PICTURES[0])
+    (root / picture).unlink()
+    (root / picture).with_suffix(suffix).parent.mkdir(exist_ok=True)
+    pixels.save((root / picture).with_suffix(suffix))
+    write(root, "anna/0.json", points_of(picture).tolist())
+    ((_, record),) = read(built(root)).items()
+    assert record["image"].startswith(b"\x89PNG")
+    shown = image_files.decode((root / picture).with_suffix(suffix).read_bytes(), upright=False)
+    np.testing.assert_array_equal(image_files.decode(record["image"], upright=False), shown)
+    np.testing.assert_array_equal(record["landmarks"], points_of(picture).astype(np.float32))
 
 
 def test_the_table_of_a_prediction_is_read(root: pathlib.Path):
