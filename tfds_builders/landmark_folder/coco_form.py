@@ -1,4 +1,7 @@
-"""COCO's keypoints: `images` with id and file_name, `annotations` with image_id, keypoints and optionally bbox."""
+"""COCO's keypoints: `images` with id and file_name, `annotations` with image_id, keypoints and optionally bbox.
+
+COCO-WholeBody has the face of a person in `face_kpts`, `face_box` and `face_valid`, beside the keypoints of the body.
+"""
 
 import functools
 import pathlib
@@ -13,6 +16,7 @@ from tfds_builders.landmark_folder.annotation import Annotation, Face, refuse
 from tfds_builders.landmark_folder.json_form import numbers_of
 
 _VISIBILITY = {0: UNKNOWN, 1: OCCLUDED, 2: VISIBLE}
+_NO_BOX = (None, [], [0, 0, 0, 0])  # programs that know points alone write one of these
 
 
 def annotations(content: Mapping[str, object], path: pathlib.Path, file: str) -> Iterator[Annotation]:
@@ -38,14 +42,25 @@ def annotations(content: Mapping[str, object], path: pathlib.Path, file: str) ->
     _check_images(images, path)
     for (image_id, name), picture, entry in zip(entries, pictures, content["annotations"], strict=True):
         where = f"{file}, annotation {reprlib.repr(name)}"
-        keypoints = entry.get("keypoints")
-        if keypoints in (None, []) or entry.get("num_keypoints") == 0:
+        keypoints, box = entry.get("keypoints"), entry.get("bbox")
+        known = entry.get("num_keypoints") != 0
+        if "face_kpts" in entry:
+            keypoints, box = _of_whole_body(entry["face_kpts"]), entry.get("face_box")
+            known = entry.get("face_valid", True)
+        if keypoints in (None, []) or not known:
             continue  # a box or an outline only: COCO also annotates objects without points
         if picture is None:
             reason = f"{where}: no image has the id {reprlib.repr(image_id)}"
             yield Annotation("", where, functools.partial(refuse, reason))
         else:
-            yield Annotation(picture, where, functools.partial(_read, keypoints, entry.get("bbox"), where))
+            yield Annotation(picture, where, functools.partial(_read, keypoints, box, where))
+
+
+def _of_whole_body(keypoints: object) -> object:
+    """COCO-WholeBody's keypoints of a face in COCO's form: its third number says whether a point was annotated."""
+    if not isinstance(keypoints, list):
+        return keypoints  # refused later
+    return [2 if i % 3 == 2 and value == 1 else value for i, value in enumerate(keypoints)]
 
 
 def _check_images(images: list[tuple[object, object]], path: pathlib.Path) -> None:
@@ -71,7 +86,7 @@ def _read(keypoints: object, bbox: object, where: str) -> Face:
         raise DamagedRecord(f"{where}: keypoints with a visibility other than 0, 1 and 2")
     visibility = np.array([_VISIBILITY[v] for v in numbers[:, 2]], np.uint8)
     box = None
-    if bbox is not None:
+    if bbox not in _NO_BOX:
         x, y, width, height = numbers_of(bbox, (4,), f"{where}: bbox")
         box = np.array([x, y, x + width, y + height])
     return Face(numbers[:, :2], visibility, box)

@@ -29,6 +29,22 @@ def test_keypoints_visibility_and_box():
     np.testing.assert_array_equal(face.box, [1, 2, 9, 11])  # x, y, width, height
 
 
+@pytest.mark.parametrize("bbox", [None, [], [0, 0, 0, 0]])
+def test_boxes_of_programs_that_know_points_alone_are_none(bbox: object):
+    (annotation,) = annotations({"image_id": 5, "keypoints": [1, 2, 2], "bbox": bbox})
+    assert annotation.read().box is None
+
+
+def test_the_face_of_a_whole_body_is_read():
+    body = {"image_id": 5, "keypoints": [0] * 51, "num_keypoints": 0, "bbox": [0, 0, 90, 90]}
+    face = {"face_kpts": [1.5, 2, 1, 3, 4, 2, 0, 0, 0], "face_box": [1, 2, 8, 9], "face_valid": True}
+    (annotation,) = annotations({**body, **face}, {**body, **face, "face_valid": False})
+    read = annotation.read()
+    np.testing.assert_array_equal(read.landmarks, [[1.5, 2], [3, 4], [0, 0]])
+    np.testing.assert_array_equal(read.visibility, [VISIBLE, VISIBLE, UNKNOWN])
+    np.testing.assert_array_equal(read.box, [1, 2, 9, 11])
+
+
 @pytest.mark.parametrize("fields", [{}, {"keypoints": []}, {"keypoints": [0, 0, 0], "num_keypoints": 0}])
 def test_annotations_without_keypoints_are_ignored(fields: dict):
     assert annotations({"image_id": 5, "bbox": [1, 2, 3, 4], **fields}) == []

@@ -25,15 +25,21 @@ class Contents:
 
 
 def walk(root: pathlib.Path) -> Contents:
-    """Lists the images and points of a folder and its subfolders.
+    """Lists the images and points of a folder and its subfolders; links to folders are followed, each folder once.
 
     Raises:
       BuildError: if a name is not in UTF-8.
     """
     pictures = []
     points: dict[str, dict[str, str]] = {".pts": {}, ".json": {}}
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    walked = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        walked.add(os.path.realpath(folder))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(folder, name)) not in walked
+        )
         for name in sorted(names):
             if name.startswith("."):  # macOS leaves such files in archives
                 continue

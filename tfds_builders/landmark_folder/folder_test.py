@@ -27,6 +27,14 @@ def test_walk_lists_images_and_points_by_suffix(tmp_path: pathlib.Path):
     assert contents.points == {".pts": {"a": "a.pts"}, ".json": {"b/1": "b/1.json"}}
 
 
+def test_links_to_folders_are_followed_once(tmp_path: pathlib.Path):
+    write(tmp_path, "disk/1.jpg", "")
+    write(tmp_path, "mine/0.jpg", "")
+    (tmp_path / "mine/linked").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk/back").symlink_to(tmp_path / "mine")
+    assert folder.walk(tmp_path / "mine").pictures == ["0.jpg", "linked/1.jpg"]
+
+
 @pytest.mark.parametrize(
     ("files", "points"),
     [
