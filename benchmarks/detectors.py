@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks import peers_figures
 from dsat_jax import five_points, geometry
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 from dsat_jax.inference import detectors
 from dsat_jax.inference.detections import FindFaces
 from dsat_jax.inference.image_input import read_image
@@ -164,7 +165,7 @@ def main(arguments: Sequence[str] | None = None, make: Callable[[str], FindFaces
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folders", nargs="+", type=pathlib.Path)
+    parser.add_argument("folders", nargs="+", type=locations.locate)
     parser.add_argument(
         "--detectors", default=",".join(detectors.DETECTORS), help="names or YuNet's .onnx file"
     )

@@ -26,6 +26,7 @@ from configs import w300
 from dsat_jax import models
 from dsat_jax.data import mixture
 from dsat_jax.evaluation.result_files import METRICS_FILE
+from dsat_jax.files import locations
 from dsat_jax.runtime import flops
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -118,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("rows", nargs="*", help="rows to train; all by default")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the runs")
+    parser.add_argument("--out", type=locations.locate, required=True, help="folder of the runs")
     parser.add_argument("--ablation", choices=ABLATIONS, default="small")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data_dir", help="folder of the built datasets; TFDS's own by default")

@@ -16,6 +16,7 @@ from dsat_jax import geometry, schemes
 from dsat_jax.config import load_config
 from dsat_jax.errors import UserError
 from dsat_jax.export import exporter
+from dsat_jax.files import locations
 from dsat_jax.inference.face_crops import FACES_AT_ONCE
 from dsat_jax.inference.landmarks import Face, Landmarks
 from dsat_jax.inference.predictor import Predictor
@@ -98,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="+", type=pathlib.Path, metavar="RUN", help="run folder")
+    parser.add_argument("runs", nargs="+", type=locations.locate, metavar="RUN", help="run folder")
     workdirs = parser.parse_args(arguments).runs
     drawings = [draw_face(seed=5, split=1, index=index) for index in range(_FACES)]
     print(

@@ -36,7 +36,7 @@ from benchmarks.labelled_faces import LabelledFaces
 from dsat_jax import Predictor
 from dsat_jax.data import turned_faces
 from dsat_jax.errors import UserError
-from dsat_jax.files import atomic_files
+from dsat_jax.files import atomic_files, locations
 from dsat_jax.inference import head_pose, trained_network
 from dsat_jax.inference.detections import NONE, Detections
 from dsat_jax.records import UNKNOWN
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("networks", nargs="+", metavar="GATE=NETWORK,NETWORK")
     labelled_faces.add_arguments(parser)
-    parser.add_argument("--out", type=pathlib.Path, help="JSON file of the figures")
+    parser.add_argument("--out", type=locations.locate, help="JSON file of the figures")
     parsed = parser.parse_args(arguments)
     labelled_faces.check_arguments(parser, parsed)
     try:

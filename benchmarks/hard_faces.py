@@ -26,7 +26,7 @@ from benchmarks import detected_boxes, labelled_faces, peers_figures
 from benchmarks.labelled_faces import LabelledFaces
 from dsat_jax import Predictor, drawing, geometry, metrics, schemes
 from dsat_jax.errors import UserError
-from dsat_jax.files import atomic_files
+from dsat_jax.files import atomic_files, locations
 from dsat_jax.inference import detectors
 from dsat_jax.inference.detections import NONE, Detections, FindFaces
 from dsat_jax.inference.predictor import LOOKS, MIRROR
@@ -232,9 +232,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--detector", help=f"{names}, or YuNet's .onnx file: also in its boxes")
     parser.add_argument("--looks", type=int, choices=(1, 2), default=LOOKS)
     parser.add_argument("--mirror", action=argparse.BooleanOptionalAction, default=MIRROR)
-    parser.add_argument("--csv", type=pathlib.Path, help="file of the errors of each face")
+    parser.add_argument("--csv", type=locations.locate, help="file of the errors of each face")
     parser.add_argument("--worst", type=int, default=0, help="number of worst and of random faces to draw")
-    parser.add_argument("--out", type=pathlib.Path, help="folder of the drawn faces")
+    parser.add_argument("--out", type=locations.locate, help="folder of the drawn faces")
     parsed = parser.parse_args(arguments)
     labelled_faces.check_arguments(parser, parsed)
     if (parsed.worst > 0) != (parsed.out is not None):

@@ -12,6 +12,7 @@ from dsat_jax import config, geometry, schemes
 from dsat_jax.data import datasets
 from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 from dsat_jax.inference.image_input import read_image
 from dsat_jax.records import UNKNOWN, VISIBLE
 from dsat_jax.schemes import W300_68, Scheme
@@ -103,7 +104,7 @@ def read_split(text: str, data_dir: str | None = None) -> LabelledFaces:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that name folders and splits."""
     parser.add_argument(
-        "--folder", type=pathlib.Path, action="append", default=[], help="images with .pts files"
+        "--folder", type=locations.locate, action="append", default=[], help="images with .pts files"
     )
     parser.add_argument(
         "--wrong", help="names of images of the folder with wrong labels, separated by commas"

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 from PIL import Image
 
+from dsat_jax.files import locations
 from dsat_jax.inference import predict_files
 from tfds_builders.synthetic_faces.drawing import draw_face
 
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=pathlib.Path, metavar="RUN", help="run folder")
+    parser.add_argument("run", type=locations.locate, metavar="RUN", help="run folder")
     workdir = parser.parse_args(arguments).run
     compiled: list[str] = []
 

@@ -21,7 +21,7 @@ from benchmarks import peers_figures, peers_process
 from benchmarks.peers_figures import LEAST_OVERLAP, SETTINGS, THRESHOLD, Annotated
 from benchmarks.peers_process import System
 from dsat_jax.errors import UserError
-from dsat_jax.files import atomic_files
+from dsat_jax.files import atomic_files, locations
 
 COLD_START_IMAGE = peers_process.ROOT / "docs" / "astronaut.jpg"
 TIMED_IMAGES = 20
@@ -201,12 +201,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=pathlib.Path, help="folder of annotated images")
+    parser.add_argument("folder", type=locations.locate, help="folder of annotated images")
     parser.add_argument("--peers_python", required=True, help="interpreter of the peers' virtual environment")
     parser.add_argument("--only", choices=("accuracy", "times"), help="both by default")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of the times")
     parser.add_argument(
-        "--out", type=pathlib.Path, default=pathlib.Path("peers.json"), help="file of results"
+        "--out", type=locations.locate, default=pathlib.Path("peers.json"), help="file of results"
     )
     parsed = parser.parse_args(arguments)
     if parsed.rounds < 1:

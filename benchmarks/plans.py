@@ -14,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from dsat_jax.files import locations
+
 ROOT = pathlib.Path(__file__).parents[1]
 COLUMNS = (
     "configuration",
@@ -100,7 +102,9 @@ def main() -> None:
     )
     parser.add_argument("--topology", action="append", required=True)
     parser.add_argument("--config", action="append", help="default: all configurations and variants")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("plans"), help="folder of the plans")
+    parser.add_argument(
+        "--out", type=locations.locate, default=pathlib.Path("plans"), help="folder of the plans"
+    )
     parser.add_argument("fields", nargs="*", help="fields of the configuration, after --")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,6 @@ second prediction is in the box around the landmarks of the first, turned so tha
 
 import dataclasses
 import json
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from ml_collections import ConfigDict
 from benchmarks import network_on_split, robustness_picture
 from dsat_jax import geometry, metrics, schemes
 from dsat_jax.data.decoded_records import DecodedRecords
+from dsat_jax.files import locations
 from dsat_jax.inference import face_crops, landmarks
 from dsat_jax.inference.face_crops import FaceCrop
 from dsat_jax.warp import warp
@@ -230,7 +230,7 @@ def table(nmes: Mapping[str, Sequence[tuple[float, float]]]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, writes the files and prints the table."""
     parser = network_on_split.parser(__doc__)
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the results")
+    parser.add_argument("--out", type=locations.locate, required=True, help="folder of the results")
     parsed = parser.parse_args(arguments)
     network, records = network_on_split.load(parser, parsed)
     forward = network_on_split.crop_forward(network)

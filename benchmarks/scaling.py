@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks import scaling_picture
 from benchmarks.throughput import Point, measure
+from dsat_jax.files import locations
 from dsat_jax.runtime import compilation_cache
 from dsat_jax.training import benchmark
 
@@ -91,7 +92,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the plot and its numbers")
+    parser.add_argument(
+        "--out", type=locations.locate, required=True, help="folder of the plot and its numbers"
+    )
     folder = parser.parse_args().out
     compilation_cache.keep()
     contents = {

@@ -21,6 +21,7 @@ from dsat_jax import Predictor, geometry, schemes
 from dsat_jax.data import datasets
 from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 from dsat_jax.inference import trained_network
 from dsat_jax.inference.detections import Detections
 from dsat_jax.records import UNKNOWN
@@ -85,7 +86,9 @@ def write(out: pathlib.Path, record: Mapping[str, np.ndarray], landmarks: np.nda
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the folder."""
     parser = network_on_split.parser(__doc__, "landmark_folder")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the images and landmarks")
+    parser.add_argument(
+        "--out", type=locations.locate, required=True, help="folder of the images and landmarks"
+    )
     parsed = parser.parse_args(arguments)
     try:
         network = trained_network.load(zoo.find(parsed.network))

@@ -6,6 +6,7 @@ import pathlib
 import typing
 
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 
 if typing.TYPE_CHECKING:
     from tfds_builders import face_builder
@@ -40,11 +41,17 @@ def make_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
     if config and config not in builder.builder_configs:
         configs = ", ".join(builder.builder_configs)
         raise BuildError(f"{dataset} has no configuration called {config!r}; there are {configs}")
-    root = os.path.expanduser(data_dir) if data_dir else None  # TFDS would make a folder called ~
+    # TFDS reaches buckets by itself. For a local folder it would make one called ~.
+    root = os.fspath(data_dir) if data_dir else None
+    root = root if root is None or "://" in root else os.fspath(locations.locate(root))
     try:
         return builder(config=config or None, data_dir=root)
     except OSError:
         raise
+    except ImportError as error:
+        raise BuildError(
+            f"{root or name} needs a package that is not installed ({error}); for a bucket, pip install 'dsat_jax[gcs]'"
+        ) from error
     except Exception as error:  # TFDS reads the built dataset and raises errors of any kind if it is damaged
         where = f"{root or 'the default data_dir'}: the built dataset {name} is damaged"
         raise BuildError(

@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 
 import tfds_builders
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 from tfds_builders import BuildError, face_builder
 
 LOG_FILE = "skipped.txt"
@@ -96,11 +97,12 @@ def _build(
     file_format: str,
 ) -> None:
     builder.log.max_skipped = max_skipped
+    folder = manual_dir and locations.locate(manual_dir)
     tfds.disable_progress_bar()  # the builder has a progress bar
     # TFDS prints on stdout that it downloads something, although it does not.
     with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir), file_format=file_format
+            download_config=tfds.download.DownloadConfig(manual_dir=folder), file_format=file_format
         )
     (builder.data_path / LOG_FILE).write_text(builder.log.text())
 
@@ -134,7 +136,7 @@ def _check_manual_dir(builder: face_builder.FaceBuilder, manual_dir: str | os.Pa
     instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
     if not manual_dir:
         raise BuildError(f"{builder.name} needs --manual_dir=DIR.\n{instructions}")
-    folder = pathlib.Path(manual_dir).expanduser()
+    folder = locations.locate(manual_dir)
     if not folder.is_dir():
         raise BuildError(f"{folder}: no such folder.\n{instructions}")
     if not any(folder.iterdir()):

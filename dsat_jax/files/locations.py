@@ -18,19 +18,20 @@ _CLIENTS = ("aiohttp", "gcsfs", "google", "requests")  # packages whose errors a
 
 
 def locate(name: str | os.PathLike) -> pathlib.Path:
-    """Returns the path of a file or folder, which need not exist.
+    """Returns the path of a file or folder, which need not exist. Every path that a user gives passes through here.
 
     Args:
-      name: local path, or `gs://BUCKET/NAME`.
+      name: local path, in which `~` is the home folder, or `gs://BUCKET/NAME`.
 
     Raises:
-      UserError: if the name has another scheme or no bucket, one in a bucket contains a character of patterns, which
-        etils and Orbax would expand, or the packages for buckets are not installed.
+      UserError: if the name starts with `~` and there is no home folder, if it has another scheme or no bucket, if one
+        in a bucket contains a character of patterns, which etils and Orbax would expand, or if the packages for buckets
+        are not installed.
     """
     text = os.fspath(name)
     scheme, separator, rest = text.partition("://")
     if not separator or "/" in scheme:
-        return pathlib.Path(text)
+        return _local(text)
     if not text.startswith(_PREFIX) or rest.startswith("/") or not rest:
         raise UserError(
             f"{text}: expected a local path, or gs://BUCKET/NAME for a bucket of Google Cloud Storage"
@@ -50,6 +51,16 @@ def locate(name: str | os.PathLike) -> pathlib.Path:
     # Other processes and TensorStore change the bucket, too.
     fsspec.config.conf.setdefault("gcs", {})["use_listings_cache"] = False
     return epath.Path(text.rstrip("/"))
+
+
+def _local(text: str) -> pathlib.Path:
+    """Returns a local path. Shells leave `~` as it is behind `=`."""
+    try:
+        return pathlib.Path(text).expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            f"{text}: the home folder is unknown; set HOME, or write the path without ~"
+        ) from error
 
 
 def reach(name: str | os.PathLike) -> pathlib.Path:

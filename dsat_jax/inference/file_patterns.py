@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Sequence
 
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 from dsat_jax.inference import live, media_kinds
 from dsat_jax.inference.media_kinds import Kind
 
@@ -59,7 +60,7 @@ def read_inputs(patterns: Sequence[str]) -> Inputs:
     has_stdin = STDIN in patterns
     files = list_files(named) if named or not has_stdin else []
     are_videos = [media_kinds.kind(file) is Kind.VIDEO for file in files]
-    folders = [pathlib.Path(pattern) for pattern in named if pathlib.Path(pattern).is_dir()]
+    folders = [path for path in map(locations.locate, named) if path.is_dir()]
     unreadable = (file for folder in folders for file in _of_kinds(folder, Kind.UNREADABLE))
     return Inputs(
         [file for file, is_video in zip(files, are_videos, strict=True) if not is_video],
@@ -98,7 +99,7 @@ def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
 
 def _hint(pattern: str, count: int) -> str:
     """Returns a hint at the likely cause of a pattern without matches."""
-    if pathlib.Path(pattern).is_dir():
+    if locations.locate(pattern).is_dir():
         return f"; '{pattern}/**/*.jpg' also matches files in the folders below it"
     return "; in --images a comma separates names, ? matches a comma in a name" if count > 1 else ""
 
@@ -106,7 +107,7 @@ def _hint(pattern: str, count: int) -> str:
 def _matches(pattern: str) -> list[pathlib.Path]:
     if not pattern:  # `pathlib` would take it for the current folder
         raise UserError("found an empty name of an image, expected a file, a folder or a pattern")
-    path = pathlib.Path(pattern)
+    path = locations.locate(pattern)
     if path.is_dir():
         return _of_kinds(path, Kind.IMAGE, Kind.VIDEO)
     if path.exists():

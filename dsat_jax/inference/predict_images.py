@@ -13,7 +13,7 @@ import numpy as np
 import tqdm
 
 from dsat_jax.errors import UserError
-from dsat_jax.files import image_files
+from dsat_jax.files import image_files, locations
 from dsat_jax.inference import face_boxes, face_crops, result_files, terminal
 from dsat_jax.inference.detections import Detections
 from dsat_jax.inference.face_crops import FaceCrop
@@ -102,7 +102,7 @@ def box_finder(options: Options, images: Sequence[Source]) -> FindBoxes:
         )
     if options.boxes is None:
         return lambda predictor, path, image: _detected(predictor, image, options)
-    boxes_by_name = face_boxes.boxes_for(pathlib.Path(options.boxes), [image.file for image in images])
+    boxes_by_name = face_boxes.boxes_for(locations.locate(options.boxes), [image.file for image in images])
 
     def find(predictor: Predictor, path: pathlib.Path, image: np.ndarray) -> Detections:
         del predictor

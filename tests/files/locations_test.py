@@ -27,6 +27,14 @@ def test_a_local_path_may_contain_a_colon_and_slashes():
     assert not locations.in_bucket("./gs://bucket")
 
 
+def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert locations.locate("~/runs/mine") == tmp_path / "runs/mine"
+    assert locations.locate("runs/~mine") == pathlib.Path("runs/~mine")
+    with pytest.raises(UserError, match=r"^~nobody-of-that-name/runs: the home folder is unknown; set HOME"):
+        locations.locate("~nobody-of-that-name/runs")
+
+
 @pytest.mark.parametrize("name", ["s3://bucket/run", "gs://", "gs:///run", "https://host/run"])
 def test_other_schemes_and_names_without_a_bucket_are_refused(name):
     with pytest.raises(UserError, match=f"^{name}: expected a local path, or gs://BUCKET/NAME"):

@@ -78,6 +78,12 @@ def test_images_videos_and_standard_input_are_told_apart(photos):
         file_patterns.read_inputs([])
 
 
+def test_a_tilde_is_the_home_folder_in_names_folders_and_patterns(photos, monkeypatch):
+    monkeypatch.setenv("HOME", str(photos.parent))
+    for pattern in ("~/photos", "~/photos/a.jpg", "~/photos/a*"):
+        assert file_patterns.list_files([pattern])[0] == photos / "a.jpg"
+
+
 def test_a_camera_or_stream_is_the_only_input(photos):
     assert file_patterns.read_inputs(["camera:0"]) == file_patterns.Inputs([], [], address="camera:0")
     with pytest.raises(ValueError, match="rtsp://door/live is predicted alone, found 2 inputs"):

@@ -202,8 +202,35 @@ def test_a_built_dataset_that_is_damaged_is_one_clear_message(
     assert f"error: {tmp_path}: the built dataset w300 is damaged (" in capsys.readouterr().err
 
 
-def test_a_dataset_is_not_built_in_a_bucket(capsys: pytest.CaptureFixture):
+def test_a_dataset_is_not_built_in_a_bucket(capsys: pytest.CaptureFixture, bucket):
     assert build.main(["synthetic_faces/tiny", "--data_dir=gs://bucket/data"]) == 1
     error = capsys.readouterr().err
     assert "gs://bucket/data/synthetic_faces/tiny/1.0.0: ArrayRecord writes local files only" in error
     assert "gcloud storage rsync -r" in error
+
+
+def test_a_bucket_without_its_package_is_no_damage():
+    program = """
+import sys
+sys.modules["gcsfs"] = None
+import tfds_builders
+try:
+    tfds_builders.make_builder("synthetic_faces/tiny", "gs://b/ds")
+except tfds_builders.BuildError as error:
+    print(error)
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.startswith("gs://b/ds needs a package that is not installed (")
+    assert printed.endswith("for a bucket, pip install 'dsat_jax[gcs]'\n")
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    builder = tfds_builders.make_builder("synthetic_faces/tiny", "~/data")
+    assert pathlib.Path(builder.data_path).is_relative_to(tmp_path / "data")
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(BuildError, match=f"{tmp_path}/raw: the folder is empty"):
+        build.build("w300", "~/raw", "~/data")
