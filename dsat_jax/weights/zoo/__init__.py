@@ -15,6 +15,7 @@ FOLDER = pathlib.Path(__file__).parent
 # SHA-256 of each NAME.safetensors, as `sha256sum` prints it.
 PRETRAINED: Mapping[str, str] = {
     "dsat-300w": "e8e00d101214e0472b728e05e4dcac1b3c0841620a99939dd986899d7ea6839e",
+    "dsat-hard": "e39ce320c0456fc4ebe981ca982a5568e18ad3839f44297ea5162ea680e87830",
     "lotr-300w": "16a64706c0010ec07c0ca931b968d00a40be5f003acf76d53bf23ab27c8a6a0c",
 }
 DEFAULT = "dsat-300w"
