@@ -15,7 +15,7 @@ FILE = "raw/a.jpg"
 PICTURE = picture()
 FORMS = {form: encode(PICTURE, form) for form in ("JPEG", "PNG", "BMP", "TIFF", "WEBP")}
 JPEG, PNG, BMP, TIFF, WEBP = FORMS.values()
-UNDECODABLE = "bytes that do not decode as an image, expected JPEG, PNG, BMP, WebP or TIFF"
+UNDECODABLE = "bytes that do not decode as an image, expected JPEG, PNG, BMP, WebP, TIFF, GIF, AVIF or HEIF"
 TOO_LARGE = "px, expected at most 178956970 pixels"
 
 
@@ -62,7 +62,7 @@ TRUNCATED = {
 }
 FOREIGN = {
     form: (encode(PICTURE, form), UNDECODABLE)
-    for form in ("GIF", "JPEG2000", "PPM", "TGA", "ICO", "ICNS", "PCX", "PDF", "SGI", "DDS")
+    for form in ("JPEG2000", "PPM", "TGA", "ICO", "ICNS", "PCX", "PDF", "SGI", "DDS")
 }
 MAGIC = {
     f"only the signature of {form}": (data, UNDECODABLE)

@@ -219,7 +219,8 @@ LANDMARKS, RECT = "Test_data1/landmark/2.jpg.txt", "Test_data1/rect/2.jpg.rect"
         (
             "Test_data1/picture/2.jpg",
             b"hello",
-            "Test_data1/picture/2.jpg: 5 bytes that do not decode as an image, expected JPEG, PNG, BMP, WebP or TIFF",
+            "Test_data1/picture/2.jpg: 5 bytes that do not decode as an image, expected JPEG, PNG, BMP, WebP, TIFF, "
+            "GIF, AVIF or HEIF",
         ),
     ],
 )

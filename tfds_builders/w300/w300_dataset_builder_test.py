@@ -12,7 +12,7 @@ from dsat_jax.records import VISIBLE, decode_picture
 from tfds_builders import BuildError, build, face_builder
 
 RAW = pathlib.Path(__file__).parent / "dummy_data"
-UNDECODABLE = "that do not decode as an image, expected JPEG, PNG, BMP, WebP or TIFF"
+UNDECODABLE = "that do not decode as an image, expected JPEG, PNG, BMP, WebP, TIFF, GIF, AVIF or HEIF"
 COUNTS = {
     "train": 3,
     "test_common": 3,
