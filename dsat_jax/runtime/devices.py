@@ -34,10 +34,8 @@ def check(device: str | None) -> None:
         return
     try:
         jax.devices(device)
-    except (
-        RuntimeError,
-        AssertionError,
-    ) as error:  # an AssertionError without text for a plugin that is missing
+    # JAX raises an AssertionError without text for a plugin that is missing.
+    except (RuntimeError, AssertionError) as error:
         cause = str(error).splitlines()[0] if str(error) else "its plugin is not installed"
         variable = f"the environment variable JAX_PLATFORMS is {named!r}"
         if device is None:

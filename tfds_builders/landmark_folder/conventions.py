@@ -21,6 +21,7 @@ from tfds_builders.landmark_folder.options import FILE, PIXEL, SHOWN, STORED, UN
 # A position that this share of all faces has for the same point is no measurement.
 _REPEATED = 0.5
 _FEW = 3  # faces; fewer ones may agree by chance
+_HEADER_BYTES = 2**18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ def decide(
     turned = sorted(picture for picture in pictures if _is_turned(root / picture))
     if turned and options.orientation is None:
         raise BuildError(
-            f"{root}: {_count(turned, 'image')} turned by EXIF, {turned[0]} for example; add "
+            f"{root}: {_count(len(turned), 'image')} turned by EXIF, {turned[0]} for example; add "
             f'"orientation": "{SHOWN}" to {FILE} if the points refer to the images as viewers and labelling programs '
             f'show them, or "orientation": "{STORED}" if they refer to the images as they are stored'
         )
@@ -108,7 +109,7 @@ def decide(
     if missing := sum(int(conventions.are_missing(face.landmarks).sum()) for _, face in faces):
         notes.append(f"{missing} points have no position, because they are at a place in `missing`.")
     if turned and options.orientation == SHOWN:
-        notes.append(f"{_count(turned, 'image')} turned upright as EXIF says.")
+        notes.append(f"{_count(len(turned), 'image')} turned upright as EXIF says.")
     return conventions, notes
 
 
@@ -127,7 +128,7 @@ def _check_unit(root: pathlib.Path, faces: Sequence[tuple[str, Face]]) -> None:
     ]
     if len(small) > len(faces) / 2:
         raise BuildError(
-            f"{root}: all points of {_count(small, 'face')} between 0 and 1, those of {small[0]} for example, "
+            f"{root}: all points of {_count(len(small), 'face')} between 0 and 1, those of {small[0]} for example, "
             f'expected pixels; add "points_unit": "share" to {FILE} if they are shares of the image\'s width and '
             f'height, else "points_unit": "{PIXEL}"'
         )
@@ -135,20 +136,22 @@ def _check_unit(root: pathlib.Path, faces: Sequence[tuple[str, Face]]) -> None:
 
 def _check_positions(root: pathlib.Path, faces: Sequence[tuple[str, Face]]) -> None:
     """Refuses positions that labelling programs write for points without a position."""
-    places: dict[tuple[float, float], list[str]] = collections.defaultdict(list)
-    for source, face in faces:
-        for point, x, y in _known_points(face):
-            places[x, y].append(f"point {point} of {source}")
-    suspects = {place for place in places if max(place) <= 0 and all(value.is_integer() for value in place)}
+    counts = collections.Counter((x, y) for _, face in faces for _, x, y in _known_points(face))
+    suspects = {place for place in counts if max(place) <= 0 and all(value.is_integer() for value in place)}
     different = {face.landmarks.tobytes(): face for _, face in faces}  # copies of an image repeat all points
     repeated = collections.Counter(point for face in different.values() for point in _known_points(face))
     enough = max(_FEW, _REPEATED * len(different))
     suspects |= {(x, y) for (_, x, y), count in repeated.items() if count >= enough}
     if suspects:
-        x, y = max(suspects, key=lambda place: (len(places[place]), place))
-        found = places[x, y]
+        x, y = worst = max(suspects, key=lambda place: (counts[place], place))
+        example = next(
+            f"point {point} of {source}"
+            for source, face in faces
+            for point, *place in _known_points(face)
+            if tuple(place) == worst
+        )
         raise BuildError(
-            f"{root}: {_count(found, 'point')} at ({x:g}, {y:g}), {found[0]} for example; add "
+            f"{root}: {_count(counts[worst], 'point')} at ({x:g}, {y:g}), {example} for example; add "
             f'"missing": [{x:g}, {y:g}] to {FILE} if a point there has no position, or "missing": [] if it is there'
         )
 
@@ -161,12 +164,20 @@ def _known_points(face: Face) -> Iterator[tuple[int, float, float]]:
 
 
 def _is_turned(path: pathlib.Path) -> bool:
+    """Whether EXIF turns an image; it is mostly in the first bytes, and in few formats at the end."""
+    if not path.is_file():  # reading a pipe may never end
+        return False
     try:
-        return image_files.is_turned(image_files.read_bytes(path))
+        with path.open("rb") as file:
+            start = file.read(_HEADER_BYTES)
+        try:
+            return image_files.is_turned(start)
+        except UserError:
+            return image_files.is_turned(image_files.read_bytes(path))
     except (OSError, UserError):
         return False  # logged as damaged when its record is made
 
 
-def _count(things: Sequence[object], name: str) -> str:
+def _count(number: int, name: str) -> str:
     """Returns a number of things with its verb."""
-    return f"1 {name} is" if len(things) == 1 else f"{len(things)} {name}s are"
+    return f"1 {name} is" if number == 1 else f"{number} {name}s are"

@@ -137,6 +137,18 @@ def test_points_of_a_shown_image_get_that_image(root: pathlib.Path, config: str)
     )
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_a_turned_image_is_noticed_in_large_files(root: pathlib.Path, form: str):
+    noise = np.random.default_rng(0).integers(0, 255, (500, 600, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(noise).save(root / PICTURES[0], form, exif=exif, quality=100)
+    assert (root / PICTURES[0]).stat().st_size > conventions._HEADER_BYTES
+    write(root, "points.json", {PICTURES[0]: points_of(PICTURES[0]).tolist()})
+    with pytest.raises(BuildError, match="1 image is turned by EXIF"):
+        records_of(root)
+
+
 def test_points_of_a_stored_image_leave_the_file_untouched(root: pathlib.Path):
     shown = turned_folder(root)
     choose(root, orientation="stored")
