@@ -6,6 +6,7 @@ object is atomic; objects cannot grow, and have no locks.
 """
 
 import contextlib
+import logging
 import os
 import pathlib
 import tempfile
@@ -48,6 +49,8 @@ def locate(name: str | os.PathLike) -> pathlib.Path:
         raise UserError(
             f"{text} needs {error.name}, which is not installed: pip install 'dsat_jax[gcs]'"
         ) from error
+    # What it logs, with tracebacks, is also raised, and said in one sentence.
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     # Other processes and TensorStore change the bucket, too.
     fsspec.config.conf.setdefault("gcs", {})["use_listings_cache"] = False
     return epath.Path(text.rstrip("/"))

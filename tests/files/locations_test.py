@@ -1,5 +1,6 @@
 """Local paths and paths in a bucket."""
 
+import logging
 import pathlib
 import subprocess
 import sys
@@ -56,6 +57,12 @@ def test_a_bucket_that_does_not_exist_is_refused(bucket):
     locations.reach("gs://bucket/no/such/folder")
     with pytest.raises(UserError, match="gs://other/run: found no bucket other"):
         locations.reach("gs://other/run")
+
+
+def test_errors_that_are_raised_are_not_logged_as_well(caplog):
+    locations.locate("gs://bucket/runs")
+    logging.getLogger("gcsfs.retry").error("_request out of retries on exception")
+    assert not caplog.records
 
 
 def test_a_bucket_without_permission_is_refused_before_anything_is_written(bucket):
