@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import fcntl
 import importlib.util
 import io
 import os
@@ -16,7 +15,7 @@ import tensorflow_datasets as tfds
 
 import tfds_builders
 from dsat_jax.errors import UserError
-from dsat_jax.files import locations
+from dsat_jax.files import file_locks, locations
 from tfds_builders import BuildError, face_builder
 
 LOG_FILE = "skipped.txt"
@@ -117,18 +116,18 @@ def _is_at(path: pathlib.Path, handle: IO) -> bool:
 
 @contextlib.contextmanager
 def _locked(folder: pathlib.Path) -> Iterator[None]:
-    """Makes a folder and holds a lock in it, which the system releases even if the process is killed."""
+    """Makes a folder and holds a lock in it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK_FILE
     while True:
         with path.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            file_locks.lock(handle, wait=True, advice="do not start another build of this dataset in it")
             if not _is_at(path, handle):
                 continue  # the previous holder has removed the file meanwhile
             try:
                 yield
             finally:
-                path.unlink()
+                path.unlink(missing_ok=True)  # without locks, another build may have removed it
             return
 
 
@@ -160,6 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--file_format", choices=FILE_FORMATS, default=FILE_FORMATS[0], help="tfrecord needs TensorFlow"
     )
+    sys.stdout.reconfigure(errors="backslashreplace")  # an encoding may lack a character of a folder's name
     options = parser.parse_args(arguments)
     start = time.monotonic()
     try:
