@@ -1,4 +1,4 @@
-"""Systems that lack what a usual one has: modules of Unix, a home folder, a place for caches, an encoding of all names."""
+"""Systems that lack something: modules of Unix, a home folder, a place for caches, an encoding of all names."""
 
 import os
 import pathlib
