@@ -103,7 +103,7 @@ def _build(
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(manual_dir=folder), file_format=file_format
         )
-    (builder.data_path / LOG_FILE).write_text(builder.log.text())
+    (builder.data_path / LOG_FILE).write_text(builder.log.text(), encoding="utf-8")
 
 
 def _is_at(path: pathlib.Path, handle: IO) -> bool:

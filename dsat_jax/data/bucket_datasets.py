@@ -55,7 +55,7 @@ def copied(data_dir: str, dataset: pathlib.PurePath) -> pathlib.Path:
 def _locked(path: pathlib.Path) -> TextIO:
     """Returns an open file that is locked until it is closed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = path.open("w")
+    handle = path.open("w", encoding="utf-8")
     file_locks.lock(handle, wait=True, advice="let one process read the dataset first")
     return handle
 

@@ -45,6 +45,6 @@ def _folder() -> pathlib.Path:
 def _processor() -> str:
     """Returns the capabilities of the first processor as text."""
     cpuinfo = pathlib.Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     flags = [line for line in lines if line.startswith(("flags", "Features"))]
     return flags[0] if flags else f"{platform.machine()} {platform.processor()}"
