@@ -3,6 +3,7 @@
 import importlib
 import os
 import pathlib
+import shlex
 import typing
 
 from dsat_jax.errors import UserError
@@ -85,7 +86,7 @@ def load_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
     if not builder.data_path.exists():  # TFDS builds in a temporary folder and renames it at the end
         command = f"python -m tfds_builders.build {name}"
         command += " --manual_dir=DIR" if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else ""
-        command += f" --data_dir={os.fspath(data_dir)}" if data_dir else ""
+        command += f" --data_dir={shlex.quote(os.fspath(data_dir))}" if data_dir else ""
         raise FileNotFoundError(
             f"{builder.data_dir}: {name} has not been built there; build it with `{command}`"
         )
