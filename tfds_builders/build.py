@@ -159,7 +159,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--file_format", choices=FILE_FORMATS, default=FILE_FORMATS[0], help="tfrecord needs TensorFlow"
     )
-    sys.stdout.reconfigure(errors="backslashreplace")  # an encoding may lack a character of a folder's name
     options = parser.parse_args(arguments)
     start = time.monotonic()
     try:
@@ -181,4 +180,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # an encoding may lack a character of a folder's name
     sys.exit(main())
