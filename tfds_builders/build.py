@@ -61,6 +61,7 @@ def build(
             f"{builder.data_path}: ArrayRecord writes local files only; build {name} in a local folder, and copy that "
             "with `gcloud storage rsync -r`"
         )
+    _check_account()
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         _check_manual_dir(builder, manual_dir)
     if file_format == "tfrecord" and importlib.util.find_spec("tensorflow") is None:
@@ -129,6 +130,21 @@ def _locked(folder: pathlib.Path) -> Iterator[None]:
             finally:
                 path.unlink(missing_ok=True)  # without locks, another build may have removed it
             return
+
+
+def _check_account() -> None:
+    """Refuses a user without an account, since etils, through which TFDS reads sizes, asks for the owners of files."""
+    try:
+        import pwd
+    except ModuleNotFoundError:  # Windows
+        return
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError as error:
+        raise BuildError(
+            f"the user {os.getuid()} has no entry in /etc/passwd, which TFDS needs to build a dataset; add one, or "
+            "build as another user"
+        ) from error
 
 
 def _check_manual_dir(builder: face_builder.FaceBuilder, manual_dir: str | os.PathLike | None) -> None:

@@ -137,6 +137,15 @@ def test_two_processes_build_the_same_dataset_once(tmp_path: pathlib.Path):
     assert lines[1].startswith("w300/faces/1.0.0 is already built, nothing to do: ")
 
 
+def test_a_user_without_an_account_is_told(tmp_path, monkeypatch):
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(BuildError, match=r"the user \d+ has no entry in /etc/passwd, which TFDS needs"):
+        build.build("w300", RAW, tmp_path)
+
+
 def test_a_dataset_is_built_where_files_have_no_locks(tmp_path, monkeypatch, caplog):
     def no_locks(handle: object, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
