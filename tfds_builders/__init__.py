@@ -3,6 +3,7 @@
 import importlib
 import os
 import pathlib
+import shlex
 import typing
 
 from dsat_jax.errors import UserError
@@ -32,7 +33,8 @@ def make_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
         or ~/tensorflow_datasets if it is not set.
 
     Raises:
-      BuildError: if there is no such dataset or configuration, or the built dataset is damaged.
+      BuildError: if there is no such dataset or configuration, the built dataset is damaged, or there is neither
+        `data_dir` nor a home folder.
     """
     dataset, _, config = name.partition("/")
     if dataset not in builder_names():
@@ -42,20 +44,30 @@ def make_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
         configs = ", ".join(builder.builder_configs)
         raise BuildError(f"{dataset} has no configuration called {config!r}; there are {configs}")
     # TFDS reaches buckets by itself. For a local folder it would make one called ~.
-    root = os.fspath(data_dir) if data_dir else None
-    root = root if root is None or "://" in root else os.fspath(locations.locate(root))
+    root = os.fspath(data_dir) if data_dir else os.environ.get("TFDS_DATA_DIR") or _default_root()
+    root = root if "://" in root else os.fspath(locations.locate(root))
     try:
         return builder(config=config or None, data_dir=root)
     except OSError:
         raise
     except ImportError as error:
         raise BuildError(
-            f"{root or name} needs a package that is not installed ({error}); for a bucket, pip install 'dsat_jax[gcs]'"
+            f"{root} needs a package that is not installed ({error}); for a bucket, pip install 'dsat_jax[gcs]'"
         ) from error
     except Exception as error:  # TFDS reads the built dataset and raises errors of any kind if it is damaged
-        where = f"{root or 'the default data_dir'}: the built dataset {name} is damaged"
+        where = f"{root}: the built dataset {name} is damaged"
         raise BuildError(
             f"{where} ({type(error).__name__}: {error}); delete it and build it again"
+        ) from error
+
+
+def _default_root() -> str:
+    """Returns TFDS's default folder. Without a home folder, TFDS would make a folder called ~."""
+    try:
+        return os.fspath(pathlib.Path.home() / "tensorflow_datasets")
+    except RuntimeError as error:
+        raise BuildError(
+            "the home folder is unknown; set HOME, or TFDS_DATA_DIR or --data_dir to the folder of the built datasets"
         ) from error
 
 
@@ -74,7 +86,7 @@ def load_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
     if not builder.data_path.exists():  # TFDS builds in a temporary folder and renames it at the end
         command = f"python -m tfds_builders.build {name}"
         command += " --manual_dir=DIR" if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else ""
-        command += f" --data_dir={os.fspath(data_dir)}" if data_dir else ""
+        command += f" --data_dir={shlex.quote(os.fspath(data_dir))}" if data_dir else ""
         raise FileNotFoundError(
             f"{builder.data_dir}: {name} has not been built there; build it with `{command}`"
         )

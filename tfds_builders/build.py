@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import fcntl
 import importlib.util
 import io
 import os
@@ -16,7 +15,7 @@ import tensorflow_datasets as tfds
 
 import tfds_builders
 from dsat_jax.errors import UserError
-from dsat_jax.files import locations
+from dsat_jax.files import file_locks, locations
 from tfds_builders import BuildError, face_builder
 
 LOG_FILE = "skipped.txt"
@@ -62,6 +61,7 @@ def build(
             f"{builder.data_path}: ArrayRecord writes local files only; build {name} in a local folder, and copy that "
             "with `gcloud storage rsync -r`"
         )
+    _check_account()
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         _check_manual_dir(builder, manual_dir)
     if file_format == "tfrecord" and importlib.util.find_spec("tensorflow") is None:
@@ -104,7 +104,7 @@ def _build(
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(manual_dir=folder), file_format=file_format
         )
-    (builder.data_path / LOG_FILE).write_text(builder.log.text())
+    (builder.data_path / LOG_FILE).write_text(builder.log.text(), encoding="utf-8")
 
 
 def _is_at(path: pathlib.Path, handle: IO) -> bool:
@@ -117,19 +117,34 @@ def _is_at(path: pathlib.Path, handle: IO) -> bool:
 
 @contextlib.contextmanager
 def _locked(folder: pathlib.Path) -> Iterator[None]:
-    """Makes a folder and holds a lock in it, which the system releases even if the process is killed."""
+    """Makes a folder and holds a lock in it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK_FILE
     while True:
         with path.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            file_locks.lock(handle, wait=True, advice="do not start another build of this dataset in it")
             if not _is_at(path, handle):
                 continue  # the previous holder has removed the file meanwhile
             try:
                 yield
             finally:
-                path.unlink()
+                path.unlink(missing_ok=True)  # without locks, another build may have removed it
             return
+
+
+def _check_account() -> None:
+    """Refuses a user without an account, since etils, through which TFDS reads sizes, asks for the owners of files."""
+    try:
+        import pwd
+    except ModuleNotFoundError:  # Windows
+        return
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError as error:
+        raise BuildError(
+            f"the user {os.getuid()} has no entry in /etc/passwd, which TFDS needs to build a dataset; add one, or "
+            "build as another user"
+        ) from error
 
 
 def _check_manual_dir(builder: face_builder.FaceBuilder, manual_dir: str | os.PathLike | None) -> None:
@@ -181,4 +196,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # an encoding may lack a character of a folder's name
     sys.exit(main())

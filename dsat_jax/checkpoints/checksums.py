@@ -48,7 +48,9 @@ def write(folder: pathlib.Path, facts: Facts) -> None:
     sizes = {name: size for name, size in locations.files_in(folder).items() if name != FILE_NAME}
     files = {name: [size, _crc32(folder / name)] for name, size in sizes.items()}
     sealed = {"facts": dataclasses.asdict(facts), "files": files}
-    (folder / FILE_NAME).write_text(json.dumps({"crc32": _crc32_of(sealed), "sealed": sealed}) + "\n")
+    (folder / FILE_NAME).write_text(
+        json.dumps({"crc32": _crc32_of(sealed), "sealed": sealed}) + "\n", encoding="utf-8"
+    )
 
 
 def read(folder: pathlib.Path) -> Facts:

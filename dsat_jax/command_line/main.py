@@ -278,6 +278,7 @@ _MODE = flags.DEFINE_enum("mode", "train", list(MODES), "Mode to run.")
 
 def run() -> None:
     """Parses the flags of the command line, runs their mode, and ends the process with its exit code."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # an encoding may lack a character of a file name
     sys.modules[
         "__main__"
     ].__doc__ = __doc__  # absl prints it above the flags; installed commands have no docstring

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import reprlib
+import shlex
 from collections.abc import Sequence
 
 from ml_collections import ConfigDict
@@ -77,7 +78,7 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
     path = workdir / CONFIG_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"{workdir} holds no run: {path} does not exist (train one with --workdir={workdir})"
+            f"{workdir} holds no run: {path} does not exist (train one with --workdir={shlex.quote(str(workdir))})"
         )
     values = text_files.read_json(path)
     if not isinstance(values, dict):

@@ -1,6 +1,5 @@
 """Datasets in a bucket, copied to this machine once: ArrayRecord reads local files only."""
 
-import fcntl
 import functools
 import hashlib
 import json
@@ -11,7 +10,7 @@ from typing import TextIO
 from absl import logging
 
 from dsat_jax.errors import UserError
-from dsat_jax.files import locations, user_cache
+from dsat_jax.files import file_locks, locations, user_cache
 
 _GB = 1e9  # bytes
 
@@ -56,8 +55,8 @@ def copied(data_dir: str, dataset: pathlib.PurePath) -> pathlib.Path:
 def _locked(path: pathlib.Path) -> TextIO:
     """Returns an open file that is locked until it is closed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = path.open("w")
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    handle = path.open("w", encoding="utf-8")
+    file_locks.lock(handle, wait=True, advice="let one process read the dataset first")
     return handle
 
 

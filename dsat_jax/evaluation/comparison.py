@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import pathlib
+import shlex
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -91,7 +92,9 @@ def read_errors(folder: pathlib.Path) -> Errors:
         raise FileNotFoundError(f"{folder} does not exist, expected the folder of an evaluated run")
     for name in (METRICS_FILE, FACES_FILE):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} holds no {name}: run --mode=evaluate --workdir={folder} first")
+            raise FileNotFoundError(
+                f"{folder} holds no {name}: run --mode=evaluate --workdir={shlex.quote(str(folder))} first"
+            )
     contents = text_files.read_json(folder / METRICS_FILE)
     try:
         measured = {field: contents[field] for field in ("dataset", "scheme", "normaliser")}

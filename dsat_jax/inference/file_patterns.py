@@ -1,9 +1,12 @@
 """Inputs of a prediction as the command line names them: files, folders, patterns, a camera, a stream, `-`."""
 
 import dataclasses
+import fnmatch
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from absl import logging
 
 from dsat_jax.errors import UserError
 from dsat_jax.files import locations
@@ -11,6 +14,7 @@ from dsat_jax.inference import live, media_kinds
 from dsat_jax.inference.media_kinds import Kind
 
 STDIN = "-"
+FOLDERS = "**"  # in a pattern, any number of folders
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +78,8 @@ def list_files(patterns: Sequence[str]) -> list[pathlib.Path]:
     """Returns the files that some names and patterns match, sorted and without duplicates.
 
     Args:
-      patterns: files, folders or glob patterns; a folder matches the images and videos directly in it, see
-        `media_kinds.kind`.
+      patterns: files, folders or patterns (docs/prediction.md); a folder matches the images and videos directly in
+        it, see `media_kinds.kind`.
 
     Raises:
       FileNotFoundError: if a pattern matches no file.
@@ -113,10 +117,53 @@ def _matches(pattern: str) -> list[pathlib.Path]:
     if path.exists():
         return [path]
     anchor = pathlib.Path(path.anchor)
+    parts = path.relative_to(anchor).parts
+    if any(FOLDERS in part and part != FOLDERS for part in parts):
+        raise UserError(
+            f"{pattern} is not a valid pattern: ** stands for folders, and is between slashes, as in photos/**/*.jpg"
+        )
+    return list(_found(anchor, parts))
+
+
+def _found(folder: pathlib.Path, parts: Sequence[str]) -> Iterator[pathlib.Path]:
+    """Yields the files that match a pattern in a folder, some of them perhaps twice.
+
+    `pathlib` and `glob` differ between the versions of Python; docs/prediction.md describes the meaning here.
+    """
+    if not parts:
+        if folder.is_file():
+            yield folder
+        return
+    part, *rest = parts
+    if part == FOLDERS:
+        for below in _with_folders_below(folder):
+            yield from _found(below, rest or ["*"])
+    elif set(part).isdisjoint("*?[") or ("[" in part and (folder / part).exists()):
+        yield from _found(folder / part, rest)
+    else:
+        for name in fnmatch.filter(_names_in(folder), part):
+            if part.startswith(".") or not name.startswith("."):
+                yield from _found(folder / name, rest)
+
+
+def _with_folders_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a folder and all folders below it, without hidden ones and links, which may lead back to it."""
+    yield folder
+    for name in _names_in(folder):
+        below = folder / name
+        if not name.startswith(".") and below.is_dir() and not below.is_symlink():
+            yield from _with_folders_below(below)
+
+
+def _names_in(folder: pathlib.Path) -> list[str]:
+    """Returns the names in a folder; none if it is no folder, or may not be read."""
+    if not folder.is_dir():
+        return []
     try:
-        return [file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file()]
-    except ValueError as error:
-        raise UserError(f"{pattern} is not a valid pattern: {error}") from error
+        return os.listdir(folder)
+    except PermissionError:
+        logging.warning("%s is passed over: its files may not be listed", folder)
+        return []
 
 
 def _of_kinds(folder: pathlib.Path, *kinds: Kind) -> list[pathlib.Path]:

@@ -10,7 +10,6 @@ for face in predictor("photo.jpg"):
 import dataclasses
 import itertools
 import os
-import pathlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -147,7 +146,7 @@ class Predictor:
           OSError: if its file is missing.
         """
         if cache:
-            compilation_cache.keep(None if cache is True else pathlib.Path(cache))
+            compilation_cache.keep(None if cache is True else locations.locate(cache))
         return cls._from_shipped(name, find_faces)
 
     @classmethod

@@ -27,7 +27,7 @@ TABLE_FILE = "landmarks.csv"
 def write_points(path: pathlib.Path, points: np.ndarray) -> None:
     """Writes landmarks [points, 2] in the .pts format of 300W, whose coordinates start at 1."""
     lines = "\n".join(f"{x:.4f} {y:.4f}" for x, y in points + 1)
-    path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{lines}\n}}\n")
+    path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{lines}\n}}\n", encoding="utf-8")
 
 
 def rounded(confidence: np.ndarray | None) -> list[float] | None:
@@ -163,7 +163,7 @@ def write_results(
     results = re.compile(rf"{re.escape(stem.name)}(\.face\d+)?(\.pts|_heatmaps\.png|_attention\.png)")
     for earlier in [path for path in stem.parent.iterdir() if results.fullmatch(path.name)]:
         earlier.unlink()
-    stem.with_name(f"{stem.name}.json").write_text(_as_json(file, image, faces, scheme))
+    stem.with_name(f"{stem.name}.json").write_text(_as_json(file, image, faces, scheme), encoding="utf-8")
     for number, face in enumerate(faces):
         suffix = f".face{number}" if number else ""
         write_points(stem.with_name(f"{stem.name}{suffix}.pts"), face.landmarks)

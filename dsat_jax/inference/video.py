@@ -197,7 +197,7 @@ class _ResultWriter:
     def __enter__(self) -> Self:
         self._files = contextlib.ExitStack()
         self._lines = self._files.enter_context(
-            self._landmarks_file.open("w", buffering=1)
+            self._landmarks_file.open("w", buffering=1, encoding="utf-8")
         )  # a line at a time
         return self
 

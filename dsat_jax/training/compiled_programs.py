@@ -11,6 +11,7 @@ import time
 from typing import NamedTuple
 
 import jax
+from absl import logging
 
 from dsat_jax.files import atomic_files, user_cache
 from dsat_jax.runtime.topologies import Topology
@@ -55,8 +56,11 @@ def compiled(lowered: jax.stages.Lowered, target: Topology) -> CompiledProgram:
         "code": analysed.generated_code_size_in_bytes,
     }
     result = CompiledProgram(program.as_text(), memory, time.perf_counter() - started)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    atomic_files.write_bytes(kept, gzip.compress(json.dumps(result._asdict()).encode()))
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        atomic_files.write_bytes(kept, gzip.compress(json.dumps(result._asdict()).encode()))
+    except OSError as error:  # a plan takes minutes, which its result is worth without the cache
+        logging.warning("the compiled program is not kept for the next plan (%s)", error)
     return result
 
 

@@ -38,13 +38,13 @@ class Recorder:
         path = workdir / METRICS_LOG
         self._files = GrowingFiles(workdir)
         kept = (
-            [line for line in path.read_text().splitlines() if _step(line) <= start_step]
+            [line for line in path.read_text(encoding="utf-8").splitlines() if _step(line) <= start_step]
             if path.exists()
             else []
         )
         path = self._files.folder / METRICS_LOG
         atomic_files.write_text(path, "".join(f"{line}\n" for line in kept))
-        self._log = path.open("a")
+        self._log = path.open("a", encoding="utf-8")
         # This writer has no thread. If tensorboardX's thread dies on a full disk, everything that waits for it hangs.
         self._events = EventsWriter(str(self._files.folder / "events"))
         # Makes TensorBoard hide the later steps of an interrupted run.

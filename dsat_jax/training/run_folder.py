@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import shlex
 import time
 from collections.abc import Iterator
 
@@ -72,7 +73,9 @@ def claimed(workdir: pathlib.Path, config: ConfigDict) -> Iterator[None]:
 def _describe(workdir: pathlib.Path, config: ConfigDict) -> None:
     """Writes the folder's README, which describes its files."""
     facts = {"model": config.model.name, "dataset": dataset_names(config), "steps": config.train.steps}
-    (workdir / README_FILE).write_text(_README.format(**facts, workdir=workdir))
+    (workdir / README_FILE).write_text(
+        _README.format(**facts, workdir=shlex.quote(str(workdir))), encoding="utf-8"
+    )
 
 
 def _wait_for(path: pathlib.Path) -> None:

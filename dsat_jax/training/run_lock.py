@@ -1,7 +1,6 @@
 """The lock of a run folder, which one run at a time holds: a locked file, or in a bucket an object that is renewed."""
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from absl import logging
 
-from dsat_jax.files import locations
+from dsat_jax.files import file_locks, locations
 
 if TYPE_CHECKING:
     import tensorstore
@@ -78,13 +77,9 @@ def _locked_file(workdir: pathlib.Path) -> Iterator[None]:
     """Locks a file of a local folder; the operating system releases the lock when the process ends."""
     with (workdir / LOCK_FILE).open("w") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_locks.lock(handle, wait=False, advice="do not start another run in it")
         except BlockingIOError:
             raise _held(str(workdir)) from None
-        except OSError as error:
-            logging.warning(
-                "%s cannot be locked (%s): do not start another run in it", workdir, error.strerror
-            )
         yield
 
 

@@ -33,9 +33,63 @@ def test_a_pattern_that_matches_nothing_is_an_error(photos, pattern):
         file_patterns.list_files([])
 
 
-@pytest.mark.parametrize("pattern", ["", "photos/**.jpg"])
+NAMES = (
+    "a.jpg",
+    "b 1.jpg",
+    ".hidden.jpg",
+    "-c.jpg",
+    "trip [1]/d.jpg",
+    "trip 1/e.jpg",
+    ".no/f.jpg",
+    "x/y/g.jpg",
+)
+MEANINGS = {
+    "*.jpg": {"a.jpg", "b 1.jpg", "-c.jpg"},
+    "?.jpg": {"a.jpg"},
+    "[ab]*": {"a.jpg", "b 1.jpg"},
+    "[!ab]*.jpg": {"-c.jpg"},
+    ".*.jpg": {".hidden.jpg"},
+    "-c*": {"-c.jpg"},
+    "b *": {"b 1.jpg"},
+    "*/*.jpg": {"trip [1]/d.jpg", "trip 1/e.jpg", "link/g.jpg"},
+    "trip [1]/*": {"trip [1]/d.jpg"},
+    "trip [12]/*": {"trip 1/e.jpg"},
+    "trip [[]1]/*": {"trip [1]/d.jpg"},
+    "x/../*.jpg": {"x/../a.jpg", "x/../b 1.jpg", "x/../-c.jpg"},
+    "x/**": {"x/y/g.jpg"},
+    "**/[dg].jpg": {"trip [1]/d.jpg", "x/y/g.jpg"},
+    "**/?.jpg": {"a.jpg", "trip [1]/d.jpg", "trip 1/e.jpg", "x/y/g.jpg"},
+    "**/y/**/*.jpg": {"x/y/g.jpg"},
+    ".no/**/*.jpg": {".no/f.jpg"},
+    "link/**/*": {"link/g.jpg"},
+    "a.jpg/*": set(),
+    "A.jpg*": set(),
+}
+
+
+@pytest.mark.parametrize("pattern", MEANINGS)
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_pattern_has_one_meaning_on_every_python(tmp_path, monkeypatch, pattern, absolute):
+    for name in NAMES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "link").symlink_to("x/y")
+    (tmp_path / "x" / "y" / "back").symlink_to("..")
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path if absolute else pathlib.Path()
+    wanted = sorted(root / name for name in MEANINGS[pattern])
+    if wanted:
+        assert file_patterns.list_files([str(root / pattern)]) == wanted
+    else:
+        with pytest.raises(FileNotFoundError, match="matches no image"):
+            file_patterns.list_files([str(root / pattern)])
+
+
+@pytest.mark.parametrize("pattern", ["", "photos/**.jpg", "**x/a.jpg", "***/a.jpg"])
 def test_an_invalid_pattern_is_refused(pattern):
-    with pytest.raises(ValueError, match=r"found an empty name|\*\*\.jpg is not a valid pattern"):
+    with pytest.raises(
+        ValueError, match=r"found an empty name|is not a valid pattern: \*\* stands for folders"
+    ):
         file_patterns.list_files([pattern])
 
 

@@ -1,5 +1,6 @@
 """The build command and the loader, with the drawn data of the tests of 300W."""
 
+import errno
 import importlib.util
 import os
 import pathlib
@@ -134,6 +135,26 @@ def test_two_processes_build_the_same_dataset_once(tmp_path: pathlib.Path):
     lines = sorted(process.communicate()[0] for process in processes)
     assert lines[0].startswith("Built w300/faces/1.0.0 in ")
     assert lines[1].startswith("w300/faces/1.0.0 is already built, nothing to do: ")
+
+
+def test_a_user_without_an_account_is_told(tmp_path, monkeypatch):
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(BuildError, match=r"the user \d+ has no entry in /etc/passwd, which TFDS needs"):
+        build.build("w300", RAW, tmp_path)
+
+
+def test_a_dataset_is_built_where_files_have_no_locks(tmp_path, monkeypatch, caplog):
+    def no_locks(handle: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    _, built = build.build("w300", RAW, tmp_path)
+    assert built
+    (warning,) = (message for message in caplog.messages if "lock" in message)
+    assert warning.endswith("(No locks available): do not start another build of this dataset in it")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The run folder in training: its lock, its configuration and its README."""
 
 import pathlib
+import shlex
 
 import pytest
 
@@ -42,6 +43,16 @@ def test_a_folder_describes_itself_and_keeps_the_notes_of_a_user(tmp_path):
     readme.write_text("the one with the long warm-up")
     with run_folder.claimed(tmp_path, config):
         assert readme.read_text() == "the one with the long warm-up"
+
+
+def test_the_commands_of_a_run_can_be_pasted(tmp_path):
+    workdir = tmp_path / "my run's"
+    with run_folder.claimed(workdir, default()):
+        lines = (workdir / run_folder.README_FILE).read_text().splitlines()
+    words = [shlex.split(line) for line in lines if line.startswith("python run.py")]
+    assert [line[2:4] for line in words] == [
+        [f"--mode={mode}", f"--workdir={workdir}"] for mode in ("evaluate", "predict", "export")
+    ]
 
 
 def test_damaged_checkpoints_claim_a_folder_too(tmp_path):

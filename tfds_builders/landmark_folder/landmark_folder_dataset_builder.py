@@ -81,7 +81,7 @@ Expected below manual_dir:
                 f"{self.data_path}: landmark_folder has not been built there; build it with `python -m "
                 "tfds_builders.build landmark_folder --manual_dir=DIR`"
             )
-        return schemes.find(json.loads(self._metadata_file.read_text())["scheme"])
+        return schemes.find(json.loads(self._metadata_file.read_text(encoding="utf-8"))["scheme"])
 
     def _shard_iterators_per_split(
         self, dl_manager: tfds.download.DownloadManager

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import psutil
 import pytest
 
 from tfds_builders.synthetic_faces.workers import draw_faces
@@ -32,9 +33,8 @@ def test_drawing_processes_load_neither_jax_nor_tfds():
 
 def drawing_processes() -> list[int]:
     """The ids of this process's children that draw."""
-    command = ["ps", "-ww", "--ppid", str(os.getpid()), "-o", "pid=,args="]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [int(line.split()[0]) for line in lines if "synthetic_faces.workers" in line]
+    children = psutil.Process().children()
+    return [child.pid for child in children if "tfds_builders.synthetic_faces.workers" in child.cmdline()]
 
 
 def test_the_drawing_processes_have_ended_when_the_last_face_is_yielded():
