@@ -91,3 +91,16 @@ def test_a_peak_of_the_map_is_drawn_at_its_position():
 def test_custom_schemes_have_parts(fields, names):
     description = {"name": "three", "num_points": 3, "mirror_pairs": [[0, 1]], "normaliser_points": [0, 1]}
     assert list(explain._parts(schemes.read_scheme(description | fields, "here"))) == names
+
+
+def test_landmarks_read_by_soft_argmax_are_shown_by_their_mass():
+    """The mass of a face has the sum 1 and, as its mean position, the mean of the landmarks."""
+    explainer = made_explainer("dsat", "wflw_98")
+    crop = np.random.default_rng(0).integers(0, 255, (1, 32, 32, 3), np.uint8)
+    points, overviews, _ = explainer._maps(explainer._variables, crop)
+    mass = np.asarray(overviews["all landmarks, mass of soft-argmax"], np.float64)
+    assert mass.sum() == pytest.approx(1, abs=1e-5)
+    side = len(mass)
+    centre = np.array([(mass * grid).sum() for grid in np.mgrid[:side, :side][::-1]])
+    expected = (np.asarray(points, np.float64).mean(axis=0) + 0.5) * side / 32 - 0.5
+    np.testing.assert_allclose(centre, expected, atol=0.05)
