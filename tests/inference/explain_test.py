@@ -1,6 +1,7 @@
 """Sheets of attention and heatmaps."""
 
 import functools
+import types
 
 import cv2
 import jax
@@ -13,6 +14,7 @@ from dsat_jax.config import default_lotr
 from dsat_jax.inference import explain
 from dsat_jax.inference.face_crops import FaceCrop
 from dsat_jax.inference.trained_network import TrainedNetwork
+from dsat_jax.models.prediction import Prediction
 from dsat_jax.runtime import sharding
 
 BOX = np.array([30.0, 20.0, 90.0, 100.0])
@@ -94,13 +96,15 @@ def test_custom_schemes_have_parts(fields, names):
 
 
 def test_landmarks_read_by_soft_argmax_are_shown_by_their_mass():
-    """The mass of a face has the sum 1 and, as its mean position, the mean of the landmarks."""
-    explainer = made_explainer("dsat", "wflw_98")
-    crop = np.random.default_rng(0).integers(0, 255, (1, 32, 32, 3), np.uint8)
-    points, overviews, _ = explainer._maps(explainer._variables, crop)
-    mass = np.asarray(overviews["all landmarks, mass of soft-argmax"], np.float64)
-    assert mass.sum() == pytest.approx(1, abs=1e-5)
-    side = len(mass)
-    centre = np.array([(mass * grid).sum() for grid in np.mgrid[:side, :side][::-1]])
-    expected = (np.asarray(points, np.float64).mean(axis=0) + 0.5) * side / 32 - 0.5
-    np.testing.assert_allclose(centre, expected, atol=0.05)
+    """The weights exp(10 h) - 1 of two landmarks, each divided by its sum; the other landmarks have empty heatmaps."""
+    scheme, config = schemes.W300_68, synthetic.get_config()
+    heatmaps = np.zeros((1, 8, 8, scheme.num_points + len(scheme.boundaries)), np.float32)
+    heatmaps[0, 1, 6, 0] = 0.7
+    heatmaps[0, 2, 3, 1], heatmaps[0, 5, 4, 1] = 0.5, 0.25
+    model = types.SimpleNamespace(apply=lambda variables, images, train: Prediction(None, heatmaps, None))
+    _, overviews, _ = explain._heatmaps(model, config, scheme, {}, np.zeros((1, 32, 32, 3), np.uint8))
+    first, second = np.exp(5) - 1, np.exp(2.5) - 1
+    expected = np.zeros((8, 8))
+    expected[1, 6], expected[2, 3], expected[5, 4] = 1, first / (first + second), second / (first + second)
+    found = overviews["all landmarks, mass of soft-argmax"]
+    np.testing.assert_allclose(found, expected / scheme.num_points, rtol=1e-5)
