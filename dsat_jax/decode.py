@@ -39,8 +39,7 @@ def peak_values(heatmaps: jax.Array) -> jax.Array:
 def soft_argmax(heatmaps: jax.Array) -> jax.Array:
     """Returns the weighted mean position of each heatmap, a differentiable decoder.
 
-    The weight of a pixel is exp(SHARPNESS * max(value, 0)) - 1. Unlike in a softmax, a pixel of value 0 has no
-    weight, so that the background does not pull the result to the centre of the map. An empty map gives the centre.
+    The weights are those of `soft_argmax_weights`. An empty map gives the centre.
 
     Args:
       heatmaps: heatmaps [batch, height, width, points] with peaks near 1.
@@ -49,7 +48,7 @@ def soft_argmax(heatmaps: jax.Array) -> jax.Array:
       Points, float32 [batch, points, 2], in heatmap pixels.
     """
     _, height, width, _ = heatmaps.shape
-    weights = jnp.expm1(SHARPNESS * jnp.clip(heatmaps.astype(jnp.float32), 0.0, 2.0))
+    weights = soft_argmax_weights(heatmaps)
     columns = jnp.arange(width, dtype=jnp.float32) - (width - 1) / 2
     rows = jnp.arange(height, dtype=jnp.float32) - (height - 1) / 2
     over_columns = weights.sum(axis=1)  # [batch, width, points]
@@ -58,6 +57,15 @@ def soft_argmax(heatmaps: jax.Array) -> jax.Array:
     x = jnp.einsum("bwn,w->bn", over_columns, columns) / total + (width - 1) / 2
     y = jnp.einsum("bhn,h->bn", over_rows, rows) / total + (height - 1) / 2
     return jnp.stack([x, y], axis=-1)
+
+
+def soft_argmax_weights(heatmaps: jax.Array) -> jax.Array:
+    """Returns the weight of each pixel in `soft_argmax`, exp(SHARPNESS * max(value, 0)) - 1, float32.
+
+    Unlike in a softmax, a pixel of value 0 has no weight, so that the background does not pull the mean position to the
+    centre of the map.
+    """
+    return jnp.expm1(SHARPNESS * jnp.clip(heatmaps.astype(jnp.float32), 0.0, 2.0))
 
 
 def log_quadratic(heatmaps: jax.Array) -> jax.Array:

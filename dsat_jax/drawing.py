@@ -14,6 +14,7 @@ from dsat_jax.schemes import SCHEMES, Scheme
 SAMPLES_FILE = "samples.png"
 TRUTH = (80, 255, 80)  # RGB
 PREDICTED = (255, 60, 60)
+DOUBTFUL = (150, 150, 150)  # of landmarks that may not be those of a face
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 _TILE = 256  # side of each crop of the grid in pixels
 _COLUMNS = 6
@@ -38,6 +39,26 @@ def draw_landmarks(
         segments = [fixed[list(ends)] for ends in itertools.pairwise(line) if known[list(ends)].all()]
         cv2.polylines(image, segments, False, colour, thickness, cv2.LINE_AA, _SHIFT)
     _draw_dots(image, fixed[known], [colour] * int(known.sum()), thickness)
+
+
+def draw_face(
+    image: np.ndarray, points: np.ndarray, scheme: Scheme, text: str = "", doubtful: bool = False
+) -> None:
+    """Draws predicted landmarks with a text above them onto an image, in place.
+
+    Args:
+      image: image, uint8 [height, width, 3] RGB.
+      points: landmarks [points, 2] in pixels of `image`.
+      scheme: scheme of the landmarks.
+      text: text above the landmarks.
+      doubtful: whether they may not be those of a face; they are grey instead of red.
+    """
+    x_min, y_min, x_max, y_max = geometry.box_of_points(points)
+    extent = min(max(x_max - x_min, y_max - y_min), max(image.shape))
+    thickness, colour = max(1, round(extent / 200)), DOUBTFUL if doubtful else PREDICTED
+    draw_landmarks(image, points, scheme, colour, thickness)
+    corner = (max(round(x_min), 0), max(round(y_min - 0.05 * extent), 12))
+    cv2.putText(image, text, corner, cv2.FONT_HERSHEY_SIMPLEX, extent / 250, colour, thickness, cv2.LINE_AA)
 
 
 def draw_line(image: np.ndarray, points: np.ndarray, colour: Sequence[int]) -> None:

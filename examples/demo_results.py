@@ -29,7 +29,9 @@ COLUMNS: dict[str, Callable[[Face], str]] = {
     "yaw": lambda face: f"{face.head_pose().yaw:.1f}°",
     "pitch": lambda face: f"{face.head_pose().pitch:.1f}°",
     "width and height": lambda face: " x ".join(f"{side:.0f}" for side in np.ptp(face.landmarks, axis=0)),
-    "mean confidence": lambda face: "-" if face.confidence is None else f"{face.confidence.mean():.2f}",
+    "confidence": lambda face: (
+        "-" if face.confidence is None else f"{face.confidence:.2f}" + (", doubtful" if face.doubtful else "")
+    ),
     "open channels": lambda face: (
         "-" if face.open_channels is None else f"{face.open_channels.sum()} of {len(face.open_channels)}"
     ),
@@ -125,7 +127,8 @@ def draw_faces(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     for number, face in enumerate(faces):
         extent = float(np.ptp(face.landmarks, axis=0).max())
         thickness = max(1, round(extent / 120))
-        drawing.draw_landmarks(drawn, face.landmarks, face.scheme, drawing.PREDICTED, thickness)
+        colour = drawing.DOUBTFUL if face.doubtful else drawing.PREDICTED
+        drawing.draw_landmarks(drawn, face.landmarks, face.scheme, colour, thickness)
         if len(faces) > 1:
             x, y = face.landmarks.min(axis=0)
             _write(drawn, str(number), (round(x), round(y) - 4), max(0.5, extent / 200))

@@ -50,6 +50,12 @@ _DETECTOR = flags.DEFINE_string(
 _THRESHOLD = flags.DEFINE_float(
     "threshold", None, "predict: least score of a face, from 0 to 1. Default: 0.7."
 )
+_MIN_CONFIDENCE = flags.DEFINE_float(
+    "min-confidence",
+    None,
+    "predict: leave out the faces of an image in which the network has less confidence. Default: they are kept, and "
+    "marked as doubtful below the limit of a shipped network.",
+)
 _LARGEST_FIRST = flags.DEFINE_bool(
     "largest-first", False, "predict: order the faces of an image by size, not from left to right."
 )
@@ -85,6 +91,7 @@ FLAGS = tuple(
         _WHOLE_IMAGE,
         _DETECTOR,
         _THRESHOLD,
+        _MIN_CONFIDENCE,
         _LARGEST_FIRST,
         _LOOKS,
         _MIRROR,
@@ -129,6 +136,7 @@ def predict(network: pathlib.Path, scheme: str | None, words: Sequence[str], out
         whole_image=_WHOLE_IMAGE.value,
         detector=_DETECTOR.value,
         threshold=_THRESHOLD.value,
+        min_confidence=_MIN_CONFIDENCE.value,
         largest_first=_LARGEST_FIRST.value,
         looks=_LOOKS.value,
         mirror=_MIRROR.value,

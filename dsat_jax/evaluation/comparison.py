@@ -15,8 +15,10 @@ from scipy import stats
 from dsat_jax import metrics
 from dsat_jax.errors import UserError
 from dsat_jax.evaluation import error_curves
+from dsat_jax.evaluation.report.comparison_page import comparison_page
 from dsat_jax.evaluation.result_files import (
     COMPARISON_PLOT_FILE,
+    COMPARISON_REPORT_FILE,
     COMPARISON_TABLE_FILE,
     FACE_COLUMNS,
     FACES_FILE,
@@ -268,7 +270,7 @@ def _draw_curves(
 
 
 def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Row]:
-    """Runs `--mode=compare`: prints a table, and writes it and a plot of the error curves.
+    """Runs `--mode=compare`: prints a table, and writes it, a plot of the error curves, and a report as a page.
 
     Each run is compared with the first, face by face.
 
@@ -305,5 +307,9 @@ def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Ro
     out.mkdir(parents=True, exist_ok=True)
     atomic_files.write_text(out / COMPARISON_TABLE_FILE, "".join("\t".join(line) + "\n" for line in lines))
     _draw_curves(curves, first.threshold, first.normaliser, out / COMPARISON_PLOT_FILE)
-    print(f"results in {out}")
+    faces = {split: [name for _, name in by_face] for split, by_face in first.nme.items()}
+    title = f"{' and '.join(names)} on {first.measured['dataset']}"
+    page = comparison_page(title, lines, curves, faces, first.threshold, first.normaliser)
+    atomic_files.write_text(out / COMPARISON_REPORT_FILE, page)
+    print(f"report: {out / COMPARISON_REPORT_FILE}; results in {out}")
     return rows

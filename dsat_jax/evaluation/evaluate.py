@@ -25,7 +25,7 @@ from dsat_jax.evaluation.report.evaluation import Evaluation, picture_names
 from dsat_jax.evaluation.result_files import CED_FILE, METRICS_FILE, REPORT_FILE
 from dsat_jax.evaluation.split_result import SplitResult, measure, summarise, table
 from dsat_jax.files import atomic_files
-from dsat_jax.inference import trained_network
+from dsat_jax.inference import terminal, trained_network
 from dsat_jax.inference.forward import Forward, jit_forward
 from dsat_jax.runtime import sharding, watchdog
 from dsat_jax.weights import zoo
@@ -51,7 +51,8 @@ def evaluate_split(
     started = time.monotonic()
     batch_size = sharding.spread(config.evaluate.batch_size)
     waiting = evaluation_batches(config, source, batch_size, jax.process_index(), jax.process_count())
-    for batch in watchdog.reported_each(waiting, config.train.stall_seconds, "images to evaluate"):
+    waiting = watchdog.reported_each(waiting, config.train.stall_seconds, "images to evaluate")
+    for batch in terminal.progress(waiting, "evaluating", math.ceil(len(source) / batch_size), "batch"):
         received = time.monotonic()
         images = sharding.place_batch({"image": batch["image"]}, mesh)["image"]
         landmarks = jax.device_get(forward(variables, images))

@@ -9,6 +9,7 @@ REPORT_FILE = "report.html"
 CED_FILE = "ced.png"
 COMPARISON_TABLE_FILE = "comparison.tsv"
 COMPARISON_PLOT_FILE = "comparison.png"
+COMPARISON_REPORT_FILE = "comparison.html"
 
 # The first columns of FACES_FILE; they identify a face. The column of its NME follows.
 FACE_COLUMNS = ("split", "record", "name")

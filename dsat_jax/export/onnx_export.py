@@ -5,9 +5,10 @@ does not support all of their options. Operations that it cannot convert, or con
 with other operations. Tested with jax2onnx 0.17.1.
 """
 
-import importlib.util
+import importlib.metadata
 import logging
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,15 +26,23 @@ from dsat_jax.inference.forward import Forward
 from dsat_jax.weights.names import by_name
 
 OPSET = 21
+OLDEST = (0, 17, 1)  # version of jax2onnx
+# Every jax2onnx since 0.13 asks for an older Orbax than training needs, but does not use it in a conversion.
+INSTALL = "pip install --no-deps jax2onnx==0.17.1 && pip install onnx onnxruntime onnx-ir"
 MOST_BYTES = 2**31 - 1  # largest file that Protocol Buffers allow
 
 Values = Sequence[Any]  # arrays or tracers
 
 
 def check_installed() -> None:
-    """Raises a UserError if the converter is not installed."""
-    if importlib.util.find_spec("jax2onnx") is None:
-        raise UserError("ONNX needs the converter jax2onnx, which is not installed: pip install jax2onnx")
+    """Raises a UserError if the converter is not installed, or a version that cannot convert these networks."""
+    advice = f"pip install 'dsat_jax[onnx]' in an environment without the extra 'train', or {INSTALL}"
+    try:
+        found = importlib.metadata.version("jax2onnx")
+    except importlib.metadata.PackageNotFoundError:
+        raise UserError(f"ONNX needs the converter jax2onnx, which is not installed: {advice}") from None
+    if tuple(map(int, re.findall(r"\d+", found)[:3])) < OLDEST:
+        raise UserError(f"found jax2onnx {found}, expected {'.'.join(map(str, OLDEST))} or newer: {advice}")
 
 
 def convert(
@@ -118,14 +127,22 @@ def _cond(inputs: Values, parameters: Mapping[str, Any]) -> list[Any] | None:
 
 def _scan(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:
     """Unrolls a loop, such as that over the hourglasses: jax2onnx needs static shapes in the body of a loop."""
-    body, count, carried = parameters["jaxpr"], parameters["num_consts"], parameters["num_carry"]
-    if parameters["reverse"] or len(body.out_avals) > carried:
+    body, (constants, carry, sequences) = parameters["jaxpr"], _arguments_of_scan(inputs, parameters)
+    if parameters["reverse"] or len(body.out_avals) > len(carry):
         raise ValueError("found a scan in reverse or with stacked outputs, expected one with a carry only")
-    constants, carry, sequences = inputs[:count], inputs[count : count + carried], inputs[count + carried :]
     for i in range(parameters["length"]):
         elements = [lax.index_in_dim(sequence, i, keepdims=False) for sequence in sequences]
         carry = _called(body, [*constants, *carry, *elements])
     return list(carry)
+
+
+def _arguments_of_scan(inputs: Values, parameters: Mapping[str, Any]) -> tuple[Values, Values, Values]:
+    """Returns the constants, the first carry, and the arrays that a scan runs over."""
+    if "ft_in" in parameters:  # since jax 0.11: a tree of the three groups, without their values
+        constants, carried, _ = map(len, parameters["ft_in"].unpack())
+    else:
+        constants, carried = parameters["num_consts"], parameters["num_carry"]
+    return inputs[:constants], inputs[constants : constants + carried], inputs[constants + carried :]
 
 
 def _pad(inputs: Values, parameters: Mapping[str, Any]) -> list[Any]:

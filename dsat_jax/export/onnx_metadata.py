@@ -25,8 +25,8 @@ _CROP = (
 _OUTPUTS = {
     "points": "float32 [batch, {points}, 2]: x, y of the landmarks in pixels of the crop, the centre of its first "
     "pixel at (0, 0), in the order of the scheme",
-    "confidence": "float32 [batch, {points}]: peak values of the heatmaps of the landmarks; compare them within this "
-    "network only",
+    "confidence": "float32 [batch, {points}]: peak values of the heatmaps of the landmarks; only their mean over a "
+    "face says something, and only within this network",
     "gates": "float32 [batch, channels]: above 0 where the network uses a channel for a face",
 }
 

@@ -25,6 +25,7 @@ _SMALL = 168  # side of the tile of a part
 _COLUMNS = 7  # small tiles in a row, which is as wide as three large tiles
 _TEXT = (255, 255, 255)
 _OPACITY = 0.75  # opacity of the largest value
+_LEAST_MASS = 1e-9  # an empty heatmap stays empty
 
 
 class Explainer:
@@ -124,17 +125,26 @@ def _normalised(config: ConfigDict, images: jax.Array) -> jax.Array:
 def _heatmaps(
     model: nn.Module, config: ConfigDict, scheme: Scheme, variables: Mapping[str, Any], images: jax.Array
 ) -> Maps:
-    """Maps of a model with heatmaps: maximum over landmarks, maximum over boundaries, and each boundary heatmap."""
+    """Maps of a model with heatmaps: all landmarks, all boundaries, and each boundary heatmap.
+
+    The map of all landmarks is the maximum of their heatmaps. For landmarks that are read by soft-argmax, it is instead
+    the mean of their masses, the weights of the pixels divided by their sum: these heatmaps need not have a peak.
+    """
     maps = model.apply(variables, _normalised(config, images), train=False).heatmaps
     decoder = choose(decode.DECODERS, config.evaluate.decoder, "decoder")
     stride = images.shape[1] / maps.shape[1]
     points = decode.to_input_pixels(decoder(maps[..., : scheme.num_points]), stride)[0]
     landmarks = jnp.moveaxis(maps[0, ..., : scheme.num_points], -1, 0)  # [points, height, width]
     boundaries = jnp.moveaxis(maps[0, ..., scheme.num_points :], -1, 0)
-    overviews = {"all landmarks": landmarks.max(axis=0)}
+    name, together = "all landmarks, maximum", functools.partial(jnp.max, axis=0)
+    if decoder is decode.soft_argmax:
+        weights = decode.soft_argmax_weights(landmarks)
+        landmarks = weights / jnp.maximum(weights.sum(axis=(1, 2), keepdims=True), _LEAST_MASS)
+        name, together = "all landmarks, mass of soft-argmax", functools.partial(jnp.mean, axis=0)
+    overviews = {name: together(landmarks)}
     if len(boundaries):
         return points, overviews | {"boundaries": boundaries.max(axis=0)}, boundaries
-    parts = [landmarks[jnp.array(line)].max(axis=0) for line in _parts(scheme).values()]
+    parts = [together(landmarks[jnp.array(line)]) for line in _parts(scheme).values()]
     return points, overviews, jnp.stack(parts)
 
 

@@ -42,21 +42,24 @@ class Face:
       box: float64 [4] x_min, y_min, x_max, y_max around the expected landmarks, image pixels, turned by `roll` about
         its centre.
       landmarks: float64 [points, 2], pixels of the image as viewers show it, with the EXIF orientation applied.
-      confidence: float32 [points], peak values of the heatmaps. They are comparable only within a run; its
-        evaluation report relates them to errors. None for a model without heatmaps.
+      confidence: mean peak value of the heatmaps over the landmarks, comparable only within a network; it tells faces
+        from other things, and good from bad predictions of a face. None for a model without heatmaps.
       open_channels: bool [channels], true for the channels that the gate opens; None for a model without a gate.
       scheme: scheme of the landmarks.
       roll: angle of the box in radians, clockwise in the image; 0 for a given box.
       score: score of the face detector, from 0 to 1; None for a given box, or a detector without scores.
+      doubtful: whether the confidence is less than the network has for faces, see `zoo.LEAST_CONFIDENCE`: what is in
+        the box may not be a face. False for networks without that limit.
     """
 
     box: np.ndarray
     landmarks: np.ndarray
-    confidence: np.ndarray | None
+    confidence: float | None
     open_channels: np.ndarray | None
     scheme: Scheme
     roll: float = 0.0
     score: float | None = None
+    doubtful: bool = False
 
     @property
     def bounds(self) -> np.ndarray:

@@ -16,6 +16,7 @@ class Options:
       whole_image: whether each image is treated as one face, without detection.
       detector: name or file of the face detector, as `detectors.make` takes it; None selects the default.
       threshold: least score of a face; None selects the detector's default.
+      min_confidence: least confidence of a face; None keeps all faces.
       largest_first: whether to order the faces of an image by size instead of from left to right.
       looks: number of runs of the network on a face; None selects 2 for images, and 1 for the tracked faces of videos.
       mirror: whether to average with the mirrored face; None selects yes for images, and no for tracked faces.
@@ -29,6 +30,7 @@ class Options:
     whole_image: bool = False
     detector: str | None = None
     threshold: float | None = None
+    min_confidence: float | None = None
     largest_first: bool = False
     looks: int | None = None
     mirror: bool | None = None
@@ -54,7 +56,11 @@ def check(options: Options, inputs: Inputs) -> None:
     if options.looks not in (None, 1, 2):
         raise UserError(f"--looks={options.looks}: expected 1 or 2")
     videos = inputs.videos_and_cameras
-    only_images = for_images | {"--explain": options.explain, "--largest-first": options.largest_first}
+    only_images = for_images | {
+        "--explain": options.explain,
+        "--largest-first": options.largest_first,
+        "--min-confidence": options.min_confidence is not None,
+    }
     for flag, is_set in only_images.items():
         if is_set and videos:
             raise UserError(f"{flag} is for images, and {videos[0]} is a video: predict videos without it")

@@ -10,6 +10,7 @@ from dsat_jax.errors import UserError
 from dsat_jax.inference import detectors, file_patterns, predict_images, result_files, terminal
 from dsat_jax.inference.options import Options, check
 from dsat_jax.inference.predictor import Predictor
+from dsat_jax.weights import zoo
 
 # Videos and explanations are imported where they are used, because an image needs neither.
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def _load(workdir: pathlib.Path, options: Options) -> tuple[Predictor, "Explaine
     from dsat_jax.inference import explain, trained_network
 
     network = trained_network.load(workdir, options.scheme)
-    return Predictor.from_network(network, detector), explain.Explainer(network)
+    predictor = Predictor.from_network(network, detector, zoo.least_confidence(workdir))
+    return predictor, explain.Explainer(network)
 
 
 @contextlib.contextmanager

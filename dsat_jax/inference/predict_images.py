@@ -183,6 +183,7 @@ def predict_images(
         readable = _Readable(images, lambda file, image: find_boxes(predictor, file, image), bar)
         for faces in predictor.predict_pairs(readable, looks, mirror):
             source, image = readable.waiting.popleft()
+            faces = _confident(faces, options.min_confidence)
             result_files.write_results(source.file, source.stem, image, faces, predictor.scheme)
             table.add(source.file, source.stem, faces)
             if explainer is not None:
@@ -195,6 +196,19 @@ def predict_images(
     seconds = time.monotonic() - started
     terminal.note(f"images: {len(images)}, {summary}; {seconds:.1f} s; results in {out}")
     return counts
+
+
+def _confident(faces: Sequence[Face], least: float | None) -> list[Face]:
+    """Returns the faces with at least a confidence; all if it is None.
+
+    Raises:
+      UserError: if the network has no confidence.
+    """
+    if least is None:
+        return list(faces)
+    if any(face.confidence is None for face in faces):
+        raise UserError("--min-confidence is for networks with heatmaps, and this one has no confidence")
+    return [face for face in faces if face.confidence >= least]
 
 
 def _explain(explainer: "Explainer", image: np.ndarray, faces: Sequence[Face], stem: pathlib.Path) -> None:

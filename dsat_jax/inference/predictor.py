@@ -62,6 +62,7 @@ class Predictor:
         enlarge: float,
         find_faces: FindFaces | None = None,
         devices: int = 1,
+        least_confidence: float | None = None,
     ):
         """Builds a predictor from a forward pass; `from_run` builds one from a run folder.
 
@@ -73,6 +74,7 @@ class Predictor:
           enlarge: margin of the crop around a face box, as a share of the box.
           find_faces: function from an image, uint8 [height, width, 3] RGB, to `Detections`; None selects MTCNN.
           devices: number of devices of the forward pass.
+          least_confidence: confidence below which a face is marked as doubtful; None marks none.
         """
         self.scheme = scheme
         self.enlarge = enlarge
@@ -81,6 +83,7 @@ class Predictor:
         self._find_faces = find_faces
         self._detecting = threading.Lock()  # OpenCV's detectors keep state during a call
         self._devices = devices
+        self._least_confidence = least_confidence
 
     # These methods import Flax and the models only when called, because `load_exported` needs neither.
     @classmethod
@@ -103,11 +106,16 @@ class Predictor:
             return cls._from_shipped(path.stem, find_faces)
         from dsat_jax.inference import trained_network
 
-        return cls.from_network(trained_network.load(path, scheme), find_faces)
+        return cls.from_network(trained_network.load(path, scheme), find_faces, zoo.least_confidence(path))
 
     @classmethod
-    def from_network(cls, network: "TrainedNetwork", find_faces: FindFaces | None = None) -> "Predictor":
-        """Returns the predictor of a network from `trained_network.load`, with `find_faces` as in `__init__`."""
+    def from_network(
+        cls,
+        network: "TrainedNetwork",
+        find_faces: FindFaces | None = None,
+        least_confidence: float | None = None,
+    ) -> "Predictor":
+        """Returns the predictor of a network from `trained_network.load`; the other arguments are as in `__init__`."""
         from dsat_jax import schemes
         from dsat_jax.inference.forward import jit_forward
 
@@ -123,6 +131,7 @@ class Predictor:
             config.input.enlarge,
             find_faces,
             network.mesh.size,
+            least_confidence,
         )
 
     @classmethod
@@ -156,12 +165,19 @@ class Predictor:
         path = zoo.weights(name)
         try:
             forward, settings = staged_network.load_shipped(name)
-            return cls(forward, settings.scheme, settings.size, settings.enlarge, find_faces)
+            return cls(
+                forward,
+                settings.scheme,
+                settings.size,
+                settings.enlarge,
+                find_faces,
+                least_confidence=zoo.least_confidence(path),
+            )
         except staged_network.UnreadableProgramError as error:
             logging.info("%s is traced again: %s", name, error)  # the same network, half a second later
         from dsat_jax.inference import trained_network
 
-        return cls.from_network(trained_network.load(path), find_faces)
+        return cls.from_network(trained_network.load(path), find_faces, zoo.least_confidence(path))
 
     def __call__(
         self, image: Image, boxes: np.ndarray | None = None, looks: int = LOOKS, mirror: bool = MIRROR
@@ -283,17 +299,20 @@ class Predictor:
             pixels[row] = warp(crop.image, matrix, self._size)
         # `jax.device_get` starts a copy of each array, which takes longer than a copy of these small ones.
         landmarks = jax.tree.map(np.asarray, self._forward(pixels, mirror))
+        confidence = None if landmarks.confidence is None else landmarks.confidence.mean(axis=1).tolist()
+        least = self._least_confidence
         return [
             Face(
                 box=crop.box,
                 landmarks=geometry.transform_points(
                     geometry.invert(matrix), landmarks.points[row].astype(np.float64)
                 ),
-                confidence=None if landmarks.confidence is None else landmarks.confidence[row],
+                confidence=None if confidence is None else confidence[row],
                 open_channels=None if landmarks.gates is None else landmarks.gates[row] > 0,
                 scheme=self.scheme,
                 roll=crop.roll,
                 score=crop.score,
+                doubtful=confidence is not None and least is not None and confidence[row] < least,
             )
             for row, (crop, matrix) in enumerate(zip(crops, matrices, strict=True))
         ]

@@ -30,9 +30,9 @@ def write_points(path: pathlib.Path, points: np.ndarray) -> None:
     path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{lines}\n}}\n", encoding="utf-8")
 
 
-def rounded(confidence: np.ndarray | None) -> list[float] | None:
-    """Returns confidences as a list for JSON, rounded to four decimals."""
-    return None if confidence is None else np.round(confidence.astype(np.float64), 4).tolist()
+def rounded(value: float | None) -> float | None:
+    """Returns a score or a confidence for JSON, rounded to four decimals."""
+    return None if value is None else round(value, 4)
 
 
 def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> str:
@@ -45,9 +45,10 @@ def _as_json(path: pathlib.Path, image: np.ndarray, faces: Sequence[Face], schem
             {
                 "box": np.round(face.bounds, 3).tolist(),
                 "roll": round(float(np.rad2deg(_roll(face))), 2),
-                "score": None if face.score is None else round(face.score, 4),
+                "score": rounded(face.score),
                 "landmarks": np.round(face.landmarks, 3).tolist(),
                 "confidence": rounded(face.confidence),
+                "doubtful": face.doubtful,
                 "open_channels": None if face.open_channels is None else int(face.open_channels.sum()),
             }
             for face in faces
@@ -66,10 +67,7 @@ def _overlay(image: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> np.nda
     """Returns a copy of the image with the landmarks of its faces."""
     drawn = image.copy()
     for face in faces:
-        extent = np.ptp(face.landmarks, axis=0).max()
-        drawing.draw_landmarks(
-            drawn, face.landmarks, scheme, drawing.PREDICTED, thickness=max(1, round(extent / 200))
-        )
+        drawing.draw_face(drawn, face.landmarks, scheme, "doubtful" if face.doubtful else "", face.doubtful)
     return drawn
 
 

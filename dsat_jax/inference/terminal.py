@@ -21,9 +21,9 @@ def bar(total: int, unit: str) -> tqdm.tqdm:
     return progress_bar(total=total, unit=unit, leave=False, disable=_hidden())
 
 
-def progress(items: Iterable[T], name: str, total: int | None) -> Iterator[T]:
-    """Yields the frames of a video, with a bar as `bar` returns it; `total` is None where their number is unknown."""
-    return iter(progress_bar(items, desc=name, total=total, unit="frame", leave=False, disable=_hidden()))
+def progress(items: Iterable[T], name: str, total: int | None, unit: str = "frame") -> Iterator[T]:
+    """Yields frames of a video, or other items, with a bar as `bar` returns it; `total` is None if unknown."""
+    return iter(progress_bar(items, desc=name, total=total, unit=unit, leave=False, disable=_hidden()))
 
 
 def _hidden() -> bool | None:
@@ -53,6 +53,7 @@ def face_line(file: pathlib.Path, number: int, face: Face, overlay: pathlib.Path
     """
     score = "-" if face.score is None else f"{face.score:.3f}"
     box = " ".join(f"{value:.0f}" for value in face.bounds)
+    score += ", doubtful" if face.doubtful else ""
     return "\t".join([str(file), f"face {number}", f"score {score}", f"box {box}", f"-> {overlay}"])
 
 

@@ -145,8 +145,8 @@ class Tracks:
         """Whether the network is confident of a face that the detector misses, such as one turned to the side."""
         if track.face.confidence is None:
             return False
-        best = max(other.detected.confidence.mean() for other in [*self.current, *self._ended])
-        return bool(track.face.confidence.mean() >= _SURE * best)
+        best = max(other.detected.confidence for other in [*self.current, *self._ended])
+        return bool(track.face.confidence >= _SURE * best)
 
     def _number_for(self, face: Face) -> int:
         """Returns the number of the track that ended at the position of a new face, else a new number."""
@@ -202,11 +202,11 @@ def _can_be_face(box: np.ndarray, frame: Frame) -> bool:
 
 
 def _is_confident(face: Face, detected: Face) -> bool:
-    return face.confidence is None or face.confidence.mean() >= _LEAST_CONFIDENCE * detected.confidence.mean()
+    return face.confidence is None or face.confidence >= _LEAST_CONFIDENCE * detected.confidence
 
 
 def _is_better(face: Face, before: Face) -> bool:
-    return face.confidence is None or face.confidence.mean() > before.confidence.mean()
+    return face.confidence is None or face.confidence > before.confidence
 
 
 def follow_faces(

@@ -8,7 +8,6 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
-import cv2
 import numpy as np
 
 from dsat_jax import drawing, geometry
@@ -209,7 +208,7 @@ class _ResultWriter:
         landmarks = self._landmarks(frame, tracks)
         self._lines.write(_line(frame, tracks, landmarks) + "\n")
         if self._video_file is not None or self._settings.show is not None:
-            self._add_image(_annotated(frame.image, landmarks, self._scheme), len(tracks))
+            self._add_image(_annotated(frame.image, tracks, landmarks, self._scheme), len(tracks))
         self._frames, self._faces = self._frames + 1, self._faces + len(tracks)
         self._tracks = max([self._tracks, *(track.number + 1 for track in tracks)])
 
@@ -247,31 +246,21 @@ def _line(frame: Frame, tracks: Sequence[Track], landmarks: Mapping[int, np.ndar
             {
                 "track": track.number,
                 "box": np.round(geometry.box_of_points(points), 3).tolist(),
-                "score": None if track.score is None else round(track.score, 4),
+                "score": result_files.rounded(track.score),
                 "landmarks": np.round(points, 3).tolist(),
                 "confidence": result_files.rounded(track.face.confidence),
+                "doubtful": track.face.doubtful,
             }
         )
     return json.dumps({"frame": frame.number, "time": round(frame.time, 6), "faces": faces})
 
 
-def _annotated(image: np.ndarray, landmarks: Mapping[int, np.ndarray], scheme: Scheme) -> np.ndarray:
+def _annotated(
+    image: np.ndarray, tracks: Sequence[Track], landmarks: Mapping[int, np.ndarray], scheme: Scheme
+) -> np.ndarray:
     """Returns a copy of the frame with the landmarks of its faces and the number of each track."""
     drawn = image.copy()
-    for number, points in landmarks.items():
-        x_min, y_min, x_max, y_max = geometry.box_of_points(points)
-        extent = min(max(x_max - x_min, y_max - y_min), max(image.shape))
-        thickness = max(1, round(extent / 200))
-        drawing.draw_landmarks(drawn, points, scheme, drawing.PREDICTED, thickness)
-        corner = (max(round(x_min), 0), max(round(y_min - 0.05 * extent), 12))
-        cv2.putText(
-            drawn,
-            str(number),
-            corner,
-            cv2.FONT_HERSHEY_SIMPLEX,
-            extent / 250,
-            drawing.PREDICTED,
-            thickness,
-            cv2.LINE_AA,
-        )
+    for track in tracks:
+        text = f"{track.number} doubtful" if track.face.doubtful else str(track.number)
+        drawing.draw_face(drawn, landmarks[track.number], scheme, text, track.face.doubtful)
     return drawn

@@ -5,6 +5,7 @@ import faulthandler
 import importlib.util
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -123,9 +124,26 @@ def one_gpu_of_several(environment: Mapping[str, str]) -> bool:
     return not bound and not alone
 
 
+_awaited: list[str] = []  # what the main thread does while no signal reaches Python, such as a compilation
+
+
+@contextlib.contextmanager
+def awaiting(what: str) -> Iterator[None]:
+    """Names what a stop has to wait for until the body ends, for the message of `stop_on_signals`."""
+    _awaited.append(what)
+    try:
+        yield
+    finally:
+        _awaited.remove(what)
+
+
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Callable[[int], bool]]:
-    """Yields a function that returns True after SIGTERM or SIGINT; a second signal ends the process."""
+    """Yields a function that returns True after SIGTERM or SIGINT; a second signal ends the process.
+
+    While the main thread compiles, Python runs no handler of a signal. A thread that reads the numbers of the signals
+    from a socket says at once what the stop waits for, and ends the process at the second signal.
+    """
     usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
     asked = threading.Event()
 
@@ -137,18 +155,38 @@ def stop_on_signals() -> Iterator[Callable[[int], bool]]:
         del number, frame
         asked.set()
         restore()
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            os.write(
-                sys.stderr.fileno(),
-                b"\nstopping after a few steps; a second signal ends the process at once\n",
-            )
 
+    written, read = socket.socketpair()
+    written.setblocking(False)
+    listener = threading.Thread(target=_answer_signals, args=(read, asked), daemon=True)
     for number in usual:
         signal.signal(number, handle)
+    earlier = signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
+    listener.start()
     try:
         yield lambda step: asked.is_set()
     finally:
+        signal.set_wakeup_fd(earlier)
         restore()
+        written.close()
+        listener.join()
+        read.close()
+
+
+def _answer_signals(numbers: socket.socket, handled: threading.Event) -> None:
+    """Prints what a stop waits for at the first signal; ends the process at the second if none could be handled."""
+    stops = 0
+    while number := numbers.recv(1):
+        if number[0] not in (signal.SIGINT, signal.SIGTERM):
+            continue
+        stops += 1
+        if stops == 1:
+            after = "".join(f"{what} cannot be interrupted; " for what in _awaited)
+            message = f"\n{after}stopping after a few steps; a second signal ends the process at once\n"
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                os.write(sys.stderr.fileno(), message.encode())
+        elif not handled.is_set():
+            os._exit(128 + number[0])
 
 
 @contextlib.contextmanager

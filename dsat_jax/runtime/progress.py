@@ -1,8 +1,11 @@
 """Progress bars of terminals and notebooks."""
 
+import contextlib
 import sys
+import threading
+import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tqdm.std import TqdmWarning
@@ -26,6 +29,41 @@ def progress_bar(iterable: Iterable | None = None, **settings: Any) -> tqdm:
     """
     stream = sys.stdout if in_notebook() else sys.stderr
     return tqdm(iterable, file=stream, dynamic_ncols=True, **settings)
+
+
+@contextlib.contextmanager
+def waiting(bar: tqdm, what: str) -> Iterator[None]:
+    """Names what a bar waits for until the body ends, and leaves that time out of its rate and its time left.
+
+    Args:
+      bar: progress bar whose time runs on in a terminal or a notebook, to show that the program is alive.
+      what: what the program does meanwhile.
+    """
+    began, ended = time.time(), threading.Event()  # the clock of tqdm
+
+    def show() -> None:
+        while not ended.wait(1.0):
+            bar.refresh()
+
+    watcher = threading.Thread(target=show, daemon=True)
+    bar.set_description(what)
+    if is_live():
+        watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if watcher.is_alive():
+            watcher.join()
+        waited = time.time() - began
+        bar.start_t += waited
+        bar.last_print_t += waited
+        bar.set_description("", refresh=False)
+
+
+def is_live() -> bool:
+    """Whether a bar moves in place: in a terminal or a notebook, not in a file or a pipe."""
+    return in_notebook() or sys.stderr.isatty()
 
 
 def in_notebook() -> bool:

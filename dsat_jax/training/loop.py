@@ -120,7 +120,13 @@ class _Run:
             asked.append(any_process(should_stop(step)))
             batch = self._next_batch(step)
             placed = place_batch(batch, self.config, self.mesh, self.resident)
-            current, scalars = self.training_step(current, placed)
+            if step == start + 1:
+                with self._awaiting("compiling the training step"):
+                    current, scalars = self.training_step(current, placed)
+                meter.resume()
+            else:
+                current, scalars = self.training_step(current, placed)
+            self.recorder.stepped(step)
             meter.add(scalars, batch["record"])
             # Reading the answer of an earlier step waits for that step, so that the host is at most `_IN_FLIGHT` steps
             # ahead.
@@ -133,12 +139,19 @@ class _Run:
             if evaluates or stop or step % train.save_every == 0:
                 meter.pause(step)
                 self.recorder.send()
-                self.saved.save(current, self.validate(step, current.ema) if evaluates else None)
+                with self._awaiting("evaluating" if evaluates else "saving"):
+                    self.saved.save(current, self.validate(step, current.ema) if evaluates else None)
                 meter.resume()
             if stop or (last and any(map(bool, asked))):
                 self.recorder.message(f"stopped at step {step}; the same command continues from there")
                 return None
         return current
+
+    @contextlib.contextmanager
+    def _awaiting(self, what: str) -> Iterator[None]:
+        """Says what is done instead of steps, next to the progress bar and when the user stops the run."""
+        with self.recorder.waiting(what), processes.awaiting(what):
+            yield
 
     def _next_batch(self, step: int) -> Sample:
         with watchdog.reported(self.config.train.stall_seconds, f"the training images of step {step}"):

@@ -94,7 +94,7 @@ class Meter:
             shown["GiB"] = f"{memory['device_gib']:.1f}"
         if means:
             shown = {"loss": f"{means['loss']:.4g}", "px": f"{means['pixel_error']:.2f}", **shown}
-        self._recorder.progress(step, shown)
+        self._recorder.show(shown)
 
     def _check(self, last_step: int, fetched: list[tuple[dict[str, np.ndarray], np.ndarray]]) -> None:
         """Checks the steps that have not been checked before.

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import pathlib
 import time
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from tensorboardX.proto.summary_pb2 import Summary
 
 from dsat_jax.files import atomic_files
 from dsat_jax.files.growing_files import GrowingFiles
-from dsat_jax.runtime.progress import progress_bar
+from dsat_jax.runtime import progress
 
 METRICS_LOG = "metrics.jsonl"
 _SENT_EVERY = 60.0  # seconds between uploads to a bucket
@@ -50,7 +51,9 @@ class Recorder:
         # Makes TensorBoard hide the later steps of an interrupted run.
         start = SessionLog(status=SessionLog.START)
         self._write(Event(step=start_step + 1, session_log=start))
-        self._bar = progress_bar(total=steps, initial=start_step, unit="step")
+        # In a file or a pipe the bar is a line that is written with each line of metrics.jsonl, not with each step.
+        interval = {} if progress.is_live() else {"mininterval": math.inf, "maxinterval": math.inf}
+        self._bar = progress.progress_bar(total=steps, initial=start_step, unit="step", **interval)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Appends a line to metrics.jsonl and a point to every curve.
@@ -67,11 +70,19 @@ class Recorder:
         self._write(Event(step=step, wall_time=time.time(), summary=Summary(value=points)))
         self._files.send(after=_SENT_EVERY)
 
-    def progress(self, step: int, shown: Mapping[str, Any]) -> None:
-        """Moves the progress bar to a step and shows values next to it."""
+    def stepped(self, step: int) -> None:
+        """Moves the progress bar to a step that was given to the device."""
         if self._active:
-            self._bar.set_postfix(shown, refresh=False)
             self._bar.update(step - self._bar.n)
+
+    def show(self, shown: Mapping[str, Any]) -> None:
+        """Shows values next to the progress bar."""
+        if self._active:
+            self._bar.set_postfix(shown, refresh=not progress.is_live())
+
+    def waiting(self, what: str) -> contextlib.AbstractContextManager[None]:
+        """Names what is done instead of steps until the body ends, see `progress.waiting`."""
+        return progress.waiting(self._bar, what) if self._active else contextlib.nullcontext()
 
     def message(self, line: str) -> None:
         """Prints a line above the progress bar."""

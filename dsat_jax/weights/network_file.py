@@ -30,6 +30,10 @@ SECTIONS = ("name", "model", "data", "input", "evaluate")
 _METADATA = "dsat_jax"
 _FORMAT = "dsat_jax network"
 _VERSION = 1
+_OTHER_EXPORTS = {  # what the other files of --mode=export are for
+    ".export": "an export, which dsat_jax.load_exported reads in Python",
+    ".onnx": "an ONNX model, which runs without this package as docs/export.md shows",
+}
 
 
 def write(path: pathlib.Path, config: "ConfigDict", variables: dict[str, Any]) -> None:
@@ -99,7 +103,10 @@ def read_arrays(path: pathlib.Path) -> tuple[object, dict[str, np.ndarray]]:
         another type.
     """
     if path.suffix.lower() != SUFFIX:
-        raise UserError(f"{path} is not a weights file: expected a name that ends in {SUFFIX}")
+        found = _OTHER_EXPORTS.get(path.suffix.lower(), "not a weights file")
+        raise UserError(
+            f"{path} is {found}: expected a name that ends in {SUFFIX}, as --mode=export --out=NAME{SUFFIX} writes it"
+        )
     data, arrays, described = state_dict.read_safetensors(path)
     zoo.check(path, data)
     try:

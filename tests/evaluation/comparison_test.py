@@ -1,6 +1,7 @@
 """Comparison of runs: the table, the bootstrap interval, and errors for runs that cannot be compared."""
 
 import json
+import re
 
 import cv2
 import numpy as np
@@ -50,6 +51,22 @@ def test_the_table_has_the_figures_computed_by_hand(tmp_path, capsys):
     assert lines[2].split("\t") == two
     assert "FR@8 %" in capsys.readouterr().out
     assert cv2.imread(str(tmp_path / "out/comparison.png")).shape[:2] == (540, 1200)  # a panel for each split
+
+
+def test_the_report_names_the_faces_that_differ_most(tmp_path):
+    second = [("common", 0, 4.5), ("common", 1, 3.0), ("common", 2, ""), ("challenging", 0, 10.5)]
+    runs = [evaluated(tmp_path / "one", FIRST), evaluated(tmp_path / "two", second)]
+    comparison.compare_runs(runs, tmp_path / "out")
+    page = (tmp_path / "out/comparison.html").read_text()
+    cells = re.findall(
+        r"<t[hd][^>]*>([^<]*)</t[hd]>", page[page.index('id="split-0"') : page.index('id="split-1"')]
+    )
+    assert cells == [
+        *("face", "one, %", "two, %", "difference"),
+        *("a, 1.jpg", "6.00", "3.00", "\N{MINUS SIGN}3.00"),
+        *("a, 0.jpg", "4.00", "4.50", "0.50"),
+    ]
+    assert page.count("<svg") == 2  # the error curves of each split
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def made_face(open_channels: np.ndarray | None = None, shift: float = 0.0) -> Fa
     return Face(
         box=np.array([20.0, 20.0, 87.0, 87.0]),
         landmarks=landmarks,
-        confidence=np.full(68, 0.5, np.float32),
+        confidence=0.5,
         open_channels=open_channels,
         scheme=schemes.W300_68,
         roll=np.deg2rad(-12.34),
@@ -146,7 +146,7 @@ def test_the_table_has_a_row_per_face():
     assert row == {
         "face": "0",
         "detector's score": "0.988",
-        "mean confidence": "0.50",
+        "confidence": "0.50",
         "open channels": "2 of 3",
     }
     assert (other["face"], other["open channels"]) == ("1", "-")

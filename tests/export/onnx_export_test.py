@@ -83,6 +83,35 @@ def test_an_onnx_runtime_fits_peaks_to_a_fraction_of_a_pixel():
     np.testing.assert_allclose(points, forward({"centres": centres}, jnp.asarray(images)).points, atol=1e-4)
 
 
+class Groups:
+    """The groups of a scan's arguments as jax 0.11 and newer describe them."""
+
+    def __init__(self, *sizes: int):
+        self._sizes = sizes
+
+    def unpack(self) -> list[list[None]]:
+        return [[None] * size for size in self._sizes]
+
+
+@pytest.mark.parametrize("names", ["jax 0.10", "jax 0.11"])
+def test_a_loop_is_unrolled_whatever_the_names_of_its_parameters(names):
+    """The sum over i of factor * sequence[i] ** 2, beside a product."""
+
+    def loop(factor, total, product, sequence):
+        def body(carry, value):
+            return (carry[0] + factor * value**2, carry[1] * value), None
+
+        return jax.lax.scan(body, (total, product), sequence)[0]
+
+    arguments = [jnp.float32(3), jnp.float32(100), jnp.float32(1), jnp.array([1.0, 2.0, 4.0])]
+    traced = jax.make_jaxpr(loop)(*arguments)
+    (scan,) = [equation for equation in traced.jaxpr.eqns if equation.primitive.name == "scan"]
+    inputs = [dict(zip(traced.jaxpr.invars, arguments, strict=True))[variable] for variable in scan.invars]
+    counts = {"num_consts": 1, "num_carry": 2} if names == "jax 0.10" else {"ft_in": Groups(1, 2, 1)}
+    parameters = {name: scan.params[name] for name in ("jaxpr", "reverse", "length")} | counts
+    assert [float(value) for value in onnx_export._scan(inputs, parameters)] == [163, 8]
+
+
 def test_the_suffix_onnx_selects_the_format(onnx_file):
     import onnx
 
@@ -95,6 +124,6 @@ def test_the_suffix_onnx_selects_the_format(onnx_file):
 @pytest.mark.skipif("jax2onnx" not in MISSING, reason="the converter is installed")
 def test_without_the_converter_the_message_names_it(tmp_path):
     begin_run(tmp_path, tiny_config(next(iter(RUNS))))
-    with pytest.raises(ValueError, match="which is not installed: pip install jax2onnx"):
+    with pytest.raises(ValueError, match=r"which is not installed: pip install 'dsat_jax\[onnx\]'"):
         exporter.export_run(tmp_path, tmp_path / "run.onnx")
     assert not (tmp_path / "run.onnx").exists()

@@ -1,6 +1,7 @@
 """Sheets of attention and heatmaps."""
 
 import functools
+import types
 
 import cv2
 import jax
@@ -13,6 +14,7 @@ from dsat_jax.config import default_lotr
 from dsat_jax.inference import explain
 from dsat_jax.inference.face_crops import FaceCrop
 from dsat_jax.inference.trained_network import TrainedNetwork
+from dsat_jax.models.prediction import Prediction
 from dsat_jax.runtime import sharding
 
 BOX = np.array([30.0, 20.0, 90.0, 100.0])
@@ -91,3 +93,18 @@ def test_a_peak_of_the_map_is_drawn_at_its_position():
 def test_custom_schemes_have_parts(fields, names):
     description = {"name": "three", "num_points": 3, "mirror_pairs": [[0, 1]], "normaliser_points": [0, 1]}
     assert list(explain._parts(schemes.read_scheme(description | fields, "here"))) == names
+
+
+def test_landmarks_read_by_soft_argmax_are_shown_by_their_mass():
+    """The weights exp(10 h) - 1 of two landmarks, each divided by its sum; the other landmarks have empty heatmaps."""
+    scheme, config = schemes.W300_68, synthetic.get_config()
+    heatmaps = np.zeros((1, 8, 8, scheme.num_points + len(scheme.boundaries)), np.float32)
+    heatmaps[0, 1, 6, 0] = 0.7
+    heatmaps[0, 2, 3, 1], heatmaps[0, 5, 4, 1] = 0.5, 0.25
+    model = types.SimpleNamespace(apply=lambda variables, images, train: Prediction(None, heatmaps, None))
+    _, overviews, _ = explain._heatmaps(model, config, scheme, {}, np.zeros((1, 32, 32, 3), np.uint8))
+    first, second = np.exp(5) - 1, np.exp(2.5) - 1
+    expected = np.zeros((8, 8))
+    expected[1, 6], expected[2, 3], expected[5, 4] = 1, first / (first + second), second / (first + second)
+    found = overviews["all landmarks, mass of soft-argmax"]
+    np.testing.assert_allclose(found, expected / scheme.num_points, rtol=1e-5)

@@ -83,7 +83,7 @@ def test_an_export_needs_no_code_of_the_networks(exported_run, image):
         inputs = json.load(sys.stdin)
         predictor = dsat_jax.load_exported(sys.argv[1])
         faces = predictor(np.array(inputs["image"], np.uint8), np.array(inputs["boxes"]))
-        print(json.dumps([[face.landmarks.tolist(), face.confidence.tolist()] for face in faces]))
+        print(json.dumps([[face.landmarks.tolist(), face.confidence] for face in faces]))
         import dsat_jax.models
     """
     finished = subprocess.run(

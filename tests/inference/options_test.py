@@ -24,6 +24,7 @@ CAMERA = Inputs([], [], address="camera:0")
         ),
         (Options(boxes="a.json", threshold=0.5), IMAGES, "--boxes and --threshold exclude each other"),
         (Options(explain=True), VIDEO, r"--explain is for images, and film\.mp4 is a video"),
+        (Options(min_confidence=0.6), VIDEO, r"--min-confidence is for images, and film\.mp4 is a video"),
         (Options(whole_image=True), CAMERA, "--whole-image is for images, and camera:0 is a video"),
         (Options(smooth=True), IMAGES, "--smooth is for videos and cameras, found only images"),
         (

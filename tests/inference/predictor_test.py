@@ -86,7 +86,7 @@ def test_landmarks_are_in_the_pixels_of_the_image(predictor):
     )  # of a crop at about the scale of the image
     np.testing.assert_array_equal(face.box, sloppy_box(100, 80))
     np.testing.assert_array_equal(face.bounds, face.box)
-    np.testing.assert_array_equal(face.confidence, np.full(3, 0.5))
+    assert (face.confidence, face.doubtful) == (0.5, False)
     np.testing.assert_array_equal(face.open_channels, [True, False, False, False])
     assert face.score is None
 
@@ -101,6 +101,13 @@ def test_the_refinement_pass_is_in_the_box_of_the_first_landmarks(network):
     assert np.ptp(first, axis=0).max() < 45  # of 64: in the sloppy box the face is small
     # In its own box, enlarged by a quarter on each side, it is two thirds as large as the crop.
     assert np.ptp(second, axis=0).max() == pytest.approx(SIZE * 31 / (31 * 1.5), abs=3)
+
+
+@pytest.mark.parametrize(("least", "doubtful"), [(None, False), (0.49, False), (0.51, True)])
+def test_a_face_of_less_than_the_least_confidence_is_doubtful(network, least, doubtful):
+    predictor = Predictor(network, SCHEME, SIZE, 0.25, least_confidence=least)
+    (face,) = predictor(dots((100, 80)), [sloppy_box(100, 80)])
+    assert (face.confidence, face.doubtful) == (0.5, doubtful)
 
 
 def test_without_a_refinement_pass_the_network_runs_once_in_the_given_box(predictor, network):

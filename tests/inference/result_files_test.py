@@ -1,6 +1,7 @@
 """Result files of a prediction: their names, their contents, and what they replace."""
 
 import csv
+import dataclasses
 import json
 
 import cv2
@@ -76,7 +77,7 @@ def test_json_contains_the_image_the_scheme_and_every_face(tmp_path):
     face = Face(
         box=np.array([1.0, 1.0, 3.0, 5.0]),
         landmarks=landmarks,
-        confidence=np.full(68, 0.5),
+        confidence=0.51234,
         open_channels=np.array([True, False, True]),
         scheme=W300_68,
         roll=np.pi / 2,
@@ -86,6 +87,7 @@ def test_json_contains_the_image_the_scheme_and_every_face(tmp_path):
     contents = json.loads(text)
     assert (contents["width"], contents["height"], contents["scheme"]) == (30, 20, "w300_68")
     assert contents["faces"][0]["open_channels"] == 2
+    assert (contents["faces"][0]["confidence"], contents["faces"][0]["doubtful"]) == (0.5123, False)
     assert (contents["faces"][0]["roll"], contents["faces"][0]["score"]) == (30.0, 0.9877)
     assert contents["faces"][0]["box"] == [0.0, 2.0, 4.0, 4.0]  # the upright box about (2, 3), lying
     np.testing.assert_allclose(contents["faces"][0]["landmarks"], landmarks, atol=5e-4)
@@ -97,6 +99,14 @@ def test_the_overlay_is_drawn_on_a_copy(tmp_path):
     result_files.write_results(tmp_path / "a.jpg", tmp_path / "out/a", image, [face], W300_68)
     assert not image.any()
     assert cv2.imread(str(tmp_path / "out/a_landmarks.jpg")).any()
+
+
+def test_a_doubtful_face_is_grey():
+    face = Face(np.array([2.0, 2.0, 28.0, 18.0]), np.full((68, 2), 9.0), 0.4, None, W300_68, doubtful=True)
+    image = np.zeros((20, 30, 3), np.uint8)
+    assert np.ptp(result_files._overlay(image, [face], W300_68).astype(int), axis=-1).max() == 0
+    sure = dataclasses.replace(face, doubtful=False)
+    assert np.ptp(result_files._overlay(image, [sure], W300_68).astype(int), axis=-1).max() > 100
 
 
 def test_a_new_prediction_removes_the_results_of_an_earlier_one(tmp_path):

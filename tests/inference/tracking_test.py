@@ -25,8 +25,7 @@ def follow(finder, images, **settings):
 def face(x, y, size=40.0, confidence=0.5):
     """Returns a face whose landmarks are the corners of its square box."""
     corners = np.array([[x, y], [x + size, y], [x, y + size], [x + size, y + size]])
-    values = None if confidence is None else np.full(4, confidence, np.float32)
-    return Face(np.array([x, y, x + size, y + size]), corners, values, None, SCHEME)
+    return Face(np.array([x, y, x + size, y + size]), corners, confidence, None, SCHEME)
 
 
 @pytest.mark.parametrize("together", [1, 4, 8])

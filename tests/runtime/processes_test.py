@@ -1,6 +1,10 @@
 """The start and the stop of several processes; tests/scale trains with them."""
 
+import contextlib
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -63,11 +67,40 @@ def test_the_first_signal_asks_for_a_stop_and_the_second_is_the_usual_one(number
         assert not should_stop(1)
         signal.raise_signal(number)
         assert should_stop(2)
-        assert "a second signal ends the process at once" in capfd.readouterr().err
+        printed, deadline = "", time.monotonic() + 10
+        while not printed and time.monotonic() < deadline:  # by another thread
+            printed += capfd.readouterr().err
+        assert "\nstopping after a few steps; a second signal ends the process at once" in printed
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+BUSY = """
+import hashlib
+from dsat_jax.runtime import processes
+with processes.stop_on_signals(), processes.awaiting("compiling the training step"):
+    print("busy", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)  # like a compilation: minutes without a handler
+"""
+
+
+def test_a_process_that_compiles_answers_the_first_signal_and_ends_at_the_second():
+    command = [sys.executable, "-c", BUSY]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+        contextlib.ExitStack() as at_end,
+    ):
+        at_end.callback(process.kill)
+        assert process.stdout.readline() == "busy\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline() == "\n"
+        assert process.stderr.readline().startswith(
+            "compiling the training step cannot be interrupted; stopping after a few steps"
+        )
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
 
 
 @pytest.mark.parametrize(

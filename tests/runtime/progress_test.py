@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+import time
 
 import notebook_kernel
 from nbformat.v4 import new_code_cell, new_notebook
+
+from dsat_jax.runtime import progress
 
 PROGRAM = """
 from dsat_jax.runtime.progress import progress_bar
@@ -39,3 +42,15 @@ def test_outside_a_notebook_the_bar_is_on_standard_error():
     )
     assert finished.stdout.split("\n") == [*MESSAGES, ""]
     assert "100%|██████████| 3/3 [" in finished.stderr
+
+
+def test_waiting_is_named_and_left_out_of_the_time_of_the_steps(capsys):
+    with progress.progress_bar(total=10) as bar:
+        began = bar.start_t
+        with progress.waiting(bar, "compiling"):
+            time.sleep(0.3)
+        shift = bar.start_t - began
+        bar.update(2)
+    assert 0.3 <= shift < 5
+    assert "compiling:   0%" in capsys.readouterr().err
+    assert bar.desc == ""

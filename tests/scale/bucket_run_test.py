@@ -165,7 +165,7 @@ def test_the_other_modes_read_and_write_the_bucket(bucket, start, bucket_run, lo
     }
     printed = finished(start("compare", bucket_run, local_run, "--out=gs://bucket/comparison"))
     assert "+0.000 to +0.000" in printed
-    assert bucket.names("comparison") == {"comparison.tsv", "comparison.png"}
+    assert bucket.names("comparison") == {f"comparison.{suffix}" for suffix in ("tsv", "png", "html")}
 
 
 @pytest.mark.slow

@@ -28,7 +28,8 @@ def test_scalars_and_images_are_in_the_log_and_the_events(tmp_path, capsys):
     recorder.scalars(2, {"loss": 0.5, "pixel_error": 3.0})
     recorder.image(4, "validation", np.zeros((6, 8, 3), np.uint8))
     recorder.message("a line")
-    recorder.progress(4, {"loss": "0.5"})
+    recorder.stepped(4)
+    recorder.show({"loss": "0.5"})
     recorder.close()
     assert json.loads((tmp_path / METRICS_LOG).read_text()) == {"step": 2, "loss": 0.5, "pixel_error": 3.0}
     values = {(e.step, v.tag): v for e in events(tmp_path) for v in e.summary.value}
@@ -51,7 +52,8 @@ def test_an_inactive_recorder_writes_nothing(tmp_path, capsys):
     recorder.scalars(1, {"loss": 0.5})
     recorder.image(1, "validation", np.zeros((2, 2, 3), np.uint8))
     recorder.message("a line")
-    recorder.progress(1, {})
+    recorder.stepped(1)
+    recorder.show({})
     recorder.close()
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr().out == ""

@@ -147,6 +147,14 @@ def test_weights_alone_and_damaged_bytes_are_refused(file, tmp_path):
         ValueError, match=r"notes.txt is not a weights file: expected a name that ends in .safet"
     ):
         network_file.read(tmp_path / "notes.txt")
+    with pytest.raises(
+        ValueError, match=r"faces.ONNX is an ONNX model, .* expected a name that ends in .safetensors"
+    ):
+        network_file.read(tmp_path / "faces.ONNX")
+    with pytest.raises(
+        ValueError, match=r"faces.export is an export, which dsat_jax.load_exported reads in Python"
+    ):
+        network_file.read(tmp_path / "faces.export")
 
 
 def test_a_file_in_a_bucket_is_the_same_network(bucket_folder, config, variables, file):

@@ -1,6 +1,7 @@
 """The first section of a report: the table of subsets and the cumulative error curves."""
 
 import html
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -39,16 +40,26 @@ def section(evaluation: Evaluation) -> Section:
 
 def _curves(evaluation: Evaluation) -> str:
     """The cumulative error distribution of each split; if there is only one split, also those of its subsets."""
-    threshold = evaluation.config.evaluate.threshold
-    curves = {split: result.nme for split, result in evaluation.results.items()}
-    if len(curves) == 1:
+    errors = {split: result.nme for split, result in evaluation.results.items()}
+    if len(errors) == 1:
         ((split, result),) = evaluation.results.items()
-        curves |= {
+        errors |= {
             f"{split}/{name}": result.nme[chosen] for name, chosen in split_result.subsets(result).items()
         }
-    shown = list(curves.items())[:_MOST_LINES]
+    return curves(errors, evaluation.config.evaluate.threshold, evaluation.normaliser)
+
+
+def curves(errors: Mapping[str, np.ndarray], threshold: float, normaliser: str) -> str:
+    """Returns a chart of cumulative error distributions, with its legend, as HTML.
+
+    Args:
+      errors: NME of each face by name of the curve, [faces]; NaN where it is unknown.
+      threshold: NME at the end of the curves.
+      normaliser: written name of the normaliser.
+    """
+    shown = list(errors.items())[:_MOST_LINES]
     chart = charts.Chart(
-        charts.Axis(f"NME ({evaluation.normaliser}), %", 0, 100 * threshold),
+        charts.Axis(f"NME ({normaliser}), %", 0, 100 * threshold),
         charts.Axis("faces with at most this error, %", 0, 100),
         "Cumulative error distribution",
     )
@@ -56,10 +67,10 @@ def _curves(evaluation: Evaluation) -> str:
     for series, (name, nme) in reversed(list(enumerate(shown))):  # so that the first is drawn last, on top
         names.insert(0, f"{name}: AUC {number(metrics.summary(nme, threshold)['auc'], 1)} %")
         chart.line(*_steps(nme, threshold), series, names[0])
-    left_out = len(curves) - len(shown)
+    left_out = len(errors) - len(shown)
     return (
         f"{chart.svg()}{charts.legend(names)}"
-        f"{f'<figcaption>{left_out} further subsets are in the table only.</figcaption>' if left_out else ''}"
+        f"{f'<figcaption>{left_out} further curves: see the table.</figcaption>' if left_out else ''}"
     )
 
 

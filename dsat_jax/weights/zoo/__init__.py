@@ -18,6 +18,9 @@ PRETRAINED: Mapping[str, str] = {
     "dsat-hard": "e39ce320c0456fc4ebe981ca982a5568e18ad3839f44297ea5162ea680e87830",
     "lotr-300w": "16a64706c0010ec07c0ca931b968d00a40be5f003acf76d53bf23ab27c8a6a0c",
 }
+# Confidence of a face below which it is doubtful: midway between the lowest of 202 predictions of the validation faces
+# and the highest of 260 boxes without a face, see docs/prediction.md.
+LEAST_CONFIDENCE: Mapping[str, float] = {"dsat-300w": 0.61, "dsat-hard": 0.84}
 DEFAULT = "dsat-300w"
 
 
@@ -64,6 +67,11 @@ def is_shipped(path: pathlib.Path) -> bool:
     """Returns whether a path is the weights file of a shipped network."""
     is_weights = path.name in {f"{name}.safetensors" for name in PRETRAINED}
     return is_weights and not locations.in_bucket(path) and path.resolve().parent == FOLDER.resolve()
+
+
+def least_confidence(path: pathlib.Path) -> float | None:
+    """Returns the least confidence of a face for a shipped weights file; None for other networks."""
+    return LEAST_CONFIDENCE.get(path.stem) if is_shipped(path) else None
 
 
 def check(path: pathlib.Path, data: bytes) -> None:

@@ -24,4 +24,4 @@ def test_a_single_split_has_curves_of_its_subsets():
 def test_a_note_counts_the_subsets_without_a_curve():
     body = accuracy.section(made_evaluation(attributes=[f"a{i}" for i in range(9)])).body
     assert body.count('<polyline class="line') == 7
-    assert "3 further subsets are in the table only" in body
+    assert "3 further curves: see the table" in body
