@@ -81,6 +81,12 @@ def _cvat(images: Sequence[LabelledImage], out: pathlib.Path, scheme: Scheme) ->
     del scheme
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
+    task = ElementTree.SubElement(
+        ElementTree.SubElement(root, "meta"), "task"
+    )  # readers expect the task's labels
+    label = ElementTree.SubElement(ElementTree.SubElement(task, "labels"), "label")
+    ElementTree.SubElement(label, "name").text = _FACE
+    ElementTree.SubElement(label, "attributes")
     for number, image in enumerate(images):
         size = {"width": str(image.width), "height": str(image.height)}
         element = ElementTree.SubElement(root, "image", {"id": str(number), "name": image.name, **size})

@@ -15,6 +15,17 @@ SKELETON = """<skeleton label="face" source="manual" z_order="0">
   <points label="0" source="manual" outside="0" occluded="0" points="70.00,61.00"></points>
   <points label="2" source="manual" outside="1" occluded="0" points="0.00,0.00"></points>
 </skeleton>"""
+# Written by datumaro 1.13.12, which also writes the fields of the task, more labels, and more points.
+BY_DATUMARO = """<?xml version="1.0" encoding="utf-8"?>
+<annotations>
+  <version>1.1</version>
+  <meta><task><name>annotations</name><size>2</size><mode>annotation</mode></task></meta>
+  <image id="0" name="a.jpg" width="160" height="120">
+    <points label="face" occluded="0" outside="0" keyframe="0" points="63.70,26.98;4.10,1.65;81.33,91.28" z_order="0">
+    </points>
+  </image>
+</annotations>
+"""
 SINGLE = '<points label="{}" occluded="0" points="{}" group_id="{}"/>'
 
 
@@ -41,6 +52,12 @@ def test_points_of_one_element_are_in_the_order_of_the_scheme(tmp_path: pathlib.
     np.testing.assert_array_equal(first.read().landmarks, [[1, 2], [3.5, 4]])
     np.testing.assert_array_equal(second.read().visibility, [OCCLUDED, OCCLUDED])
     assert not first.named
+
+
+def test_the_file_of_another_program_is_read(tmp_path: pathlib.Path):
+    (tmp_path / "a.xml").write_text(BY_DATUMARO)
+    (annotation,) = forms.in_one_file(tmp_path, "a.xml")
+    np.testing.assert_array_equal(annotation.read().landmarks, [[63.7, 26.98], [4.1, 1.65], [81.33, 91.28]])
 
 
 def test_elements_of_one_point_are_faces_by_their_group(tmp_path: pathlib.Path):

@@ -10,18 +10,25 @@ from tfds_builders.landmark_folder import forms
 from tfds_builders.landmark_folder.annotation import Annotation
 from tfds_builders.landmark_folder.example_points import write
 
-# Written by labelme 6.3.1, without the last of its fields.
+# Written by labelme 6.3.1, which puts a number on each line; the rectangle and the last point are added.
 BY_LABELME = """{
-  "version": "6.3.1", "flags": {}, "shapes": [
-    {"label": "1", "points": [[134.5, 20.25]], "group_id": 3, "description": "", "shape_type": "point", "flags": {},
+  "version": "6.3.1",
+  "flags": {},
+  "shapes": [
+    {"label": "1", "points": [[68.726, 123.808]], "shape_type": "point", "flags": {}, "description": "", "group_id": 3,
       "mask": null},
-    {"label": "face", "points": [[1, 2], [3, 4]], "group_id": null, "description": "", "shape_type": "rectangle",
-      "flags": {}, "mask": null},
-    {"label": "0", "points": [[12.0, 20.5]], "group_id": 3, "description": "", "shape_type": "point", "flags": {},
+    {"label": "face", "points": [[1, 2], [3, 4]], "shape_type": "rectangle", "flags": {}, "description": "",
+      "group_id": null, "mask": null},
+    {"label": "0", "points": [[65.522, 101.121]], "shape_type": "point", "flags": {}, "description": "", "group_id": 3,
       "mask": null},
-    {"label": "0", "points": [[7, 8]], "group_id": null, "description": "", "shape_type": "point", "flags": {},
-      "mask": null}],
-  "imagePath": "a.jpg", "imageData": null, "imageHeight": 120, "imageWidth": 160}"""
+    {"label": "0", "points": [[7, 8]], "shape_type": "point", "flags": {}, "description": "", "group_id": null,
+      "mask": null}
+  ],
+  "imagePath": "a.jpg",
+  "imageData": null,
+  "imageHeight": 120,
+  "imageWidth": 160
+}"""
 
 
 def annotations(root: pathlib.Path, content: object) -> list[Annotation]:
@@ -37,7 +44,7 @@ def test_each_group_is_a_face_and_other_shapes_are_ignored(tmp_path: pathlib.Pat
     first, second = annotations(tmp_path, BY_LABELME)
     assert (first.picture, first.source, first.named) == ("a.jpg", "a.json, group_id 3", True)
     assert first.read().names == ["1", "0"]
-    np.testing.assert_array_equal(first.read().landmarks, [[134.5, 20.25], [12, 20.5]])
+    np.testing.assert_array_equal(first.read().landmarks, [[68.726, 123.808], [65.522, 101.121]])
     np.testing.assert_array_equal(second.read().landmarks, [[7, 8]])
 
 
