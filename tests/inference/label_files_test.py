@@ -7,12 +7,14 @@ import cv2
 import hypothesis
 import numpy as np
 import pytest
-from drawn_faces import DotFinder, picture
+from drawn_faces import SCHEME, DotFinder, picture
 from hypothesis import strategies as st
 
+from dsat_jax import schemes
 from dsat_jax.inference import label_files, predict_files
 from dsat_jax.inference.landmarks import Face
 from dsat_jax.schemes import COFW_29
+from tfds_builders import build
 from tfds_builders.landmark_folder import forms, point_names
 
 IMAGE = np.zeros((120, 160, 3), np.uint8)
@@ -77,6 +79,33 @@ def test_coco_has_the_box_of_the_points_and_edges_from_1(tmp_path: pathlib.Path)
     )
     assert category["skeleton"][0] == [COFW_29.lines[0][0] + 1, COFW_29.lines[0][1] + 1]
     assert len(category["keypoints"]) == 29
+
+
+def test_a_corrected_prediction_is_the_landmark_of_a_record(tmp_path: pathlib.Path, monkeypatch):
+    """Predicts with labelme's files, moves a point of one of them, and builds the folder of the images with it."""
+    monkeypatch.setattr(predict_files.Predictor, "from_run", lambda *_: DotFinder().predictor)
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in "ab":
+        cv2.imwrite(str(photos / f"{name}.png"), picture((20, 30), (100, 90))[..., ::-1])
+    predict_files.predict_files(tmp_path, [str(photos)], out, predict_files.Options(format="labelme"))
+    content = json.loads((out / "b.json").read_text())
+    moved = next(shape for shape in content["shapes"] if (shape["group_id"], shape["label"]) == (1, "2"))
+    predicted = np.array(moved["points"][0])
+    moved["points"] = [[118.5, 125.25]]
+    (photos / "b.json").write_text(json.dumps(content))
+    (photos / "a.json").write_bytes((out / "a.json").read_bytes())
+    (photos / "landmarks.json").write_text(
+        json.dumps({"scheme": json.loads(schemes.as_text(SCHEME)), "test": 0})
+    )
+    builder, *_ = build.build("landmark_folder/original", photos, tmp_path / "built")
+    records = {
+        (r["name"].decode(), int(r["face"])): r["landmarks"] for r in builder.as_data_source(split="train")
+    }
+    assert sorted(records) == [("a.png", 0), ("a.png", 1), ("b.png", 0), ("b.png", 1)]
+    np.testing.assert_array_equal(records["b.png", 1][2], [118.5, 125.25])
+    np.testing.assert_allclose(records["a.png", 1][2], predicted, atol=1e-4)
+    np.testing.assert_array_equal(records["b.png", 1][:2], records["a.png", 1][:2])
 
 
 @pytest.mark.parametrize("label_format", label_files.FORMATS)

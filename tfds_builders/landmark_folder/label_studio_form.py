@@ -67,7 +67,8 @@ def _keypoints(task: Mapping[str, object]) -> list[Mapping[str, object]]:
             point for field in fields for point in field if isinstance(point, Mapping) and _LABELS in point
         ]
     attempts = task.get("annotations", task.get("completions"))
-    attempts = [attempt for attempt in attempts or () if isinstance(attempt, Mapping)]
+    attempts = attempts if isinstance(attempts, list) else []
+    attempts = [attempt for attempt in attempts if isinstance(attempt, Mapping)]
     results = [attempt.get("result") for attempt in attempts if not attempt.get("was_cancelled")]
     regions = [region for result in results if isinstance(result, list) for region in result]
     return [

@@ -125,7 +125,7 @@ def _found(annotations: Iterable[Annotation]) -> list[str]:
 
 def _numbered(root: pathlib.Path, found: Sequence[str], num_points: int | None) -> dict[str, int]:
     """The index of each name from its number; they count from 0 or 1 without a gap that leaves this open."""
-    numbers = {name: [int(digits) for digits in re.findall(r"\d+", name, re.ASCII)] for name in found}
+    numbers = {name: [int(digits) for digits in re.findall(r"\d{1,9}", name, re.ASCII)] for name in found}
     single = {name: number[0] for name, number in numbers.items() if len(number) == 1}
     by_number: dict[int, str] = {}
     problem = ""
