@@ -158,7 +158,9 @@ class LabelFiles:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Writes the files, also of the images before an interruption."""
+        """Writes the files, also of the images before an interruption; none if no image was read."""
+        if not self._images:
+            return
         for path, text in self._format(self._images, self._out, self._scheme).items():
             atomic_files.write_text(path, text)
 
