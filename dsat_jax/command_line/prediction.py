@@ -82,6 +82,12 @@ _SHOW = flags.DEFINE_flag(
 _EXPLAIN = flags.DEFINE_bool(
     "explain", False, "predict: draw the attention or the heatmaps of the network for each face."
 )
+_FORMAT = flags.DEFINE_string(
+    "format",
+    None,
+    "predict: write the faces of images for a labelling program, labelme, cvat or coco, in place of NAME.json, "
+    "NAME.pts and landmarks.csv.",
+)
 
 FLAGS = tuple(
     flag.name
@@ -98,6 +104,7 @@ FLAGS = tuple(
         _SMOOTH,
         _SHOW,
         _EXPLAIN,
+        _FORMAT,
     )
 )
 
@@ -143,5 +150,6 @@ def predict(network: pathlib.Path, scheme: str | None, words: Sequence[str], out
         smooth=_SMOOTH.value,
         show=_SHOW.value,
         explain=_EXPLAIN.value,
+        format=_FORMAT.value,
     )
     predict_files.predict_files(network, words or _IMAGES.value, out, options)

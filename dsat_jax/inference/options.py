@@ -3,6 +3,7 @@
 import dataclasses
 
 from dsat_jax.errors import UserError
+from dsat_jax.inference import label_files
 from dsat_jax.inference.file_patterns import Inputs
 
 
@@ -23,6 +24,8 @@ class Options:
       smooth: whether to smooth the landmarks of videos.
       show: port of the page that shows the frames of videos, 0 for a free one; None serves no page.
       explain: whether to draw heatmaps or attention for each face of an image.
+      format: key of `label_files.FORMATS`, in which the faces of images are written; None writes NAME.json, NAME.pts
+        and landmarks.csv.
     """
 
     scheme: str | None = None
@@ -37,6 +40,7 @@ class Options:
     smooth: bool = False
     show: int | None = None
     explain: bool = False
+    format: str | None = None
 
 
 def check(options: Options, inputs: Inputs) -> None:
@@ -60,6 +64,7 @@ def check(options: Options, inputs: Inputs) -> None:
         "--explain": options.explain,
         "--largest-first": options.largest_first,
         "--min-confidence": options.min_confidence is not None,
+        "--format": options.format is not None,
     }
     for flag, is_set in only_images.items():
         if is_set and videos:
@@ -67,3 +72,16 @@ def check(options: Options, inputs: Inputs) -> None:
     for flag, is_set in {"--smooth": options.smooth, "--show": options.show is not None}.items():
         if is_set and not videos:
             raise UserError(f"{flag} is for videos and cameras, found only images")
+    if options.format is not None:
+        _check_format(options.format, inputs)
+
+
+def _check_format(label_format: str, inputs: Inputs) -> None:
+    """Refuses an unknown format, and images that a labelling program could not open by a name in its file."""
+    if label_format not in label_files.FORMATS:
+        raise UserError(f"--format={label_format}: expected {', '.join(label_files.FORMATS)}")
+    if inputs.has_stdin:
+        raise UserError("--format needs image files, found an image from standard input")
+    unwritable = [str(file) for file in inputs.images if not str(file).isprintable()]
+    if unwritable:
+        raise UserError(f"{unwritable[0]!r}: the name has characters that --format cannot write, rename it")

@@ -27,7 +27,8 @@ def predict_files(
 
     The results are NAME.json, NAME.pts and NAME_landmarks.jpg for each image, landmarks.csv for all images together,
     NAME.jsonl and NAME_landmarks.mp4 for each video, and NAME.jsonl for a camera or stream. A file that cannot be read
-    is reported and skipped.
+    is reported and skipped. With `options.format`, the files of `label_files` take the place of NAME.json, NAME.pts and
+    landmarks.csv.
 
     Args:
       workdir: run folder or weights file.

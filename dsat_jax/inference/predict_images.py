@@ -1,6 +1,7 @@
 """Prediction of image files and of an image from standard input: result files, and a printed line for each face."""
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -14,18 +15,20 @@ import tqdm
 
 from dsat_jax.errors import UserError
 from dsat_jax.files import image_files, locations
-from dsat_jax.inference import face_boxes, face_crops, result_files, terminal
+from dsat_jax.inference import face_boxes, face_crops, label_files, result_files, terminal
 from dsat_jax.inference.detections import Detections
 from dsat_jax.inference.face_crops import FaceCrop
 from dsat_jax.inference.image_input import read_image
 from dsat_jax.inference.landmarks import Face
 from dsat_jax.inference.options import Options
 from dsat_jax.inference.predictor import LOOKS, MIRROR, Predictor
+from dsat_jax.schemes import Scheme
 
 if TYPE_CHECKING:
     from dsat_jax.inference.explain import Explainer
 
 FindBoxes = Callable[[Predictor, pathlib.Path, np.ndarray], Detections]
+ResultWriter = Callable[["Source", np.ndarray, Sequence[Face]], None]
 _STDIN = pathlib.Path("stdin")  # the image from standard input, in names of results and in messages
 
 
@@ -178,14 +181,13 @@ def predict_images(
     mirror = MIRROR if options.mirror is None else options.mirror
     with (
         terminal.bar(len(images), "image") as bar,
-        result_files.LandmarkTable(out, predictor.scheme.num_points) as table,
+        _result_writer(out, predictor.scheme, options.format) as write,
     ):
         readable = _Readable(images, lambda file, image: find_boxes(predictor, file, image), bar)
         for faces in predictor.predict_pairs(readable, looks, mirror):
             source, image = readable.waiting.popleft()
             faces = _confident(faces, options.min_confidence)
-            result_files.write_results(source.file, source.stem, image, faces, predictor.scheme)
-            table.add(source.file, source.stem, faces)
+            write(source, image, faces)
             if explainer is not None:
                 _explain(explainer, image, faces, source.stem)
             _print(source, faces, options)
@@ -209,6 +211,27 @@ def _confident(faces: Sequence[Face], least: float | None) -> list[Face]:
     if any(face.confidence is None for face in faces):
         raise UserError("--min-confidence is for networks with heatmaps, and this one has no confidence")
     return [face for face in faces if face.confidence >= least]
+
+
+@contextlib.contextmanager
+def _result_writer(out: pathlib.Path, scheme: Scheme, label_format: str | None) -> Iterator[ResultWriter]:
+    """Yields the function that writes an image's results; files of all images are complete after the block."""
+    if label_format is None:
+        with result_files.LandmarkTable(out, scheme.num_points) as table:
+
+            def write(source: Source, image: np.ndarray, faces: Sequence[Face]) -> None:
+                result_files.write_results(source.file, source.stem, image, faces, scheme)
+                table.add(source.file, source.stem, faces)
+
+            yield write
+        return
+    with label_files.LabelFiles(out, scheme, label_format) as labels:
+
+        def write_labels(source: Source, image: np.ndarray, faces: Sequence[Face]) -> None:
+            result_files.write_overlay(source.stem, image, faces, scheme)
+            labels.add(source.file, source.stem, image, faces)
+
+        yield write_labels
 
 
 def _explain(explainer: "Explainer", image: np.ndarray, faces: Sequence[Face], stem: pathlib.Path) -> None:

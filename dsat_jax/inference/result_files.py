@@ -157,15 +157,30 @@ def write_results(
       faces: faces of the image, from `predictor.Predictor`.
       scheme: scheme of the landmarks.
     """
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    results = re.compile(rf"{re.escape(stem.name)}(\.face\d+)?(\.pts|_heatmaps\.png|_attention\.png)")
-    for earlier in [path for path in stem.parent.iterdir() if results.fullmatch(path.name)]:
-        earlier.unlink()
+    _remove_earlier(stem, (".pts",))
     stem.with_name(f"{stem.name}.json").write_text(_as_json(file, image, faces, scheme), encoding="utf-8")
     for number, face in enumerate(faces):
         suffix = f".face{number}" if number else ""
         write_points(stem.with_name(f"{stem.name}{suffix}.pts"), face.landmarks)
     drawing.write_image(overlay_file(stem), _overlay(image, faces, scheme))
+
+
+def write_overlay(stem: pathlib.Path, image: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> None:
+    """Writes NAME_landmarks.jpg alone and removes all results of an earlier prediction.
+
+    Arguments: see `write_results`.
+    """
+    _remove_earlier(stem, (".pts", ".json"))
+    drawing.write_image(overlay_file(stem), _overlay(image, faces, scheme))
+
+
+def _remove_earlier(stem: pathlib.Path, suffixes: Sequence[str]) -> None:
+    """Creates the folder of an image's results, or removes results of an earlier prediction from it."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    endings = "|".join(map(re.escape, (*suffixes, "_heatmaps.png", "_attention.png")))
+    results = re.compile(rf"{re.escape(stem.name)}(\.face\d+)?({endings})")
+    for earlier in [path for path in stem.parent.iterdir() if results.fullmatch(path.name)]:
+        earlier.unlink()
 
 
 class LandmarkTable:

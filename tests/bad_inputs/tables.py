@@ -129,7 +129,7 @@ OWN_CASES = {
             "a list from the root": (options(train="/etc/a.txt"), "train is '/etc/a.txt', expected a .txt file below"),
             "a list that is a number": ({"scheme": FIVE, "train": 3}, "train is 3, expected a .txt file"),
             "points above the folder": (options(points="../a.csv"), "points is '../a.csv', expected *.pts"),
-            "points in XML": (options(points="a.xml"), "points is 'a.xml', expected *.pts or *.json or a .csv"),
+            "points in MATLAB": (options(points="a.mat"), "points is 'a.mat', expected *.pts or *.json or a .csv"),
             "points that are a list": (options(points=["a.csv"]), "points is ['a.csv'], expected *.pts"),
             "a first pixel of 2": (options(first_pixel=2), "first_pixel is 2, expected 0 or 1"),
             "a first pixel that is true": (options(first_pixel=True), "first_pixel is True, expected 0 or 1"),

@@ -26,6 +26,18 @@ CAMERA = Inputs([], [], address="camera:0")
         (Options(explain=True), VIDEO, r"--explain is for images, and film\.mp4 is a video"),
         (Options(min_confidence=0.6), VIDEO, r"--min-confidence is for images, and film\.mp4 is a video"),
         (Options(whole_image=True), CAMERA, "--whole-image is for images, and camera:0 is a video"),
+        (Options(format="coco"), VIDEO, r"--format is for images, and film\.mp4 is a video"),
+        (Options(format="yolo"), IMAGES, "--format=yolo: expected labelme, cvat, coco"),
+        (
+            Options(format="cvat"),
+            Inputs([], [], has_stdin=True),
+            "--format needs image files, found an image from",
+        ),
+        (
+            Options(format="cvat"),
+            Inputs([pathlib.Path("a\n.jpg")], []),
+            "characters that --format cannot write",
+        ),
         (Options(smooth=True), IMAGES, "--smooth is for videos and cameras, found only images"),
         (
             Options(show=8000),

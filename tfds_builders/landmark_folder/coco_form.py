@@ -19,6 +19,11 @@ _VISIBILITY = {0: UNKNOWN, 1: OCCLUDED, 2: VISIBLE}
 _NO_BOX = (None, [], [0, 0, 0, 0])  # programs that know points alone write one of these
 
 
+def fits(content: object) -> bool:
+    """Whether decoded JSON is COCO's."""
+    return isinstance(content, Mapping) and {"images", "annotations"} <= set(content)
+
+
 def annotations(content: Mapping[str, object], path: pathlib.Path, file: str) -> Iterator[Annotation]:
     """The annotations with keypoints, in the order of the file.
 

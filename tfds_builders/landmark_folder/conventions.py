@@ -90,13 +90,12 @@ def decide(
     first_pixel = options.first_pixel
     if first_pixel is None:
         first_pixel = 1 if points == "*.pts" else 0
-    conventions = Conventions(
-        first_pixel, options.points_unit or PIXEL, options.missing or (), options.orientation or STORED
-    )
     faces = [(annotation.source, face) for annotation in annotations if (face := _readable(annotation))]
+    unit = _unit(root, options, faces)
+    conventions = Conventions(first_pixel, unit, options.missing or (), options.orientation or STORED)
     if options.missing is None:
         _check_positions(root, faces)
-    if options.points_unit is None:
+    if options.points_unit is None and unit == PIXEL:
         _check_unit(root, faces)
     turned = sorted(picture for picture in pictures if _is_turned(root / picture))
     if turned and options.orientation is None:
@@ -118,6 +117,20 @@ def _readable(annotation: Annotation) -> Face | None:
         return annotation.read()
     except DamagedRecord:
         return None
+
+
+def _unit(root: pathlib.Path, options: Options, faces: Sequence[tuple[str, Face]]) -> str:
+    """The unit that the form fixes, or else that of the options; refuses options that contradict the form."""
+    fixed = next(((source, face.unit) for source, face in faces if face.unit is not None), None)
+    if fixed is None:
+        return options.points_unit or PIXEL
+    source, unit = fixed
+    if options.points_unit not in (None, unit) or options.first_pixel is not None:
+        raise BuildError(
+            f"{root / FILE}: the points of {source} are in {unit} of the image's sides, expected neither another "
+            "points_unit nor first_pixel"
+        )
+    return unit
 
 
 def _check_unit(root: pathlib.Path, faces: Sequence[tuple[str, Face]]) -> None:

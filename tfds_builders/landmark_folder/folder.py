@@ -69,15 +69,15 @@ def choose_points(root: pathlib.Path, contents: Contents) -> str:
     for suffix, count in counts.items():
         if count:
             return f"*{suffix}"
-    single = sorted(
-        path.name
-        for path in root.iterdir()
-        if path.suffix.lower() in (".csv", ".json") and path.name != FILE and not path.name.startswith(".")
-    )
+    names = sorted(path.name for path in root.iterdir() if path.name != FILE and path.name[0] != ".")
+    single = [name for name in names if name.lower().endswith((".csv", ".json"))]
+    if not single:  # an .xml file beside them can be anything
+        single = [name for name in names if name.lower().endswith(".xml")]
     if len(single) != 1:
+        found = ", ".join(single) or "no .csv, .json or .xml"
         raise BuildError(
-            f"{root}: no image has a .pts or .json file, and the folder has {', '.join(single) or 'no .csv or .json'} "
-            f"for all of them; expected one, or its name as `points` in {FILE}"
+            f"{root}: no image has a .pts or .json file, and the folder has {found} for all of them; expected one, or "
+            f"its name as `points` in {FILE}"
         )
     return single[0]
 

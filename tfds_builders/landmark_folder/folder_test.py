@@ -53,7 +53,10 @@ def test_the_existing_points_are_chosen(tmp_path: pathlib.Path, files: list[str]
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["a.jpg"], "no image has a .pts or .json file, and the folder has no .csv or .json for all of them"),
+        (
+            ["a.jpg"],
+            "no image has a .pts or .json file, and the folder has no .csv, .json or .xml for all of them",
+        ),
         (["a.jpg", "b.csv", "c.json"], "the folder has b.csv, c.json for all of them; expected one"),
         (["a.jpg", "a.pts", "a.json"], "1 images have a .pts file and 1 a .json file, expected one form"),
     ],

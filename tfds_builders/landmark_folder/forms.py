@@ -1,4 +1,4 @@
-"""Points in the supported forms: .pts, .json, .csv, COCO. Each face is read only when its record is made."""
+"""Points in the supported forms: .pts, .json, .csv, .xml. Each face is read only when its record is made."""
 
 import functools
 import pathlib
@@ -11,9 +11,20 @@ from dsat_jax.errors import UserError
 from dsat_jax.files.text_files import parse_json
 from dsat_jax.records import VISIBLE, DamagedRecord
 from tfds_builders import BuildError, pts
-from tfds_builders.landmark_folder import coco_form, csv_form, json_form
+from tfds_builders.landmark_folder import (
+    coco_form,
+    csv_form,
+    json_form,
+    label_studio_form,
+    labelme_form,
+    via_form,
+    xml_form,
+)
 from tfds_builders.landmark_folder.annotation import Annotation, Face, refuse
 from tfds_builders.raw_files import read_file
+
+# JSON of all images: the first form that fits the content is read.
+_JSON_OF_ALL = (coco_form, label_studio_form, via_form)
 
 
 def beside(root: pathlib.Path, picture: str, file: str) -> Iterator[Annotation]:
@@ -32,11 +43,12 @@ def beside(root: pathlib.Path, picture: str, file: str) -> Iterator[Annotation]:
     except DamagedRecord as damage:
         yield Annotation(picture, file, functools.partial(refuse, str(damage)))
         return
-    yield from json_form.annotations(picture, content, file)
+    form = labelme_form if labelme_form.fits(content) else json_form
+    yield from form.annotations(picture, content, file)
 
 
 def in_one_file(root: pathlib.Path, file: str) -> Iterator[Annotation]:
-    """The annotations of a .csv or .json file, in the order of the file.
+    """The annotations of a .csv, .json or .xml file, in the order of the file.
 
     Args:
       root: the folder.
@@ -48,20 +60,25 @@ def in_one_file(root: pathlib.Path, file: str) -> Iterator[Annotation]:
     path = root / file
     if not path.is_file():
         raise BuildError(f"{path}: no such file of points")
+    if file.lower().endswith(".xml"):
+        yield from xml_form.annotations(path, file)
+        return
     if file.lower().endswith(".csv"):
-        yield from csv_form.annotations(path, file)
+        form = via_form.csv_annotations if via_form.fits_csv(path.read_bytes()) else csv_form.annotations
+        yield from form(path, file)
         return
     try:
         content = parse_json(path.read_bytes())
     except UserError as error:
         raise BuildError(f"{path}: {error}") from error
+    for form in _JSON_OF_ALL:
+        if form.fits(content):
+            yield from form.annotations(content, path, file)
+            return
     if not isinstance(content, dict):
         raise BuildError(
             f"{path}: found {reprlib.repr(content)}, expected COCO's form or an object from images to points"
         )
-    if {"images", "annotations"} <= set(content):
-        yield from coco_form.annotations(content, path, file)
-        return
     for picture, value in content.items():
         shown = picture if picture.isprintable() else repr(picture)
         yield from json_form.annotations(picture, value, f"{file}, {shown}")

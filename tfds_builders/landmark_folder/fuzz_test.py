@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dsat_jax.errors import UserError
 from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE, DamagedRecord
 from tfds_builders import BuildError
-from tfds_builders.landmark_folder import division, folder, forms
+from tfds_builders.landmark_folder import division, folder, forms, json_form, labelme_form
 from tfds_builders.landmark_folder.annotation import Face
 from tfds_builders.landmark_folder.options import Options, read_options
 
@@ -172,26 +172,29 @@ def test_csv_is_read_exactly_or_refused(cells: list[str], tmp_path_factory):
     check(read(path), expected)
 
 
-@hypothesis.settings(deadline=None)
-@hypothesis.given(
-    data=st.binary(max_size=30), start=st.sampled_from([b"", b"image,x0,y0\n", b'{"images":', b'"\n'])
-)
-def test_any_bytes_are_read_or_refused(data: bytes, start: bytes, tmp_path_factory):
-    root = tmp_path_factory.mktemp("fuzz", numbered=True)
-    for file in ("fuzz.csv", "fuzz.json", "fuzz.txt", "landmarks.json"):
-        (root / file).write_bytes(start + data)
-    attempts = [
-        lambda: read(root / "fuzz.csv"),
-        lambda: read(root / "fuzz.json"),
-        lambda: read_options(root),
-        lambda: division.make_division(root, Options(test="fuzz.txt"), folder.make_finder(["a.jpg"])),
-    ]
-    for attempt in attempts:
-        with contextlib.suppress(UserError):
-            attempt()
-
-
 KEYS = ["landmarks", "faces", "box", "visibility", "keypoints", "bbox", "id", "file_name", "image_id"]
+KEYS += ["filename", "regions", "shape_attributes", "region_attributes", "name", "cx"]  # VIA
+KEYS += [
+    "data",
+    "img",
+    "annotations",
+    "result",
+    "type",
+    "value",
+    "keypointlabels",
+    "parentID",
+]  # Label Studio
+TOP_KEYS = [
+    "a.jpg",
+    "images",
+    "annotations",
+    "_via_img_metadata",
+    "project",
+    "file",
+    "metadata",
+    "view",
+    "attribute",
+]
 anything = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
@@ -200,8 +203,42 @@ anything = st.recursive(
 
 
 @hypothesis.settings(deadline=None)
-@hypothesis.given(content=st.dictionaries(st.sampled_from(["a.jpg", "images", "annotations"]), anything))
-def test_any_json_is_either_read_or_refused(content: dict[str, object], tmp_path_factory):
+@hypothesis.given(content=st.dictionaries(st.sampled_from(["shapes", "version"]), anything, min_size=1))
+def test_any_json_of_an_image_is_either_read_or_damaged(content: dict[str, object]):
+    for form in (labelme_form, json_form):
+        if form is json_form or form.fits(content):
+            for annotation in form.annotations("a.jpg", content, "a.json"):
+                with contextlib.suppress(DamagedRecord):
+                    annotation.read()
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(
+    data=st.binary(max_size=30),
+    start=st.sampled_from([b"", b"image,x0,y0\n", b'{"images":', b'"\n', b"<dataset><image file='a'><box>"]),
+)
+def test_any_bytes_are_read_or_refused(data: bytes, start: bytes, tmp_path_factory):
+    root = tmp_path_factory.mktemp("fuzz", numbered=True)
+    for file in ("fuzz.csv", "fuzz.json", "fuzz.xml", "fuzz.txt", "landmarks.json"):
+        (root / file).write_bytes(start + data)
+    attempts = [
+        lambda: read(root / "fuzz.csv"),
+        lambda: read(root / "fuzz.json"),
+        lambda: read(root / "fuzz.xml"),
+        lambda: read_options(root),
+        lambda: division.make_division(root, Options(test="fuzz.txt"), folder.make_finder(["a.jpg"])),
+    ]
+    for attempt in attempts:
+        with contextlib.suppress(UserError):
+            attempt()
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(
+    content=st.dictionaries(st.sampled_from(TOP_KEYS), anything)
+    | st.lists(st.dictionaries(st.sampled_from(KEYS), anything | st.just("a.jpg"), max_size=4), max_size=3)
+)
+def test_any_json_is_either_read_or_refused(content: dict[str, object] | list, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "fuzz.json"
     path.write_text(json.dumps(content))
     try:

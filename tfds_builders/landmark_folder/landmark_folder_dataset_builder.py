@@ -17,7 +17,7 @@ from dsat_jax.files import image_files
 from dsat_jax.records import UNKNOWN, DamagedRecord, decode_picture
 from dsat_jax.schemes import SCHEMES, Scheme
 from tfds_builders import BuildError, face_builder, faces
-from tfds_builders.landmark_folder import conventions, division, folder, forms
+from tfds_builders.landmark_folder import conventions, division, folder, forms, point_names
 from tfds_builders.landmark_folder.annotation import Annotation
 from tfds_builders.landmark_folder.options import FILE, SHOWN, Options, read_options
 from tfds_builders.raw_files import read_file, stays_inside
@@ -56,7 +56,8 @@ class Builder(face_builder.FaceBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 Expected below manual_dir:
   images (.jpg, .png, .bmp, .webp, .tif, .gif, .avif, .heic) in any folders
-  points: NAME.pts or NAME.json for each image, or one .csv or .json (also COCO's keypoints) for all
+  points: NAME.pts or NAME.json (also labelme's) for each image, or one .csv, .json or .xml for all, also of COCO,
+    CVAT, imglab, VIA and Label Studio
   {FILE}, optional, with choices: scheme, train and test (see tfds_builders/landmark_folder/README.md)"""
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -92,7 +93,12 @@ Expected below manual_dir:
         if not contents.pictures:
             raise BuildError(f"{root}: no images here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         points = options.points or folder.choose_points(root, contents)
-        annotations = self._find_annotations(root, points, contents)
+        annotations = point_names.in_order(
+            root,
+            self._find_annotations(root, points, contents),
+            options.names,
+            options.scheme and options.scheme.num_points,
+        )
         scheme = options.scheme or _scheme_of(root, annotations)
         if max(options.box_points or [0]) >= scheme.num_points:
             raise BuildError(
@@ -144,7 +150,7 @@ Expected below manual_dir:
         faces_of: collections.Counter[str] = collections.Counter()
         outside = []
         for annotation in annotations:
-            fitting = find(annotation.picture)
+            fitting = find(annotation.picture) or find(annotation.other_name)
             if not fitting and not stays_inside(annotation.picture):
                 outside.append(Sample(None, 0, annotation))
             elif len(fitting) != 1:

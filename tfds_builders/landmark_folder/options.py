@@ -13,6 +13,7 @@ from tfds_builders import BuildError
 from tfds_builders.raw_files import stays_inside
 
 FILE = "landmarks.json"
+ONE_FILE = (".csv", ".json", ".xml")  # suffixes of files with the points of all images
 PIXEL = "pixel"
 # Units of coordinates, with the value at the right and at the lower border of an image; None for pixels.
 UNITS = {PIXEL: None, "share": 1.0, "percent": 100.0}
@@ -24,14 +25,16 @@ class Options:
     """The fields of landmarks.json.
 
     Attributes:
-      points: `*.pts` or `*.json` for one file per image, or the path of a single .csv or .json file with all points;
-        None means whichever of these the folder contains.
+      points: `*.pts` or `*.json` for one file per image, or the path of a single .csv, .json or .xml file with all
+        points; None means whichever of these the folder contains.
       first_pixel: coordinate of the top left pixel's centre, 0 or 1; None means 1 for `*.pts` and 0 otherwise.
       points_unit: key of `UNITS`; None means pixels, unless the numbers contradict.
       missing: positions that mean that a point has none; None means that there are none, unless the numbers contradict.
       orientation: STORED if the points refer to the images as they are stored, SHOWN if to the images as viewers show
         them, turned by EXIF; None if no image is turned.
       scheme: scheme of the points; None means the built-in scheme with the same number of points.
+      names: names of the points in the order of the scheme, for forms whose points have names; None means the order of
+        the numbers in the names.
       box_points: points whose box is the face box of faces that have none, for schemes with points on the hair; None
         means all points.
       train: path of a list of training images; None means all images that are not for testing.
@@ -45,6 +48,7 @@ class Options:
     missing: Sequence[tuple[float, float]] | None = None
     orientation: str | None = None
     scheme: Scheme | None = None
+    names: Sequence[str] | None = None
     box_points: Sequence[int] | None = None
     train: str | None = None
     test: str | float | None = None
@@ -82,7 +86,7 @@ def read_options(root: pathlib.Path) -> Options:
 
 def _check(options: Options, where: str) -> None:
     if options.points is not None:
-        _check_path(options.points, f"{where}: points", (".csv", ".json"), ("*.pts", "*.json"))
+        _check_path(options.points, f"{where}: points", ONE_FILE, ("*.pts", "*.json"))
     if options.train is not None:
         _check_path(options.train, f"{where}: train", (".txt",))
     if isinstance(options.test, str):
@@ -99,6 +103,9 @@ def _check(options: Options, where: str) -> None:
     if options.box_points is not None and not _are_points(options.box_points):
         shown = reprlib.repr(options.box_points)
         raise BuildError(f"{where}: box_points is {shown}, expected a list of at least two points, from 0")
+    if options.names is not None and not _are_names(options.names):
+        shown = reprlib.repr(options.names)
+        raise BuildError(f"{where}: names is {shown}, expected a list of different names, in quotation marks")
 
 
 def _check_conventions(options: Options, where: str) -> None:
@@ -131,6 +138,12 @@ def _are_positions(value: object) -> bool:
 
 def _are_points(value: object) -> bool:
     return isinstance(value, list) and len(value) > 1 and all(type(i) is int and i >= 0 for i in value)
+
+
+def _are_names(value: object) -> bool:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        return False
+    return 0 < len(value) == len(set(value))
 
 
 def _check_path(value: object, where: str, suffixes: tuple[str, ...], words: tuple[str, ...] = ()) -> None:
