@@ -99,7 +99,7 @@ OWN_CASES = {
             "a list": (
                 [],
                 "found [], expected an object with some of points, first_pixel, points_unit, missing, orientation, "
-                "scheme, box_points, train, test",
+                "scheme, names, box_points, train, test",
             ),
             "a number as the whole": (3, "found 3, expected an object"),
             "an unknown field": (options(sceme=1), "found sceme, expected an object with some of"),
