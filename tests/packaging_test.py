@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tomllib
 
+import pytest
+
 import dsat_jax
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -98,3 +100,14 @@ def test_training_without_its_packages_names_what_to_install():
     assert finished.returncode == 1
     assert finished.stderr.count("\n") == 1
     assert "--mode=train needs tensorflow_datasets, which is not installed: pip install" in finished.stderr
+
+
+def test_the_wheel_has_the_builders_without_their_tests(tmp_path):
+    pytest.importorskip(
+        "setuptools", reason="builds the wheel's folder; environments have it up to Python 3.11"
+    )
+    command = [sys.executable, "setup.py", "--quiet", "egg_info", f"--egg-base={tmp_path}", "build_py"]
+    subprocess.run([*command, f"--build-lib={tmp_path}"], cwd=ROOT, check=True, capture_output=True)
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert {"tfds_builders/w300/README.md", "dsat_jax/configs/w300.py", "dsat_jax/py.typed"} <= files
+    assert not [name for name in files if "test" in name or "dummy_data" in name]
