@@ -149,8 +149,10 @@ def _train(_: Sequence[str]) -> int:
     from dsat_jax.runtime import processes
     from dsat_jax.training import loop
 
+    # A bucket that does not exist is found before anything is drawn.
+    workdir = _WORKDIR.value and locations.reach(_WORKDIR.value)
     config = _config()
-    workdir = locations.reach(_WORKDIR.value or f"runs/{config.name}")
+    workdir = workdir or locations.reach(f"runs/{config.name}")
     with processes.stop_on_signals() as should_stop:
         finished = loop.train(config, workdir, should_stop) is not None
     if finished:
@@ -213,13 +215,18 @@ def _plan(_: Sequence[str]) -> int:
 
 
 def _config() -> ConfigDict:
-    """Returns the configuration; generated datasets are built first."""
+    """Returns the configuration; generated datasets are built first, if a training step can be made for them."""
     from dsat_jax.data import datasets, mixture
+    from dsat_jax.training import rehearsal
 
     if _CONFIG.value is None:
         raise UserError(f"--mode={_MODE.value} needs --config, for example --config=configs/synthetic.py")
-    for alone in mixture.each_alone(_CONFIG.value):
-        datasets.build_if_generated(alone)
+    rehearsal.check_names(_CONFIG.value)
+    alone = list(mixture.each_alone(_CONFIG.value))
+    if any(map(datasets.must_be_drawn, alone)):
+        rehearsal.rehearse(_CONFIG.value)
+    for each in alone:
+        datasets.build_if_generated(each)
     return _CONFIG.value
 
 

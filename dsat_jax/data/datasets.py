@@ -74,10 +74,15 @@ def _data_dir(config: ConfigDict) -> str | None:
     return str(bucket_datasets.copied(data_dir, pathlib.Path(below).relative_to(bucket_datasets.copies())))
 
 
+def must_be_drawn(config: ConfigDict) -> bool:
+    """Returns whether the builder of the run's dataset draws the images, and has not done so yet."""
+    builder = make_builder(config.data.dataset, _data_dir(config))
+    return not builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not builder.is_prepared()
+
+
 def build_if_generated(config: ConfigDict) -> None:
     """Builds the run's dataset if its builder draws the images and it has not been built yet."""
-    builder = make_builder(config.data.dataset, _data_dir(config))
-    if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not builder.is_prepared():
+    if must_be_drawn(config):
         build.build(config.data.dataset, data_dir=config.data.data_dir)
 
 

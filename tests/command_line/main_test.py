@@ -50,6 +50,14 @@ def test_an_error_is_reported_in_one_line(arguments, message):
     assert len([line for line in result.stderr.splitlines() if "error" in line.lower()]) == 1
 
 
+def test_a_network_that_cannot_be_made_is_refused_before_faces_are_drawn(tmp_path):
+    wrong = ("--config=configs/synthetic.py:tiny", "--config.model.width=33")
+    result = run(*wrong, f"--config.data.data_dir={tmp_path}", f"--workdir={tmp_path}/run")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "error: DSAT's width must be a positive multiple of 8, got 33"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_dataset_that_was_not_built_is_reported_with_the_command_that_builds_it(tmp_path):
     result = run(
         "--config=configs/w300.py:small", f"--workdir={tmp_path}/run", f"--config.data.data_dir={tmp_path}"
