@@ -197,7 +197,7 @@ def default_lotr() -> ConfigDict:
         {
             "name": "lotr",
             "backbone": "mobilenet_v2",
-            "backbone_weights": config_dict.placeholder(str),  # .pth, .npz or .safetensors file
+            "backbone_weights": config_dict.placeholder(str),  # file; for an hourglass, a DSAT
             "freeze_norm": False,
             "upsamplings": 0,
             "dim": 256,

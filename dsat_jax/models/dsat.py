@@ -4,59 +4,32 @@ Wan, Liu, Wu, Lai, Min, Liu, "Precise Facial Landmark Detection by Dynamic Seman
 Pattern Recognition 156 (2024) 110827, arXiv 2412.00740. The formulas follow the released code.
 """
 
-import functools
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dsat_jax.config import choose
 from dsat_jax.decode import soft_argmax, to_input_pixels
-from dsat_jax.errors import UserError
-from dsat_jax.models.cross_scale import ChannelTransformer
-from dsat_jax.models.gate import GATES
-from dsat_jax.models.hourglass import Hourglass
-from dsat_jax.models.layers import Conv3x3, ConvBlock, rematerialised
+from dsat_jax.models.gated_hourglasses import GatedHourglasses
+from dsat_jax.models.layers import Conv3x3, ConvBlock
 from dsat_jax.models.prediction import Prediction
-from dsat_jax.models.resampling import TransposedConv, max_pool
-
-INPUT_MULTIPLE = 32  # the stem halves the resolution once, an hourglass four times
-WIDTH_MULTIPLE = 8  # the narrowest layer of the learned gate has an eighth of the width
+from dsat_jax.models.resampling import TransposedConv
 
 
-class DSAT(nn.Module):
+class DSAT(GatedHourglasses):
     """Heatmap network of gated hourglasses with channel attention between scales, for landmarks and boundaries.
 
     Attributes:
       num_points: number of landmark channels.
       num_boundaries: number of boundary channels, which follow those of the landmarks.
-      width: number of channels of the hourglasses; the three layers of the stem have width / 4, width / 2 and width.
-      stacks: number of hourglasses in sequence; only the output of the last one is supervised.
-      transformer_layers: number of blocks of each channel transformer; 0 for hourglasses without a transformer.
-      heads: number of attention heads of the channel transformers.
-      gate: type of the channel gate, a key of `GATES`, or 'none'.
-      embedding_dropout: dropout rate on the tokens of the channel transformers.
-      attention_dropout: dropout rate on the attention maps and outputs of the channel transformers.
       upsample: whether heatmaps have the resolution of the input, as in the released network. Half the resolution saves
         a transposed convolution and three quarters of the heatmap pixels.
-      rematerialise: whether to recompute the hourglasses' activations in the backward pass instead of storing them.
-      dtype: compute dtype; parameters, statistics, softmax and heatmaps are float32.
+
+    The other attributes are those of `GatedHourglasses`. Heatmaps are float32.
     """
 
     num_points: int
     num_boundaries: int
-    width: int
-    stacks: int
-    transformer_layers: int
-    heads: int
-    gate: str
-    embedding_dropout: float
-    attention_dropout: float
     upsample: bool
-    rematerialise: bool
-    dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> Prediction:
@@ -73,67 +46,12 @@ class DSAT(nn.Module):
         Raises:
           UserError: if the size of the images or an attribute is not valid.
         """
-        self._check(images)
-        x = self._stem(images.astype(self.dtype), train)
-        gates = None
-        if self.gate != "none":
-            x, gates = GATES[self.gate](self.dtype, name="gate")(x, train)
-        hourglass = rematerialised(Hourglass) if self.rematerialise else Hourglass
-        if self.stacks:
-            # The scan traces and compiles a single hourglass, whatever the number of stacks. Its parameters have a
-            # leading stack axis.
-            hourglasses = nn.scan(
-                lambda module, x: (module(x, train), None),
-                variable_axes={"params": 0, "batch_stats": 0},
-                split_rngs={"params": True, "dropout": True},
-                length=self.stacks,
-                check_constancy_invariants=False,  # the check would trace the hourglass a second time
-            )
-            if not self.is_initializing():
-                hourglasses = _with_kernels_in(self.dtype, hourglasses)
-            x, _ = hourglasses(hourglass(self._transformer(), self.dtype, name="hourglasses"), x)
+        x, gates = self._trunk(images, train)
         heatmaps = self._head(x, train).astype(jnp.float32)
         stride = images.shape[1] // heatmaps.shape[1]
         # On a CPU, decoding all channels takes a fifth of the time of a slice of them, forward and backward.
         points = to_input_pixels(soft_argmax(heatmaps)[:, : self.num_points], stride)
         return Prediction(points=points, heatmaps=heatmaps, gates=gates)
-
-    @nn.nowrap
-    def _check(self, images: jax.Array) -> None:
-        """Raises a UserError if the size of the images or an attribute is not valid."""
-        _, height, width, _ = images.shape
-        if height != width or height % INPUT_MULTIPLE:
-            raise UserError(
-                f"DSAT takes square images whose side is a multiple of {INPUT_MULTIPLE} pixels, "
-                f"got {height}x{width}"
-            )
-        if self.width <= 0 or self.width % WIDTH_MULTIPLE:
-            raise UserError(f"DSAT's width must be a positive multiple of {WIDTH_MULTIPLE}, got {self.width}")
-        for name, smallest in (("stacks", 0), ("transformer_layers", 0), ("heads", 1)):
-            if getattr(self, name) < smallest:
-                raise UserError(f"DSAT needs {name} of at least {smallest}, got {getattr(self, name)}")
-        choose({"none": None, **GATES}, self.gate, "gate")
-
-    @nn.nowrap
-    def _transformer(self) -> Callable[..., ChannelTransformer] | None:
-        """Returns a constructor of the channel transformer, or None if it has no layers."""
-        if self.transformer_layers == 0:
-            return None
-        return functools.partial(
-            ChannelTransformer,
-            layers=self.transformer_layers,
-            heads=self.heads,
-            embedding_dropout=self.embedding_dropout,
-            attention_dropout=self.attention_dropout,
-        )
-
-    @nn.nowrap
-    def _stem(self, x: jax.Array, train: bool) -> jax.Array:
-        """Returns the feature maps of the stem: [batch, S, S, 3] -> [batch, S / 2, S / 2, width]."""
-        x = Conv3x3(self.width // 4, use_bias=True, dtype=self.dtype, name="stem_conv")(x)
-        x = ConvBlock(self.width // 2, self.dtype, name="stem_block_1")(x, train)
-        x = max_pool(x, 2)
-        return ConvBlock(self.width, self.dtype, name="stem_block_2")(x, train)
 
     @nn.nowrap
     def _head(self, x: jax.Array, train: bool) -> jax.Array:
@@ -142,18 +60,3 @@ class DSAT(nn.Module):
         if self.upsample:
             x = TransposedConv(self.width // 2, dtype=self.dtype, name="head_upsample")(x)
         return Conv3x3(self.num_points + self.num_boundaries, dtype=self.dtype, name="head_conv")(x)
-
-
-def _with_kernels_in(dtype: jnp.dtype, scan: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns a scan over layers whose kernels are converted to a dtype before the loop instead of in it.
-
-    A kernel that is converted in the loop is stored again for the backward pass, and its gradient is collected in
-    float32. Scales and biases of normalisations stay in float32, in which they are used.
-    """
-
-    def converted(params: Any) -> Any:
-        return jax.tree.map_with_path(
-            lambda path, leaf: leaf if path[-1].key in ("scale", "bias") else leaf.astype(dtype), params
-        )
-
-    return nn.map_variables(scan, "params", trans_in_fn=converted)

@@ -5,6 +5,7 @@ Watchareeruetai et al., "LOTR: Face Landmark Localization Using Localization Tra
 of the up-sampling. This implementation uses the values of DETR.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -126,7 +127,7 @@ class LOTR(nn.Module):
     def _features(self, images: jax.Array, train: bool) -> jax.Array:
         """Returns the projected features of the backbone: [batch, S, S, 3] -> [batch, side, side, dim].
 
-        The side is S / 32, doubled by each up-sampling.
+        The side is S / 32, or S / 8 for an hourglass, doubled by each up-sampling.
         """
         backbone = choose(BACKBONES, self.backbone, "backbone")
         x = self._rematerialised(backbone)(frozen=self.freeze_norm, dtype=self.dtype, name="backbone")(
@@ -183,5 +184,5 @@ def attention_maps(model: LOTR, variables: Mapping[str, Any], images: jax.Array)
     _, updates = model.apply(variables, images, train=False, mutable=["intermediates"])
     decoder_layer = updates["intermediates"][f"decoder_{model.decoder_layers}"]
     (weights,) = decoder_layer["cross_attention"]["weights"]  # [batch, heads, points, height * width]
-    side = images.shape[1] // STRIDE * 2**model.upsamplings
+    side = math.isqrt(weights.shape[-1])
     return weights.reshape(*weights.shape[:3], side, side)

@@ -48,7 +48,8 @@ def begin(
     created = state.create_on(mesh, model, transform, config.input.size, config.seed)
     if backbone is not None:
         old = {"params": created.params["backbone"], "batch_stats": created.batch_stats["backbone"]}
-        loaded = torch_import.load_backbone(backbone, config.model.backbone, old)
+        load = _trunk_of if config.model.backbone.startswith("hourglass") else torch_import.load_backbone
+        loaded = load(backbone, config.model.backbone, old)
         created = state.with_variables(created, {name: {"backbone": tree} for name, tree in loaded.items()})
     if network is not None:
         trained = trained_network.load_whole(zoo.find(network))
@@ -66,6 +67,28 @@ def begin(
             arrays |= _moved(arrays, by_name(created.ema), rows, trained.mesh, mesh)
         created = state.with_variables(created, _fitting(arrays, created.ema, network))
     return created
+
+
+def _trunk_of(network: str, backbone: str, initial: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the trunk of a trained DSAT as the variables of an hourglass backbone.
+
+    Args:
+      network: name, weights file or run folder of the DSAT.
+      backbone: name of the backbone, for messages.
+      initial: {'params', 'batch_stats'} of the backbone.
+
+    Raises:
+      UserError: if the network has no such trunk; the message names the arrays that do not fit.
+    """
+    trained = by_name(trained_network.load_whole(zoo.find(network)).variables)
+    leaves = {name.replace("/trunk/", "/"): leaf for name, leaf in by_name(initial).items()}
+    wrong = [name for name, leaf in leaves.items() if getattr(trained.get(name), "shape", None) != leaf.shape]
+    if wrong:
+        raise UserError(
+            f"{network} has no trunk for config.model.backbone={backbone}: {len(wrong)} of {len(leaves)} arrays are "
+            f"missing or have another shape, the first is {wrong[0]}"
+        )
+    return jax.tree.unflatten(jax.tree.structure(initial), [trained[name] for name in leaves])
 
 
 def _moved(

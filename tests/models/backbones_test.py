@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from jax import lax
+from made_networks import made_dsat
 
 from dsat_jax.models.backbones import BACKBONES, depthwise
 from dsat_jax.models.backbones.blocks import ConvNorm, FrozenNorm, padding
 from dsat_jax.models.backbones.depthwise import DepthwiseConv
+from dsat_jax.models.backbones.hourglass import patches
 from dsat_jax.models.backbones.hrnet import HighResolutionModule
+from dsat_jax.weights.names import by_name
 
 EPSILON = 1e-5
 
@@ -42,6 +45,35 @@ def test_published_number_of_parameters_and_features_at_a_32nd_of_the_size(name,
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == parameters
     assert features.shape == (2, 6, 6, channels)
     assert shapes(name, 256)[0].shape == (2, 8, 8, channels)
+
+
+@pytest.mark.parametrize("width", [32, 48])
+def test_an_hourglass_has_the_parameters_of_a_dsat_without_its_head(width):
+    features, variables = shapes(f"hourglass_{width}", 96)
+    dsat = made_dsat(5, 2, width=width, stacks=1, transformer_layers=1, heads=4, gate="learned")
+    images = jax.ShapeDtypeStruct((1, 96, 96, 3), jnp.float32)
+    whole = jax.eval_shape(functools.partial(dsat.init, train=False), jax.random.key(0), images)
+    expected = {name: leaf for name, leaf in by_name(whole).items() if "/head_" not in name}
+    found = {name.replace("/trunk/", "/"): leaf for name, leaf in by_name(variables).items()}
+    assert {name: leaf.shape for name, leaf in found.items()} == {
+        name: leaf.shape for name, leaf in expected.items()
+    }
+    assert features.shape == (2, 12, 12, 16 * width)
+
+
+def test_an_hourglass_cannot_be_frozen():
+    with pytest.raises(
+        ValueError, match=r"config\.model\.freeze_norm is true, expected false for an hourglass"
+    ):
+        shapes("hourglass_32", 64, frozen=True)
+
+
+def test_a_patch_holds_its_pixels_row_by_row():
+    x = jnp.arange(4 * 6 * 2).reshape(1, 4, 6, 2)
+    found = patches(x, 2)
+    assert found.shape == (1, 2, 3, 8)
+    # Row 1, column 2 of the patches: rows 2 and 3, columns 4 and 5 of the map, whose rows have 12 values.
+    np.testing.assert_array_equal(found[0, 1, 2], [32, 33, 34, 35, 44, 45, 46, 47])
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_lite0", "resnet50", "hrnet_w18"])

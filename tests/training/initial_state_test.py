@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from configs import synthetic
+from configs import synthetic, w300
 from dsat_jax import models
+from dsat_jax.inference import trained_network
 from dsat_jax.runtime import sharding
 from dsat_jax.training import initial_state, optimizer, state
-from dsat_jax.weights import network_file
+from dsat_jax.weights import network_file, zoo
 from dsat_jax.weights.names import by_name
 
 
@@ -84,4 +85,29 @@ def test_a_network_and_a_backbone_exclude_each_other(network):
     config.model.backbone_weights = "mobilenet_v2.pth"
     config.train.start_from = str(network[0])
     with pytest.raises(ValueError, match=r"backbone_weights and config.train.start_from exclude each other"):
+        initial(config)
+
+
+def test_an_hourglass_starts_from_the_trunk_of_a_dsat():
+    """Backbone of LOTR with the arrays of the shipped DSAT; all but those of its head are used."""
+    config = w300.get_config("lotr-small")
+    config.model.update(backbone="hourglass_32", backbone_weights="dsat-300w")
+    current = initial(config)
+    arrays = by_name({"params": current.params, "batch_stats": current.batch_stats})
+    trained = by_name(trained_network.load_whole(zoo.find("dsat-300w")).variables)
+    expected = {name: array for name, array in trained.items() if "/head_" not in name}
+    found = {
+        name.replace("/backbone/trunk/", "/"): array for name, array in arrays.items() if "/backbone/" in name
+    }
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_a_network_without_the_trunk_of_the_backbone_is_refused():
+    config = w300.get_config("lotr-small")
+    config.model.update(backbone="hourglass_48", backbone_weights="dsat-300w")
+    with pytest.raises(
+        ValueError, match=r"dsat-300w has no trunk for config.model.backbone=hourglass_48: \d+ of"
+    ):
         initial(config)

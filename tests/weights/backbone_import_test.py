@@ -115,7 +115,7 @@ SPOTS = {
 }
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", STATES)
 def test_every_backbone_reads_its_published_weights(name, tmp_path):
     state = STATES[name]()
     variables = traverse_util.flatten_dict(
