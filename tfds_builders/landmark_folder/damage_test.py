@@ -176,7 +176,7 @@ def test_damage_is_named(root: pathlib.Path, file: str, content: object, reason:
         ({}, "no image has a .pts or .json file, and the folder has no .csv, .json or .xml for all of them"),
         ({"a.csv": "", "b.json": "{}"}, "the folder has a.csv, b.json for all of them; expected one"),
         ({"a.csv": ""}, "a.csv: found the columns , expected image,x0,y0,x1,y1,..."),
-        ({"a.csv": "image;x0;y0\n"}, "a.csv: found the columns image;x0;y0, expected image,x0,y0"),
+        ({"a.csv": "image|x0|y0\n"}, "a.csv: found the columns image|x0|y0, expected image,x0,y0"),
         ({"a.csv": "image,x0,y0,x1\n"}, "a.csv: found the columns image,x0,y0,x1, expected image,x0,y0"),
         ({"a.json": "[]"}, "a.json: found [], expected COCO's form or an object from images to points"),
         ({"a.json": "{"}, "a.json: not JSON: "),
