@@ -27,6 +27,8 @@ def fits(content: object) -> bool:
 def annotations(content: Mapping[str, object], path: pathlib.Path, file: str) -> Iterator[Annotation]:
     """The annotations with keypoints, in the order of the file.
 
+    If there are categories of faces by their name, annotations of other categories are left out.
+
     Args:
       content: decoded JSON with `images` and `annotations`.
       path: path of the file, for error messages.
@@ -45,7 +47,10 @@ def annotations(content: Mapping[str, object], path: pathlib.Path, file: str) ->
             f"{path}: not COCO's form: every image needs id and file_name, every annotation image_id ({error!r})"
         ) from error
     _check_images(images, path)
+    faces = _face_categories(content.get("categories"))
     for (image_id, name), picture, entry in zip(entries, pictures, content["annotations"], strict=True):
+        if faces and entry.get("category_id") not in faces:
+            continue
         where = f"{file}, annotation {reprlib.repr(name)}"
         keypoints, box = entry.get("keypoints"), entry.get("bbox")
         known = entry.get("num_keypoints") != 0
@@ -59,6 +64,14 @@ def annotations(content: Mapping[str, object], path: pathlib.Path, file: str) ->
             yield Annotation("", where, functools.partial(refuse, reason))
         else:
             yield Annotation(picture, where, functools.partial(_read, keypoints, box, where))
+
+
+def _face_categories(categories: object) -> list[object]:
+    """The ids of the categories whose name has the word face; empty if there are no others, or none of faces."""
+    if not isinstance(categories, list) or not all(isinstance(category, Mapping) for category in categories):
+        return []
+    faces = [category.get("id") for category in categories if "face" in str(category.get("name")).lower()]
+    return faces if len(faces) < len(categories) else []
 
 
 def _of_whole_body(keypoints: object) -> object:

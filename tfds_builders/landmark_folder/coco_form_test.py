@@ -45,6 +45,20 @@ def test_the_face_of_a_whole_body_is_read():
     np.testing.assert_array_equal(read.box, [1, 2, 9, 11])
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(("Human face", "person"), [1]), (("dog", "person"), [1, 2]), (("face", "face of a cat"), [1, 2])],
+)
+def test_faces_beside_other_categories_are_chosen_by_their_name(names: tuple[str, str], expected: list[int]):
+    content = {
+        "images": IMAGES,
+        "annotations": [{"image_id": 5, "category_id": i, "keypoints": [i, 2, 2]} for i in (1, 2)],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(names, 1)],
+    }
+    found = coco_form.annotations(content, pathlib.Path("raw/a.json"), "a.json")
+    assert [annotation.read().landmarks[0, 0] for annotation in found] == expected
+
+
 @pytest.mark.parametrize("fields", [{}, {"keypoints": []}, {"keypoints": [0, 0, 0], "num_keypoints": 0}])
 def test_annotations_without_keypoints_are_ignored(fields: dict):
     assert annotations({"image_id": 5, "bbox": [1, 2, 3, 4], **fields}) == []

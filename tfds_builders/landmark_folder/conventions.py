@@ -70,7 +70,7 @@ class Conventions:
 
 def decide(
     root: pathlib.Path,
-    points: str,
+    points: Sequence[str],
     options: Options,
     annotations: Iterable[Annotation],
     pictures: Iterable[str],
@@ -89,7 +89,7 @@ def decide(
     """
     first_pixel = options.first_pixel
     if first_pixel is None:
-        first_pixel = 1 if points == "*.pts" else 0
+        first_pixel = 1 if "*.pts" in points else 0
     faces = [(annotation.source, face) for annotation in annotations if (face := _readable(annotation))]
     unit = _unit(root, options, faces)
     conventions = Conventions(first_pixel, unit, options.missing or (), options.orientation or STORED)

@@ -208,7 +208,7 @@ def annotations_of(values: list) -> list[Annotation]:
 @hypothesis.given(values=faces)
 def test_plausible_pixels_are_read_as_they_are(values: list):
     hypothesis.assume(all(len({face[i] for face in values}) == len(values) for i in range(5)))
-    found, notes = conventions.decide(pathlib.Path("mine"), "*.pts", Options(), annotations_of(values), [])
+    found, notes = conventions.decide(pathlib.Path("mine"), ["*.pts"], Options(), annotations_of(values), [])
     assert (found, notes) == (Conventions(1, "pixel", (), "stored"), [])
     for annotation, points in zip(annotations_of(values), values, strict=True):
         np.testing.assert_array_equal(
@@ -226,5 +226,5 @@ def test_implausible_numbers_are_refused_by_name(values: list, data: st.DataObje
         values[data.draw(st.integers(0, len(values) - 1))][data.draw(st.integers(0, 4))] = place
         named = f'"missing": [{place[0]}, {place[1]}]'
     with pytest.raises(BuildError) as refused:
-        conventions.decide(pathlib.Path("mine"), "points.csv", Options(), annotations_of(values), [])
+        conventions.decide(pathlib.Path("mine"), ["points.csv"], Options(), annotations_of(values), [])
     assert named in str(refused.value)

@@ -173,7 +173,10 @@ def test_damage_is_named(root: pathlib.Path, file: str, content: object, reason:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "no image has a .pts or .json file, and the folder has no .csv, .json or .xml for all of them"),
+        (
+            {},
+            "no image has a .pts, .json, .ljson or .txt file, and the folder has no .csv, .json or .xml for all of",
+        ),
         ({"a.csv": "", "b.json": "{}"}, "the folder has a.csv, b.json for all of them; expected one"),
         ({"a.csv": ""}, "a.csv: found the columns , expected image,x0,y0,x1,y1,..."),
         ({"a.csv": "image|x0|y0\n"}, "a.csv: found the columns image|x0|y0, expected image,x0,y0"),
@@ -228,8 +231,13 @@ def test_damage_is_named(root: pathlib.Path, file: str, content: object, reason:
         ),
         (
             {"landmarks.json": {"points": "a.mat"}},
-            "points is 'a.mat', expected *.pts or *.json or a .csv file",
+            "points is 'a.mat', expected *.pts or *.json or *.ljson or *.txt or a .csv file",
         ),
+        (
+            {"landmarks.json": {"points": ["a.json", "*.pts"]}},
+            "points is '*.pts', expected a .csv file or a .json",
+        ),
+        ({"landmarks.json": {"points": []}}, "points is [], expected *.pts or *.json or"),
         ({"landmarks.json": {"first_pixel": 2}}, "first_pixel is 2, expected 0 or 1"),
         ({"landmarks.json": {"points": "a.csv"}}, "a.csv: no such file of points"),
         (

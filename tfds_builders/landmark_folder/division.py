@@ -3,16 +3,19 @@
 import dataclasses
 import hashlib
 import pathlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from dsat_jax.errors import UserError
 from dsat_jax.files.text_files import decode
 from tfds_builders import BuildError
+from tfds_builders.landmark_folder.annotation import Annotation
 from tfds_builders.landmark_folder.options import Options
 from tfds_builders.raw_files import stays_inside
 
 SPLITS = ("train", "test")
 TEST_SHARE = 0.1
+_FOR_TESTING = re.compile(r"(?<![a-z])(val|valid|validation|test)(?![a-z])")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +65,45 @@ def make_division(root: pathlib.Path, options: Options, find: Callable[[str], Se
     if both:
         raise BuildError(f"{root}: {both[0]} is both in {options.train} and in {options.test}")
     return Division(listed, missing, options.test if isinstance(options.test, int | float) else TEST_SHARE)
+
+
+def by_file(
+    root: pathlib.Path,
+    points: Sequence[str],
+    annotations: Sequence[Annotation],
+    find: Callable[[str], Sequence[str]],
+) -> Division | None:
+    """The division that the names of several files of points tell, such as train.json and val.json.
+
+    Args:
+      root: the folder.
+      points: files of the points of all images.
+      annotations: the annotations in them.
+      find: function from a name to its images, see `folder.make_finder`.
+
+    Returns:
+      Division with the images of the files for testing in the test split; None if not both kinds of files are there.
+
+    Raises:
+      BuildError: if an image is in files of both kinds.
+    """
+    if len(set(map(is_for_testing, points))) < 2:
+        return None
+    images: dict[bool, set[str]] = {True: set(), False: set()}
+    for annotation in annotations:
+        file = next(file for file in points if annotation.source.startswith(f"{file}, "))
+        images[is_for_testing(file)].update(find(annotation.picture))
+    both = sorted(images[True] & images[False])
+    if both:
+        raise BuildError(
+            f"{root}: {both[0]} is in files for training and for testing, of {', '.join(points)}"
+        )
+    return Division({"test": frozenset(images[True])}, {"test": []}, TEST_SHARE)
+
+
+def is_for_testing(file: str) -> bool:
+    """Whether a file of points is for testing by its name: val.json, faces_test.json, person_keypoints_val2017.json."""
+    return _FOR_TESTING.search(pathlib.PurePosixPath(file).stem.lower()) is not None
 
 
 def share_of(picture: str) -> float:

@@ -98,8 +98,8 @@ def test_a_list_names_images_as_annotations_do(root: pathlib.Path, entry: str):
             "train.txt: '1.jpg' fits anna/1.jpg and bert/1.jpg, expected the path from the folder",
         ),
         (
-            {"test": ["anna/0.jpg", "/photos/anna/1.jpg"]},
-            "test.txt: found '/photos/anna/1.jpg', expected the path of an image below the folder",
+            {"test": ["anna/0.jpg", "/photos/other.jpg"]},
+            "test.txt: found '/photos/other.jpg', expected the path of an image below the folder",
         ),
         ({"test": [" ", ""]}, "test.txt: the list is empty, expected the path of an image on each line"),
     ],
@@ -135,3 +135,30 @@ def test_with_two_lists_bad_annotations_are_still_reported(root: pathlib.Path):
     assert list(builder.log.incomplete) == ["points.csv, line 11: no image 'gone.jpg'"]
     assert "2 images are in no list and are left out." in builder.log.notes
     assert pictures_of(builder) == {"train": PICTURES[:3], "test": PICTURES[3:6]}
+
+
+def coco_files(root: pathlib.Path, **pictures: list[str]) -> None:
+    write(root, "landmarks.json", {"scheme": FIVE})
+    keypoints = [*np.c_[POINTS, [2] * 5].ravel()]
+    for name, some in pictures.items():
+        write(root, f"{name}.json", example_points.coco_of(dict.fromkeys(some, keypoints)))
+
+
+def test_files_of_points_divide_the_images_by_their_names(root: pathlib.Path):
+    coco_files(root, faces_train2017=PICTURES[:-2], faces_val2017=PICTURES[-2:])
+    assert pictures_of(built(root)) == {"train": sorted(PICTURES[:-2]), "test": sorted(PICTURES[-2:])}
+
+
+def test_files_of_points_without_such_names_are_divided_as_one(root: pathlib.Path):
+    coco_files(root, one=PICTURES[:-2], latest=PICTURES[-2:])
+    parts = pictures_of(built(root))
+    assert sorted(name for part in parts.values() for name in part) == sorted(PICTURES)
+    assert parts.get("test") != sorted(PICTURES[-2:])
+
+
+def test_an_image_in_files_for_training_and_for_testing_is_refused(root: pathlib.Path):
+    coco_files(root, train=PICTURES, test=PICTURES[-1:])
+    with pytest.raises(
+        BuildError, match=rf"{PICTURES[-1]} is in files for training and for testing, of test\.json"
+    ):
+        built(root)

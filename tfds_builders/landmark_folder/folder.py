@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dsat_jax.files import image_files
 from tfds_builders import BuildError
-from tfds_builders.landmark_folder.options import FILE
+from tfds_builders.landmark_folder import forms
+from tfds_builders.landmark_folder.options import BESIDE, FILE
 from tfds_builders.raw_files import check_name, stays_inside
 
 
@@ -17,7 +18,7 @@ class Contents:
 
     Attributes:
       pictures: the images, sorted within each folder.
-      points: suffix (.pts or .json) -> path without suffix -> path.
+      points: suffix of `options.BESIDE` -> path without suffix -> path.
     """
 
     pictures: Sequence[str]
@@ -31,7 +32,7 @@ def walk(root: pathlib.Path) -> Contents:
       BuildError: if a name is not in UTF-8.
     """
     pictures = []
-    points: dict[str, dict[str, str]] = {".pts": {}, ".json": {}}
+    points: dict[str, dict[str, str]] = {suffix: {} for suffix in BESIDE}
     walked = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         walked.add(os.path.realpath(folder))
@@ -53,39 +54,44 @@ def walk(root: pathlib.Path) -> Contents:
     return Contents(pictures, points)
 
 
-def choose_points(root: pathlib.Path, contents: Contents) -> str:
-    """Finds the files of points and returns them as a value of `Options.points`.
+def choose_points(root: pathlib.Path, contents: Contents) -> Sequence[str]:
+    """Finds the files of points and returns them as `Options.points` names them.
+
+    Text files beside images can be anything, and so can an .xml file: they are chosen if there is nothing else.
 
     Raises:
       BuildError: if there are none, or more than one choice.
     """
     stems = [os.path.splitext(picture)[0] for picture in contents.pictures]
     counts = {suffix: sum(stem in files for stem in stems) for suffix, files in contents.points.items()}
-    if all(counts.values()):
-        raise BuildError(
-            f"{root}: {counts['.pts']} images have a .pts file and {counts['.json']} a .json file, expected one form; "
-            f'choose it as `points` in {FILE}: "*.pts" or "*.json"'
-        )
-    for suffix, count in counts.items():
-        if count:
-            return f"*{suffix}"
+    beside = [suffix for suffix in BESIDE if counts[suffix] and suffix != ".txt"]
+    if len(beside) > 1:
+        found = " and ".join(f"{counts[suffix]} images have a {suffix} file" for suffix in beside)
+        choices = " or ".join(f'"*{suffix}"' for suffix in beside)
+        raise BuildError(f"{root}: {found}, expected one form; choose it as `points` in {FILE}: {choices}")
+    if beside:
+        return [f"*{beside[0]}"]
     names = sorted(path.name for path in root.iterdir() if path.name != FILE and path.name[0] != ".")
     single = [name for name in names if name.lower().endswith((".csv", ".json"))]
-    if not single:  # an .xml file beside them can be anything
+    if not single and counts[".txt"]:
+        return ["*.txt"]
+    if not single:
         single = [name for name in names if name.lower().endswith(".xml")]
-    if len(single) != 1:
-        found = ", ".join(single) or "no .csv, .json or .xml"
-        raise BuildError(
-            f"{root}: no image has a .pts or .json file, and the folder has {found} for all of them; expected one, or "
-            f"its name as `points` in {FILE}"
-        )
-    return single[0]
+    if len(single) == 1 or (single and all(forms.is_coco(root / name) for name in single)):
+        return single
+    found = ", ".join(single) or "no .csv, .json or .xml"
+    raise BuildError(
+        f"{root}: no image has a {', '.join(BESIDE[:-1])} or {BESIDE[-1]} file, and the folder has {found} for all of "
+        f"them; expected one, or its name as `points` in {FILE}"
+    )
 
 
 def make_finder(pictures: Sequence[str]) -> Callable[[str], Sequence[str]]:
     """Returns a function from an image's name in an annotation or list to the images that fit it.
 
-    A name is a path relative to the folder. If there is no such image, all images whose path ends with the name fit.
+    A name is a path relative to the folder. If there is no such image, all images whose path ends with the name fit. An
+    absolute path, of any system, is that of the computer where the folder was made: the image fits with whose path it
+    ends, the longest of several, or without any, all images with its last part.
 
     Args:
       pictures: paths of the images, relative to the folder.
@@ -98,6 +104,10 @@ def make_finder(pictures: Sequence[str]) -> Callable[[str], Sequence[str]]:
     def find(name: str) -> Sequence[str]:
         if name in known:
             return [name]
+        if absolute := _absolute(name):
+            of_name = by_name.get(absolute.name, ())
+            ends = [p for p in of_name if str(absolute).endswith(f"/{p}")]
+            return [max(ends, key=len)] if ends else of_name
         if not stays_inside(name):
             return []
         path = pathlib.PurePosixPath(name.replace("\\", "/")).as_posix()
@@ -106,3 +116,11 @@ def make_finder(pictures: Sequence[str]) -> Callable[[str], Sequence[str]]:
         return [p for p in by_name.get(pathlib.PurePosixPath(path).name, ()) if p.endswith(f"/{path}")]
 
     return find
+
+
+def _absolute(name: str) -> pathlib.PurePosixPath | None:
+    """An absolute path of Windows or of another system, with slashes; None for a relative path, or one with `..`."""
+    path = pathlib.PureWindowsPath(name)
+    if not path.root or ".." in path.parts:
+        return None
+    return pathlib.PurePosixPath("/", *path.parts[1:])

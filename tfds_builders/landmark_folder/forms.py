@@ -1,49 +1,51 @@
-"""Points in the supported forms: .pts, .json, .csv, .xml. Each face is read only when its record is made."""
+"""Points in the supported forms, by the suffix and the content of a file; a face is read when its record is made."""
 
 import functools
 import pathlib
 import reprlib
 from collections.abc import Iterator
 
-import numpy as np
-
 from dsat_jax.errors import UserError
 from dsat_jax.files.text_files import parse_json
-from dsat_jax.records import VISIBLE, DamagedRecord
-from tfds_builders import BuildError, pts
+from dsat_jax.records import DamagedRecord
+from tfds_builders import BuildError
 from tfds_builders.landmark_folder import (
     coco_form,
     csv_form,
     json_form,
     label_studio_form,
     labelme_form,
+    ljson_form,
+    text_form,
     via_form,
     xml_form,
 )
-from tfds_builders.landmark_folder.annotation import Annotation, Face, refuse
+from tfds_builders.landmark_folder.annotation import Annotation, refuse
 from tfds_builders.raw_files import read_file
 
-# JSON of all images: the first form that fits the content is read.
+# JSON of one image and of all images: the first form that fits the content is read.
+_JSON_OF_ONE = (labelme_form, ljson_form)
 _JSON_OF_ALL = (coco_form, label_studio_form, via_form)
+_TEXT = (".pts", ".txt")
 
 
 def beside(root: pathlib.Path, picture: str, file: str) -> Iterator[Annotation]:
-    """The annotations of an image in its .pts or .json file.
+    """The annotations of an image in its own file.
 
     Args:
       root: the folder.
       picture: path of the image, relative to the folder.
       file: path of the points, relative to the folder.
     """
-    if file.lower().endswith(".pts"):
-        yield Annotation(picture, file, functools.partial(_read_pts, root, file))
+    if file.lower().endswith(_TEXT):
+        yield text_form.beside(root, picture, file)
         return
     try:
         content = _read_json(root, file)
     except DamagedRecord as damage:
         yield Annotation(picture, file, functools.partial(refuse, str(damage)))
         return
-    form = labelme_form if labelme_form.fits(content) else json_form
+    form = next((form for form in _JSON_OF_ONE if form.fits(content)), json_form)
     yield from form.annotations(picture, content, file)
 
 
@@ -84,9 +86,12 @@ def in_one_file(root: pathlib.Path, file: str) -> Iterator[Annotation]:
         yield from json_form.annotations(picture, value, f"{file}, {shown}")
 
 
-def _read_pts(root: pathlib.Path, file: str) -> Face:
-    landmarks = pts.parse_pts(read_file(root, file), file)
-    return Face(landmarks, np.full(len(landmarks), VISIBLE, np.uint8))
+def is_coco(path: pathlib.Path) -> bool:
+    """Whether a file is JSON in COCO's form."""
+    try:
+        return coco_form.fits(parse_json(path.read_bytes()))
+    except UserError:
+        return False
 
 
 def _read_json(root: pathlib.Path, file: str) -> object:

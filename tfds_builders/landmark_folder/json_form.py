@@ -24,7 +24,7 @@ def annotations(picture: str, content: object, source: str) -> Iterator[Annotati
     several = isinstance(content, list) and all(isinstance(face, Mapping) for face in content)
     for number, face in enumerate(content if several else [content]):
         where = f"{source}, face {number}" if several else source
-        yield Annotation(picture, where, functools.partial(_read, face, where))
+        yield Annotation(picture, where, functools.partial(read_face, face, where))
 
 
 def numbers_of(values: object, shape: tuple[int, ...], where: str) -> np.ndarray:
@@ -50,8 +50,16 @@ def _fits(values: object, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _read(value: object, where: str) -> Face:
-    """Reads `[[x, y], ...]`, or an object with these as `landmarks`, and optionally `visibility` and `box`."""
+def read_face(value: object, where: str) -> Face:
+    """Reads `[[x, y], ...]`, or an object with these as `landmarks`, and optionally `visibility` and `box`.
+
+    Args:
+      value: decoded JSON.
+      where: file, and entry within it, for messages.
+
+    Raises:
+      DamagedRecord: if the value has another form.
+    """
     fields = value if isinstance(value, Mapping) else {"landmarks": value}
     points = fields.get("landmarks")
     if not isinstance(points, list) or not points:

@@ -17,12 +17,13 @@ from dsat_jax.files import image_files
 from dsat_jax.records import UNKNOWN, DamagedRecord, decode_picture
 from dsat_jax.schemes import SCHEMES, Scheme
 from tfds_builders import BuildError, face_builder, faces
-from tfds_builders.landmark_folder import conventions, division, folder, forms, point_names
+from tfds_builders.landmark_folder import conventions, division, folder, forms, point_names, text_form
 from tfds_builders.landmark_folder.annotation import Annotation
 from tfds_builders.landmark_folder.options import FILE, SHOWN, Options, read_options
 from tfds_builders.raw_files import read_file, stays_inside
 
 _READ_BY_TFDS = (b"\xff\xd8", b"\x89PNG")  # first bytes of JPEG and PNG
+_ALWAYS_POINTS = (".pts", ".ljson")  # files of other suffixes without an image of their name can be anything
 NO_SPLIT = "no split"  # replaces the split in the log for points without an image
 
 
@@ -56,8 +57,8 @@ class Builder(face_builder.FaceBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 Expected below manual_dir:
   images (.jpg, .png, .bmp, .webp, .tif, .gif, .avif, .heic) in any folders
-  points: NAME.pts or NAME.json (also labelme's) for each image, or one .csv, .json or .xml for all, also of COCO,
-    CVAT, imglab, VIA and Label Studio
+  points: NAME.pts, NAME.json (also labelme's), NAME.ljson or NAME.txt for each image, or one .csv, .json or .xml for
+    all, also of COCO, CVAT, imglab, VIA and Label Studio
   {FILE}, optional, with choices: scheme, train and test (see tfds_builders/landmark_folder/README.md)"""
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -93,6 +94,7 @@ Expected below manual_dir:
         if not contents.pictures:
             raise BuildError(f"{root}: no images here.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         points = options.points or folder.choose_points(root, contents)
+        points = [points] if isinstance(points, str) else points
         annotations = point_names.in_order(
             root,
             self._find_annotations(root, points, contents),
@@ -106,10 +108,10 @@ Expected below manual_dir:
                 f"{scheme.num_points - 1}"
             )
         self.info.metadata["scheme"] = schemes.as_text(scheme)
-        samples = self._divide(root, options, contents.pictures, annotations)
+        samples = self._divide(root, options, points, contents.pictures, annotations)
         used = {sample.picture for split in division.SPLITS for sample in samples[split] if sample.picture}
         meaning, notes = conventions.decide(root, points, options, annotations, used)
-        for note in (f"Points from {points}, {meaning.as_text()}, scheme {scheme.name}.", *notes):
+        for note in (f"Points from {', '.join(points)}, {meaning.as_text()}, scheme {scheme.name}.", *notes):
             self.log.note(note)
 
         shards = {}
@@ -120,32 +122,46 @@ Expected below manual_dir:
             else:
                 self.log.note(f"{split}: left out, no annotated images.")
         if not shards:
-            raise BuildError(f"{root}: no image has points in {points}.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+            raise BuildError(
+                f"{root}: no image has points in {', '.join(points)}.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}"
+            )
         return shards
 
     def _find_annotations(
-        self, root: pathlib.Path, points: str, contents: folder.Contents
+        self, root: pathlib.Path, points: Sequence[str], contents: folder.Contents
     ) -> list[Annotation]:
-        """The annotations of a folder, in the order of the images or of the one file; logs .pts without an image."""
-        if not points.startswith("*"):
-            return list(forms.in_one_file(root, points))
-        files = dict(contents.points[points[1:]])
+        """The annotations of a folder, in the order of the images or of the files; logs .pts without an image."""
+        if not points[0].startswith("*"):
+            return [annotation for file in points for annotation in forms.in_one_file(root, file)]
+        suffix = points[0].removeprefix("*")
+        files = dict(contents.points[suffix])
         annotations: list[Annotation] = []
         for picture in contents.pictures:
             file = files.pop(os.path.splitext(picture)[0], None)
             if file is not None:
                 annotations += forms.beside(root, picture, file)
-        if points == "*.pts":  # a .json can be anything
+        if suffix == ".txt":
+            annotations += text_form.by_first_line(root, files.values(), contents.pictures)
+        if suffix in _ALWAYS_POINTS:
             for file in files.values():
                 self.log.incomplete[f"{file}: no image of the same name"].append(NO_SPLIT)
         return annotations
 
     def _divide(
-        self, root: pathlib.Path, options: Options, pictures: Sequence[str], annotations: Sequence[Annotation]
+        self,
+        root: pathlib.Path,
+        options: Options,
+        points: Sequence[str],
+        pictures: Sequence[str],
+        annotations: Sequence[Annotation],
     ) -> dict[str, list[Sample]]:
         """The faces of each split; logs images without points, and points and list entries without an image."""
         find = folder.make_finder(pictures)
-        divided = division.make_division(root, options, find)
+        divided = division.by_file(root, points, annotations, find)
+        if divided is None or options.train or options.test is not None:
+            divided = division.make_division(root, options, find)
+        else:
+            self.log.note(f"Testing: the images of {', '.join(filter(division.is_for_testing, points))}.")
         samples: dict[str, list[Sample]] = {split: [] for split in division.SPLITS}
         faces_of: collections.Counter[str] = collections.Counter()
         outside = []

@@ -247,8 +247,8 @@ def test_corrected_predictions_are_read_in_the_chosen_form(root: pathlib.Path):
     write_real_predictions(root)
     with pytest.raises(
         BuildError,
-        match=r"8 images have a \.pts file and 8 a \.json file, expected one form; choose it as `points` in "
-        r'landmarks\.json: "\*\.pts" or "\*\.json"',
+        match=r"8 images have a \.pts file and 8 images have a \.json file, expected one form; choose it as "
+        r'`points` in landmarks\.json: "\*\.pts" or "\*\.json"',
     ):
         built(root)
     overlays = {f"{picture[:-4]}_landmarks.jpg: no points" for picture in PICTURES}

@@ -14,6 +14,7 @@ from tfds_builders.raw_files import stays_inside
 
 FILE = "landmarks.json"
 ONE_FILE = (".csv", ".json", ".xml")  # suffixes of files with the points of all images
+BESIDE = (".pts", ".json", ".ljson", ".txt")  # suffixes of files with the points of one image
 PIXEL = "pixel"
 # Units of coordinates, with the value at the right and at the lower border of an image; None for pixels.
 UNITS = {PIXEL: None, "share": 1.0, "percent": 100.0}
@@ -25,8 +26,8 @@ class Options:
     """The fields of landmarks.json.
 
     Attributes:
-      points: `*.pts` or `*.json` for one file per image, or the path of a single .csv, .json or .xml file with all
-        points; None means whichever of these the folder contains.
+      points: one of `*.pts`, `*.json`, `*.ljson` and `*.txt` for a file per image, or the path of a .csv, .json or .xml
+        file with the points of all images, or a list of such paths; None means whichever of these the folder contains.
       first_pixel: coordinate of the top left pixel's centre, 0 or 1; None means 1 for `*.pts` and 0 otherwise.
       points_unit: key of `UNITS`; None means pixels, unless the numbers contradict.
       missing: positions that mean that a point has none; None means that there are none, unless the numbers contradict.
@@ -42,7 +43,7 @@ class Options:
         that are not in `train`; if both are None, a tenth of the images.
     """
 
-    points: str | None = None
+    points: str | Sequence[str] | None = None
     first_pixel: int | None = None
     points_unit: str | None = None
     missing: Sequence[tuple[float, float]] | None = None
@@ -86,7 +87,10 @@ def read_options(root: pathlib.Path) -> Options:
 
 def _check(options: Options, where: str) -> None:
     if options.points is not None:
-        _check_path(options.points, f"{where}: points", ONE_FILE, ("*.pts", "*.json"))
+        files = options.points if isinstance(options.points, list) and options.points else [options.points]
+        for file in files:
+            words = () if len(files) > 1 else tuple(f"*{suffix}" for suffix in BESIDE)
+            _check_path(file, f"{where}: points", ONE_FILE, words)
     if options.train is not None:
         _check_path(options.train, f"{where}: train", (".txt",))
     if isinstance(options.test, str):
