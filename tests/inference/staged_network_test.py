@@ -120,4 +120,4 @@ def test_options_that_xla_does_not_have_are_left_out(monkeypatch):
     assert "xla_of_the_future" not in options
     assert set(options) <= set(staged_network._CPU_OPTIONS)
     if jax.default_backend() == "cpu":
-        assert "xla_cpu_use_fusion_emitters" in options  # of the versions of JAX that this project supports
+        assert "xla_cpu_experimental_ynn_fusion_type" in options  # of all versions of JAX that were tried
