@@ -6,7 +6,9 @@ import importlib.util
 import io
 import os
 import pathlib
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from typing import IO
@@ -16,7 +18,7 @@ import tensorflow_datasets as tfds
 import tfds_builders
 from dsat_jax.errors import UserError
 from dsat_jax.files import file_locks, locations
-from tfds_builders import BuildError, face_builder
+from tfds_builders import BuildError, face_builder, sources
 
 LOG_FILE = "skipped.txt"
 LOCK_FILE = ".lock"
@@ -29,8 +31,9 @@ def build(
     data_dir: str | os.PathLike | None = None,
     max_skipped: float = 0.01,
     file_format: str = FILE_FORMATS[0],
+    overwrite: bool = False,
 ) -> tuple[face_builder.FaceBuilder, bool]:
-    """Builds a dataset, unless it exists already.
+    """Builds a dataset, unless it exists already and was built from the same files.
 
     If several processes build the same dataset in the same folder, one of them builds and the others wait for it.
     The remains of a killed build are removed.
@@ -42,6 +45,7 @@ def build(
       max_skipped: largest share of damaged records that a split may have.
       file_format: one of `FILE_FORMATS`. TFRecord, for tf.data, needs TensorFlow; the training loop reads
         ArrayRecord.
+      overwrite: whether to build a dataset that exists again; the old one is replaced when the new one is complete.
 
     Returns:
       The builder, and whether this call has built the dataset. The builder's `log` and the file skipped.txt in the
@@ -49,12 +53,16 @@ def build(
 
     Raises:
       BuildError: if there is no such dataset or configuration, the raw dataset is missing or too damaged, or the
-        dataset exists in another format. A failed build leaves nothing that could be mistaken for a dataset.
+        dataset exists in another format or was built from other files. A failed build leaves nothing that could be
+        mistaken for a dataset.
     """
     if not 0 <= max_skipped <= 1:  # NaN would let all damage pass
         raise BuildError(f"max_skipped is {max_skipped}, expected a share from 0 to 1")
     builder = tfds_builders.make_builder(name, data_dir)
     if builder.data_path.exists():
+        if overwrite:
+            return _replaced(builder, name, manual_dir, max_skipped, file_format), True
+        _check_sources(builder, manual_dir)
         return _existing(name, data_dir, file_format), False
     if file_format == "array_record" and "://" in os.fspath(builder.data_path):
         raise BuildError(
@@ -78,6 +86,45 @@ def build(
     return builder, True
 
 
+def _check_sources(builder: face_builder.FaceBuilder, manual_dir: str | os.PathLike | None) -> None:
+    """Raises BuildError if the files of a raw dataset are not those from which the dataset was built."""
+    kept = builder.data_path / sources.FILE
+    if not manual_dir or not builder.MANUAL_DOWNLOAD_INSTRUCTIONS or not kept.exists():
+        return
+    _check_manual_dir(builder, manual_dir)
+    folder = locations.locate(manual_dir)
+    changes = sources.read(kept).changes_to(sources.find(folder))
+    if changes:
+        raise BuildError(
+            f"{folder}: {builder.name} is already built in {builder.data_path}, from other files: {changes}; add "
+            "--overwrite to build it again, or choose another --data_dir"
+        )
+
+
+def _replaced(
+    old: face_builder.FaceBuilder,
+    name: str,
+    manual_dir: str | os.PathLike | None,
+    max_skipped: float,
+    file_format: str,
+) -> face_builder.FaceBuilder:
+    """Builds a dataset beside an existing one, puts it in its place, and returns its builder."""
+    path = pathlib.Path(old.data_path)
+    if "://" in os.fspath(old.data_path):
+        raise BuildError(f"{old.data_path}: found --overwrite for a bucket, delete that folder instead")
+    root, prefix = path.parents[2], f".overwrite-{old.name}-{old.builder_config.name}-"
+    with _locked(path.parent):
+        for left in root.glob(f"{prefix}*"):
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=root) as beside:
+            new, _ = build(name, manual_dir, beside, max_skipped, file_format)
+            path.rename(pathlib.Path(beside, "old"))
+            pathlib.Path(new.data_path).rename(path)
+    builder = tfds_builders.make_builder(name, root)
+    builder.log = new.log
+    return builder
+
+
 def _existing(name: str, data_dir: str | os.PathLike | None, wanted: str) -> face_builder.FaceBuilder:
     """A new builder of an existing dataset: one that was made before the end of the build has no metadata."""
     builder = tfds_builders.make_builder(name, data_dir)
@@ -98,6 +145,7 @@ def _build(
 ) -> None:
     builder.log.max_skipped = max_skipped
     folder = manual_dir and locations.locate(manual_dir)
+    found = folder and sources.find(folder)  # files that change during a build count
     tfds.disable_progress_bar()  # the builder has a progress bar
     # TFDS prints on stdout that it downloads something, although it does not.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -105,6 +153,8 @@ def _build(
             download_config=tfds.download.DownloadConfig(manual_dir=folder), file_format=file_format
         )
     (builder.data_path / LOG_FILE).write_text(builder.log.text(), encoding="utf-8")
+    if found:
+        (builder.data_path / sources.FILE).write_text(found.text(), encoding="utf-8")
 
 
 def _is_at(path: pathlib.Path, handle: IO) -> bool:
@@ -175,11 +225,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--file_format", choices=FILE_FORMATS, default=FILE_FORMATS[0], help="tfrecord needs TensorFlow"
     )
+    parser.add_argument("--overwrite", action="store_true", help="build a dataset that exists again")
     options = parser.parse_args(arguments)
     start = time.monotonic()
     try:
         builder, built = build(
-            options.name, options.manual_dir, options.data_dir, options.max_skipped, options.file_format
+            options.name,
+            options.manual_dir,
+            options.data_dir,
+            options.max_skipped,
+            options.file_format,
+            options.overwrite,
         )
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

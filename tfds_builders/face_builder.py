@@ -95,10 +95,12 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
 
     Attributes:
       scheme: scheme of the landmarks.
+      drawn_splits: names of the splits, for a builder that draws its images; empty for others.
       log: report of this builder's `download_and_prepare`.
     """
 
     scheme: Scheme
+    drawn_splits: Sequence[str] = ()
 
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = faces.CONFIGS

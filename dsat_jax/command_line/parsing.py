@@ -82,9 +82,13 @@ def _config_path(name: str) -> str:
     """Returns the path of `configs/NAME.py`, followed by the variant; a path is returned unchanged.
 
     The folder `configs` is next to the package in a clone, and inside the package after an installation.
+
+    Raises:
+      UserError: if there is no such file, or configuration of that name; the message names the nearest.
     """
     stem, colon, variant = name.partition(":")
     if not stem.isidentifier():
+        _check_file(name, stem)
         return name
     package = pathlib.Path(__file__).parents[1]
     files = (package / "configs" / f"{stem}.py", package.parent / "configs" / f"{stem}.py")
@@ -92,9 +96,24 @@ def _config_path(name: str) -> str:
     if path is None:
         names = sorted(file.stem for folder in files for file in folder.parent.glob("[!_]*.py"))
         raise UserError(
-            f"--config={name}: no configuration is called {stem}, expected a path or one of {', '.join(names)}"
+            f"--config={name}: no configuration is called {stem}{_nearest(stem, names)}, expected a path or one of "
+            f"{', '.join(names)}"
         )
     return f"{path}{colon}{variant}"
+
+
+def _check_file(name: str, file: str) -> None:
+    """Raises UserError, which names the nearest files, if a configuration's file does not exist."""
+    path = pathlib.Path(file)
+    if path.suffix == ".py" and not path.exists():
+        names = [str(other) for other in path.parent.glob("[!_]*.py")]
+        raise UserError(f"--config={name}: No such file or directory: {file!r}{_nearest(str(path), names)}")
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """Returns the names similar to one that does not exist, as part of a sentence."""
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+    return f" (the nearest: {', '.join(nearest)})" if nearest else ""
 
 
 def take_mode(words: Sequence[str], modes: Collection[str]) -> Sequence[str]:

@@ -86,6 +86,14 @@ def build_if_generated(config: ConfigDict) -> None:
         build.build(config.data.dataset, data_dir=config.data.data_dir)
 
 
+def check_drawn(config: ConfigDict, splits: Sequence[str]) -> None:
+    """Raises UserError if the builder of the run's dataset, which draws the images, will not draw one of the splits."""
+    drawn = make_builder(config.data.dataset, _data_dir(config)).drawn_splits
+    for split in splits:
+        if not _parts(split) <= set(drawn):
+            raise UserError(f"{config.data.dataset} has no split {split!r}; it has {', '.join(drawn)}")
+
+
 def read_split(config: ConfigDict, split: str, partial: bool = False) -> Sequence[Record]:
     """Returns the records of a split, with random access; images are encoded, landmarks are in the run's scheme.
 
@@ -100,6 +108,13 @@ def read_split(config: ConfigDict, split: str, partial: bool = False) -> Sequenc
     """
     builder = load_builder(config.data.dataset, _data_dir(config))
     known = ", ".join(sorted(builder.info.splits))
+    if split in (config.data.train, config.data.validation) and not _parts(split) & set(builder.info.splits):
+        largest = max(builder.info.splits, key=lambda name: builder.info.splits[name].num_examples)
+        raise UserError(
+            f"{config.data.dataset} has no split {split!r}; it has {known}. To divide what it has: "
+            f"--config.data.train='{largest}[:80%]' --config.data.validation='{largest}[80%:90%]' "
+            f"--config.data.test=\"'{largest}[90%:]',\""
+        )
     try:
         source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
         count = len(source)  # raises ValueError for `train[5:2]`, to which TFDS gives a negative length

@@ -27,8 +27,8 @@ CALLS = frozenset({"shape_assertion"})
 
 
 # On CPUs, XLA's older code generator for fused operations takes two thirds of the time and of the memory to compile
-# these programs, which run equally fast (JAX 0.12 no longer has it); and with the library YNNPACK for convolutions alone, not also for products of
-# matrices, a face takes a seventh less time.
+# these programs, which run equally fast (JAX 0.12 no longer has it); and with the library YNNPACK for convolutions
+# alone, not also for products of matrices, a face takes a seventh less time.
 _CPU_OPTIONS = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION",

@@ -9,7 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from dsat_jax import decode, losses, metrics, models, schemes
-from dsat_jax.data import mixture
+from dsat_jax.data import datasets, mixture
 from dsat_jax.errors import UserError
 from dsat_jax.models.backbones import BACKBONES
 from dsat_jax.models.gate import GATES
@@ -61,8 +61,14 @@ def rehearse(config: ConfigDict) -> None:
 
     Raises:
       FileNotFoundError: if the landmarks are stored with a dataset that has not been built.
-      UserError: if network, losses, optimiser, batch and devices do not fit together.
+      UserError: if network, losses, optimiser, batch and devices do not fit together, or a split that is not drawn yet
+        will not be.
     """
+    for number, alone in enumerate(mixture.each_alone(config)):
+        if datasets.must_be_drawn(alone):
+            # Validation and tests are of the run's own dataset, which is the first.
+            others = () if number else (config.data.validation, *config.data.test)
+            datasets.check_drawn(alone, (alone.data.train, *others))
     config = mixture.with_scheme(config)
     mesh = sharding.make_mesh(config.mesh.model)
     sharding.check_batch_size("config.train.batch_size", config.train.batch_size, config.train.accumulate)

@@ -100,7 +100,7 @@ ONE_CASES = {
             "a list of all": ([POINTS], "found [[[", "expected COCO's form or an object from images to points"),
             "an image above the folder": ({"../a.jpg": POINTS}, "the image is '../a.jpg', expected a path below"),
             "an image from the root": ({"/etc/passwd": POINTS}, "the image is '/etc/passwd', expected a path below"),
-            "an image on another drive": ({"C:\\a.jpg": POINTS}, "expected a path below"),
+            "an image on another drive": ({"C:\\other.jpg": POINTS}, "expected a path below"),
             "an image with a control character": ({"\u001b[2J.jpg": POINTS}, "the image is '\\x1b[2J.jpg'"),
             "half a surrogate pair": ('{"\\ud800.jpg": [[1, 2]]}', "the image is '\\ud800.jpg'"),
             "no image of the folder": ({"b.jpg": POINTS}, "no image has points in points.json"),

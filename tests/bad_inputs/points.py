@@ -47,7 +47,7 @@ PTS_CASES = put_all(
         "four landmarks": ("".join(f"{row}\n" for row in ROWS[:4]), "4 points, five has 5"),
         "three numbers": (row("1 2 3"), "line 6: found '1 2 3'", TWO),
         "one number": (row("1"), "line 6: found '1'", TWO),
-        "a comma": (row("1,2"), "line 6: found '1,2'", TWO),
+        "a comma behind each": (row("1,2,"), "line 6: found '1,2,'", TWO),
         "a decimal comma": (row("1,5 2"), "line 6: found '1,5 2'", TWO),
         "a word": (row("x y"), "line 6: found 'x y'", TWO),
         "not a number": (row("nan 2"), "line 6: found 'nan 2'", TWO),

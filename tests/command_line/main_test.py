@@ -30,7 +30,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
             ["--config=configs/synthetic.py:huge"],
             "unknown variant of configs/synthetic.py 'huge', expected one of tiny",
         ),
-        (["--config=configs/absent.py"], "configs/absent.py"),
+        (["--config=configs/synthetik.py"], "'configs/synthetik.py' (the nearest: configs/synthetic.py)"),
         ([], "--mode=train needs --config"),
         (["--mode=evaluate", "--workdir=absent"], "absent holds no run"),
         (["--mode=predict", "--workdir=absent", "--images=none*.jpg"], "none*.jpg matches no image"),

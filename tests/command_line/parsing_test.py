@@ -37,7 +37,7 @@ def test_a_name_unlike_all_fields_has_no_suggestion():
         (["run.py", "--config", "w300"], ["run.py", "--config", "{configs}/w300.py"]),
         (["run.py", "-config", "w300"], ["run.py", "-config", "{configs}/w300.py"]),
         (["run.py", "--config=configs/w300.py:small"], ["run.py", "--config=configs/w300.py:small"]),
-        (["run.py", "--config", "mine.py"], ["run.py", "--config", "mine.py"]),
+        (["run.py", "--config", "configs/cofw.py"], ["run.py", "--config", "configs/cofw.py"]),
         (
             ["run.py", "--config.train.steps=3", "--weights", "w300"],
             ["run.py", "--config.train.steps=3", "--weights", "w300"],
@@ -51,7 +51,9 @@ def test_a_name_of_a_configuration_becomes_the_path_of_its_file(arguments, expec
 
 @pytest.mark.parametrize("arguments", [["--config=w301"], ["--config", "w301:small"]])
 def test_an_unknown_name_of_a_configuration_is_refused_with_the_known_ones(arguments):
-    with pytest.raises(ValueError, match=r"no configuration is called w301, .* aflw, cofw, .*, wflw"):
+    with pytest.raises(
+        ValueError, match=r"no configuration is called w301 \(the nearest: w300\), .* aflw, cofw, .*, wflw"
+    ):
         parsing.with_config_paths(["run.py", *arguments])
 
 

@@ -86,6 +86,15 @@ def test_a_split_that_does_not_exist_is_refused_with_the_known_ones(config, spli
         datasets.read_split(config, split)
 
 
+def test_the_split_of_a_partial_copy_is_refused_with_a_division_of_what_is_there(config):
+    config.data.train = "large[:95%]"
+    advice = (
+        "To divide what it has: --config.data.train='train[:80%]' --config.data.validation='train[80%:90%]'"
+    )
+    with pytest.raises(ValueError, match=re.escape(advice)):
+        datasets.read_split(config, config.data.train)
+
+
 def test_a_conversion_that_does_not_exist_is_refused(config):
     config.data.scheme = "cofw_29"
     with pytest.raises(ValueError, match="landmarks of wflw_98 cannot be converted to cofw_29"):

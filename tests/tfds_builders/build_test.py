@@ -57,6 +57,44 @@ def test_building_again_does_nothing(data_dir: pathlib.Path, capsys: pytest.Capt
     assert "  train                   3 faces\n" in out
 
 
+def test_a_copy_of_the_raw_files_is_no_change(data_dir: pathlib.Path, tmp_path: pathlib.Path):
+    shutil.copytree(RAW, tmp_path / "raw", copy_function=shutil.copyfile)
+    assert not build.build("w300", tmp_path / "raw", data_dir)[1]
+
+
+def test_other_raw_files_are_named_and_overwrite_builds_them(tmp_path: pathlib.Path, capsys):
+    shutil.copytree(RAW, tmp_path / "raw")
+    arguments = ["w300", f"--manual_dir={tmp_path}/raw", f"--data_dir={tmp_path}/built"]
+    assert build.main(arguments) == 0
+    (first,), (second,) = ([*(tmp_path / "raw" / part).glob("*.pts")] for part in ("afw", "helen/trainset"))
+    first.unlink()
+    second.write_text(second.read_text() + "\n")
+    (tmp_path / "raw" / "notes.txt").write_text("more")
+    assert build.main(arguments) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    names = [path.relative_to(tmp_path / "raw").as_posix() for path in (second, first)]
+    assert (
+        f"from other files: 1 new (notes.txt), 1 changed ({names[0]}), 1 missing ({names[1]}); add "
+        in message
+    )
+    assert build.main([*arguments, "--overwrite"]) == 0
+    assert capsys.readouterr().out.startswith("Built w300/faces/1.0.0 in ")
+    assert build.main(arguments) == 0
+    assert build.build("w300", None, tmp_path / "built")[0].info.splits["train"].num_examples == 2  # of 3
+    assert [path.name for path in (tmp_path / "built").iterdir() if path.name[0] == "."] == []
+
+
+def test_a_failed_overwrite_keeps_the_dataset(tmp_path: pathlib.Path):
+    build.build("w300", RAW, tmp_path / "built")
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "built").rglob("*") if path.is_file()}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BuildError, match="the folder is empty"):
+        build.build("w300", tmp_path / "empty", tmp_path / "built", overwrite=True)
+    assert {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "built").rglob("*") if path.is_file()
+    } == files
+
+
 def records(data_dir: str | pathlib.Path) -> list[tuple]:
     """All records of synthetic_faces/tiny as comparable tuples, with encoded images."""
     builder = tfds_builders.load_builder("synthetic_faces/tiny", data_dir)

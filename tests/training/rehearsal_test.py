@@ -1,5 +1,7 @@
 """Checks of a configuration before anything is drawn or compiled."""
 
+import re
+
 import pytest
 
 from configs import synthetic, w300
@@ -27,6 +29,17 @@ def test_every_name_is_that_of_a_field():
     for field in rehearsal.NAMES:
         section, key = field.split(".")
         assert key in dsat[section] or key in lotr[section], field
+
+
+@pytest.mark.parametrize(
+    ("field", "split"), [("train", "tain"), ("validation", "valid[:5]"), ("test", ("test", "tests"))]
+)
+def test_a_split_that_will_not_be_drawn_is_refused(tmp_path, field, split):
+    config = synthetic.get_config("tiny")
+    config.data.update({field: split, "data_dir": str(tmp_path)})
+    wrong = split if isinstance(split, str) else split[1]
+    with pytest.raises(UserError, match=rf"has no split '{re.escape(wrong)}'; it has train, test"):
+        rehearsal.rehearse(config)
 
 
 @pytest.mark.parametrize(

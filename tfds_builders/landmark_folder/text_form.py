@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from tfds_builders.landmark_folder.annotation import Annotation, Face
 from tfds_builders.raw_files import read_file
 
 _WITHOUT_POSITION = ["nan", "nan"]
+_WITH_COMMA = re.compile(r"^[ \t]*([^\s,]+)[ \t]*,[ \t]*([^\s,]+)[ \t]*(?=\r?$)", re.MULTILINE)  # x, y
 
 
 def beside(root: pathlib.Path, picture: str, file: str) -> Annotation:
@@ -54,7 +56,7 @@ def _read(root: pathlib.Path, file: str) -> Face:
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8-sig", errors="replace").replace(",", " ")
+    return _WITH_COMMA.sub(r"\1 \2", data.decode("utf-8-sig", errors="replace"))
 
 
 def _read_text(text: str, file: str) -> Face:

@@ -42,6 +42,7 @@ class Builder(face_builder.FaceBuilder):
     """
 
     scheme = SCHEME
+    drawn_splits = SPLITS
 
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS's form)
         SyntheticFacesConfig(faces.CONFIGS[0].name, description=faces.CONFIGS[0].description, cut=True),
