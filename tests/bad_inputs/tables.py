@@ -130,6 +130,7 @@ OWN_CASES = {
             "points above the folder": (options(points="../a.csv"), "points is '../a.csv', expected *.pts"),
             "points in MATLAB": (options(points="a.mat"), "points is 'a.mat', expected *.pts or *.json or "),
             "points in files of MATLAB": (options(points=["a.csv", "a.mat"]), "points is 'a.mat', expected a .csv"),
+            "a check that is no choice": (options(check_mirror=1), "check_mirror is 1, expected true or false"),
             "a first pixel of 2": (options(first_pixel=2), "first_pixel is 2, expected 0 or 1"),
             "a first pixel that is true": (options(first_pixel=True), "first_pixel is True, expected 0 or 1"),
             "a first pixel as text": (options(first_pixel="1"), "first_pixel is '1', expected 0 or 1"),

@@ -90,7 +90,7 @@ def decide(
     first_pixel = options.first_pixel
     if first_pixel is None:
         first_pixel = 1 if "*.pts" in points else 0
-    faces = [(annotation.source, face) for annotation in annotations if (face := _readable(annotation))]
+    faces = [(annotation.source, face) for annotation in annotations if (face := readable(annotation))]
     unit = _unit(root, options, faces)
     conventions = Conventions(first_pixel, unit, options.missing or (), options.orientation or STORED)
     if options.missing is None:
@@ -112,7 +112,8 @@ def decide(
     return conventions, notes
 
 
-def _readable(annotation: Annotation) -> Face | None:
+def readable(annotation: Annotation) -> Face | None:
+    """The points of an annotation; None if it is damaged."""
     try:
         return annotation.read()
     except DamagedRecord:

@@ -17,7 +17,15 @@ from dsat_jax.files import image_files
 from dsat_jax.records import UNKNOWN, DamagedRecord, decode_picture
 from dsat_jax.schemes import SCHEMES, Scheme
 from tfds_builders import BuildError, face_builder, faces
-from tfds_builders.landmark_folder import conventions, division, folder, forms, point_names, text_form
+from tfds_builders.landmark_folder import (
+    conventions,
+    division,
+    folder,
+    forms,
+    mirror_check,
+    point_names,
+    text_form,
+)
 from tfds_builders.landmark_folder.annotation import Annotation
 from tfds_builders.landmark_folder.options import FILE, SHOWN, Options, read_options
 from tfds_builders.raw_files import read_file, stays_inside
@@ -111,6 +119,8 @@ Expected below manual_dir:
         samples = self._divide(root, options, points, contents.pictures, annotations)
         used = {sample.picture for split in division.SPLITS for sample in samples[split] if sample.picture}
         meaning, notes = conventions.decide(root, points, options, annotations, used)
+        if options.check_mirror is not False:
+            _check_mirror(root, scheme, options.scheme is not None, meaning, annotations)
         for note in (f"Points from {', '.join(points)}, {meaning.as_text()}, scheme {scheme.name}.", *notes):
             self.log.note(note)
 
@@ -206,6 +216,29 @@ def _scheme_of(root: pathlib.Path, annotations: Sequence[Annotation]) -> Scheme:
         return by_count[count]
     raise BuildError(
         f"{root}: none of {len(annotations)} annotations can be read, so the number of points is unknown"
+    )
+
+
+def _check_mirror(
+    root: pathlib.Path,
+    scheme: Scheme,
+    own: bool,
+    meaning: conventions.Conventions,
+    annotations: Sequence[Annotation],
+) -> None:
+    """Raises BuildError if the faces contradict the mirror pairs of the scheme, which may be the folder's own."""
+    faces = (face for face in map(conventions.readable, annotations) if face)
+    found = mirror_check.doubt(
+        scheme, (face for face in faces if not meaning.are_missing(face.landmarks).any())
+    )
+    if found is None:
+        return
+    pairs = json.dumps([list(pair) for pair in found.suggested])
+    points = f"{', '.join(map(str, found.wrong[:5]))}{', ...' if len(found.wrong) > 5 else ''}"
+    what = "mirror_pairs do not fit the faces" if own else f"the points are not in the order of {scheme.name}"
+    raise BuildError(
+        f"{root / FILE}: {what}: in the mean of {found.faces} faces, the mirror images of points {points} are not at "
+        f'their partners, but at those of "mirror_pairs": {pairs}; correct the scheme, or add "check_mirror": false'
     )
 
 

@@ -36,6 +36,7 @@ class Options:
       scheme: scheme of the points; None means the built-in scheme with the same number of points.
       names: names of the points in the order of the scheme, for forms whose points have names; None means the order of
         the numbers in the names.
+      check_mirror: whether to compare the scheme's mirror pairs with the mean face; None means yes.
       box_points: points whose box is the face box of faces that have none, for schemes with points on the hair; None
         means all points.
       train: path of a list of training images; None means all images that are not for testing.
@@ -50,6 +51,7 @@ class Options:
     orientation: str | None = None
     scheme: Scheme | None = None
     names: Sequence[str] | None = None
+    check_mirror: bool | None = None
     box_points: Sequence[int] | None = None
     train: str | None = None
     test: str | float | None = None
@@ -107,6 +109,9 @@ def _check(options: Options, where: str) -> None:
     if options.box_points is not None and not _are_points(options.box_points):
         shown = reprlib.repr(options.box_points)
         raise BuildError(f"{where}: box_points is {shown}, expected a list of at least two points, from 0")
+    if options.check_mirror is not None and not isinstance(options.check_mirror, bool):
+        shown = reprlib.repr(options.check_mirror)
+        raise BuildError(f"{where}: check_mirror is {shown}, expected true or false")
     if options.names is not None and not _are_names(options.names):
         shown = reprlib.repr(options.names)
         raise BuildError(f"{where}: names is {shown}, expected a list of different names, in quotation marks")
