@@ -9,9 +9,9 @@ import argparse
 import pathlib
 import sys
 
-sys.path.insert(
-    0, str(pathlib.Path(__file__).parents[1])
-)  # the project's root, whatever the working directory
+# The project's root is above this file, or in a notebook, which has no file, above the working directory.
+here = pathlib.Path(globals().get("__file__", "")).resolve()
+sys.path[:0] = [str(folder) for folder in (here, *here.parents) if (folder / "dsat_jax").is_dir()]
 
 import jax
 import jax.numpy as jnp

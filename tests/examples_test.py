@@ -14,11 +14,13 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def test_quickstart(tiny_dataset, tmp_path):
-    command = [sys.executable, "examples/quickstart.py", "--steps=2", "--dataset=synthetic_faces/tiny"]
+    """As the cells of a notebook, which are in no file."""
+    cells = "exec(open('quickstart.py').read(), {'__name__': '__main__'})"
+    command = [sys.executable, "-c", cells, "--steps=2", "--dataset=synthetic_faces/tiny"]
     folders = [f"--data_dir={tiny_dataset}", f"--workdir={tmp_path / 'run'}"]
     done = subprocess.run(
         [*command, *folders],
-        cwd=ROOT,
+        cwd=ROOT / "examples",
         env=os.environ
         | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir},
         capture_output=True,

@@ -98,7 +98,7 @@ OWN_CASES = {
             "a list": (
                 [],
                 "found [], expected an object with some of points, first_pixel, points_unit, missing, orientation, "
-                "scheme, names, box_points, train, test",
+                "scheme, names, check_mirror, box_points, train, test",
             ),
             "a number as the whole": (3, "found 3, expected an object"),
             "an unknown field": (options(sceme=1), "found sceme, expected an object with some of"),
