@@ -9,9 +9,12 @@ import argparse
 import pathlib
 import sys
 
-# The project's root is above this file, or in a notebook, which has no file, above the working directory.
-here = pathlib.Path(globals().get("__file__", "")).resolve()
-sys.path[:0] = [str(folder) for folder in (here, *here.parents) if (folder / "dsat_jax").is_dir()]
+# The project's root is above this file; a notebook has no file, but a working directory.
+sys.path[:0] = [
+    str(folder)
+    for folder in pathlib.Path(globals().get("__file__", "a cell")).resolve().parents
+    if (folder / "dsat_jax").is_dir()
+]
 
 import jax
 import jax.numpy as jnp
