@@ -9,12 +9,11 @@ import argparse
 import pathlib
 import sys
 
-# The project's root is above this file; a notebook has no file, but a working directory.
-sys.path[:0] = [
+sys.path.extend(  # the project's root, above this file; a notebook has no file, but a working directory
     str(folder)
     for folder in pathlib.Path(globals().get("__file__", "a cell")).resolve().parents
     if (folder / "dsat_jax").is_dir()
-]
+)
 
 import jax
 import jax.numpy as jnp

@@ -110,7 +110,7 @@ def _whole(array: jax.Array, mesh: Mesh) -> np.ndarray:
 
 
 def _fitting(trained: Mapping[str, Any], initial: Mapping[str, Any], network: str) -> dict[str, Any]:
-    """Returns a model's variables, with a trained network's arrays where the shapes agree; logs the other names.
+    """Returns a model's variables, with a trained network's arrays where the shapes agree; logs what it does not give.
 
     Args:
       trained: arrays of the trained network, by name.
@@ -128,10 +128,8 @@ def _fitting(trained: Mapping[str, Any], initial: Mapping[str, Any], network: st
             f"config.train.start_from={network}: only {share:.0%} of the parameters of config.model have the shapes of "
             f"that network, expected {_LEAST_SHARE:.0%} or more; the first that does not is {missing[0]}"
         )
-    if missing:
-        logging.warning(
-            "%s does not fit these arrays, which start from scratch: %s", network, ", ".join(missing)
-        )
+    new = f"; from scratch: {', '.join(missing)}" if missing else ""
+    logging.warning("%s gives %.1f%% of the parameters and statistics%s", network, 100 * share, new)
     # The model's own arrays stay on their devices: no process has to hold the whole of a split array.
     chosen = [leaf if name in missing else trained[name] for name, leaf in leaves.items()]
     return jax.tree.unflatten(jax.tree.structure(initial), chosen)

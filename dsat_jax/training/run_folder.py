@@ -4,7 +4,7 @@ import contextlib
 import pathlib
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jax
 from jax.experimental import multihost_utils
@@ -32,6 +32,7 @@ python run.py --mode=evaluate --workdir={workdir}
 python run.py --mode=predict --workdir={workdir} --images=IMAGES
 python run.py --mode=export --workdir={workdir} --out=FILE
 """
+_LONGER = " and --config.train.start_from={}: a run has the steps for which its learning rate was planned"
 _SEEN_WITHIN = 60.0  # seconds; a network file system may show a new file late
 
 
@@ -58,8 +59,8 @@ def claimed(workdir: pathlib.Path, config: ConfigDict) -> Iterator[None]:
         differing = differences(load_config(workdir), config) if started else []
         if differing:
             raise UserError(
-                f"{workdir} contains a run of another configuration ({'; '.join(differing)}): give another --workdir, "
-                "or delete that folder"
+                f"{workdir} contains a run of another configuration ({'; '.join(differing)}): give another --workdir"
+                f"{_LONGER.format(shlex.quote(str(workdir))) if _only_steps(differing) else ', or delete that folder'}"
             )
         if jax.process_index() == 0:
             save_config(config, workdir)
@@ -68,6 +69,11 @@ def claimed(workdir: pathlib.Path, config: ConfigDict) -> Iterator[None]:
         multihost_utils.sync_global_devices("the configuration is in the run's folder")
         _wait_for(workdir / CONFIG_FILE)
         yield
+
+
+def _only_steps(differing: Sequence[str]) -> bool:
+    """Returns whether the number of steps is the only difference between two configurations."""
+    return len(differing) == 1 and differing[0].startswith("train.steps")
 
 
 def _describe(workdir: pathlib.Path, config: ConfigDict) -> None:

@@ -38,7 +38,7 @@ def network(tmp_path_factory):
     return path, by_name(variables)
 
 
-def test_all_arrays_of_the_same_network_are_taken(network):
+def test_all_arrays_of_the_same_network_are_taken(network, caplog):
     path, expected = network
     config = tiny_config()
     config.train.start_from = str(path)
@@ -50,6 +50,8 @@ def test_all_arrays_of_the_same_network_are_taken(network):
             np.testing.assert_allclose(arrays[name], array, rtol=2**-11, atol=2**-25)
     assert int(current.step) == 0
     assert initial_state.described(config) == f"the network {path}"
+    assert f"{path} gives 100.0% of the parameters and statistics" in caplog.text
+    assert "from scratch" not in caplog.text
 
 
 def test_landmarks_that_the_network_lacks_start_from_scratch(network, caplog):

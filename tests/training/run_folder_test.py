@@ -33,6 +33,21 @@ def test_a_folder_is_claimed_by_the_configuration_of_its_first_checkpoint(tmp_pa
         assert (saved.data.data_dir, saved.train.not_finite) == ("elsewhere", "skip")
 
 
+def test_a_run_with_more_steps_is_told_how_to_go_on(tmp_path):
+    config, longer = default(), default()
+    with run_folder.claimed(tmp_path, config):
+        checkpoint_in(tmp_path)
+    longer.train.steps = 2 * config.train.steps
+    advice = (
+        rf"give another --workdir and --config\.train\.start_from={tmp_path}: a run has the steps for which"
+    )
+    with pytest.raises(ValueError, match=advice), run_folder.claimed(tmp_path, longer):
+        pass
+    longer.seed = 3
+    with pytest.raises(ValueError, match=r"or delete that folder$"), run_folder.claimed(tmp_path, longer):
+        pass
+
+
 def test_a_folder_describes_itself_and_keeps_the_notes_of_a_user(tmp_path):
     config = default()
     with run_folder.claimed(tmp_path, config):
