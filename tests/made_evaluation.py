@@ -28,6 +28,7 @@ def made_result(nme: np.ndarray, **fields: object) -> SplitResult:
         "predicted": np.zeros((count, 0, 2)),
         "labels": np.zeros((count, 0, 2)),
         "errors": empty,
+        "boxes": np.zeros((count, 4)),
         "occluded": empty > 0,
         "confidence": None,
         "open_channels": None,

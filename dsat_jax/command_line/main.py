@@ -66,12 +66,26 @@ _SCHEME = flags.DEFINE_string(
     "evaluate, predict, export: landmarks of a network that was trained on several schemes. Default: its first scheme; "
     "evaluate: that of the dataset.",
 )
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "evaluate: root folder of the built datasets. Default: the run's."
+)
+_NORMALISER = flags.DEFINE_list(
+    "normaliser",
+    [],
+    "evaluate: what the errors are divided by: inter_ocular, inter_pupil, box_diagonal, box_size or landmark_box_size; "
+    "several, separated by commas, give a table each. Default: the run's.",
+)
+_THRESHOLD = flags.DEFINE_float(
+    "failure_threshold",
+    None,
+    "evaluate: NME threshold of FR and AUC, a share of the normaliser. Default: the run's.",
+)
 _OUT = flags.DEFINE_string(
     "out",
     None,
-    "predict, compare: folder of the results. Default: predictions, comparison. export: file to write. Default: "
-    "network.export in the run folder, or in the current one for --weights. benchmark, plan: file to write. "
-    "Default: benchmark.json, plan.json.",
+    "evaluate, predict, compare: folder of the results. Default: the run, predictions, comparison. export: file to "
+    "write. Default: network.export in the run folder, or in the current one for --weights. benchmark, plan: file to "
+    "write. Default: benchmark.json, plan.json.",
 )
 _TOPOLOGY = flags.DEFINE_string(
     "topology", None, "plan: chip and shape of the accelerators, such as v5e:4x4, v5p:2x2x1 or h100:8."
@@ -89,8 +103,11 @@ MODES_OF_FLAGS = {
     "weights": ("evaluate", "predict", "export"),
     "dataset": ("evaluate",),
     "split": ("evaluate",),
+    "data_dir": ("evaluate",),
+    "normaliser": ("evaluate",),
+    "failure_threshold": ("evaluate",),
     "scheme": ("evaluate", "predict", "export"),
-    "out": ("predict", "export", "compare", "benchmark", "plan"),
+    "out": ("evaluate", "predict", "export", "compare", "benchmark", "plan"),
     "topology": ("plan",),
     "device": ("train", "evaluate", "predict", "export", "compare", "benchmark"),
     **dict.fromkeys(prediction.FLAGS, ("predict",)),
@@ -162,8 +179,20 @@ def _train(_: Sequence[str]) -> int:
 
 def _evaluate(_: Sequence[str]) -> int:
     from dsat_jax.evaluation import evaluate
+    from dsat_jax.evaluation.choices import Choices
 
-    evaluate.evaluate_run(_network(), _DATASET.value, _SPLIT.value, _SCHEME.value)
+    evaluate.evaluate_run(
+        _network(),
+        Choices(
+            dataset=_DATASET.value,
+            splits=_SPLIT.value,
+            scheme=_SCHEME.value,
+            data_dir=_DATA_DIR.value,
+            normalisers=_NORMALISER.value,
+            threshold=_THRESHOLD.value,
+            out=_OUT.value and locations.reach(_OUT.value),
+        ),
+    )
     return 0
 
 

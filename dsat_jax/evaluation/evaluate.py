@@ -1,7 +1,6 @@
 """Evaluation of a network on splits of a dataset, and the files of its results."""
 
 import dataclasses
-import hashlib
 import json
 import math
 import os
@@ -19,16 +18,15 @@ from ml_collections import ConfigDict
 from dsat_jax import drawing, schemes
 from dsat_jax.data import datasets
 from dsat_jax.data.batches import evaluation_batches
-from dsat_jax.errors import UserError
 from dsat_jax.evaluation import error_curves, gate_analysis, report
+from dsat_jax.evaluation.choices import Choices, check_writable
 from dsat_jax.evaluation.report.evaluation import Evaluation, picture_names
 from dsat_jax.evaluation.result_files import CED_FILE, METRICS_FILE, REPORT_FILE
-from dsat_jax.evaluation.split_result import SplitResult, measure, summarise, table
+from dsat_jax.evaluation.split_result import SplitResult, measure, measured_again, summarise, table
 from dsat_jax.files import atomic_files
 from dsat_jax.inference import terminal, trained_network
 from dsat_jax.inference.forward import Forward, jit_forward
 from dsat_jax.runtime import sharding, watchdog
-from dsat_jax.weights import zoo
 
 
 def evaluate_split(
@@ -84,8 +82,9 @@ def evaluate_splits(
     splits: Sequence[str],
     mesh: Mesh,
     workdir: pathlib.Path,
+    other_normalisers: Sequence[str] = (),
 ) -> dict[str, dict[str, float]]:
-    """Evaluates splits, prints the table, and writes the files of `result_files` and samples.png.
+    """Evaluates splits, prints the tables, and writes the files of `result_files` and samples.png.
 
     Args:
       forward: forward pass from `jit_forward`.
@@ -94,6 +93,7 @@ def evaluate_splits(
       splits: TFDS splits.
       mesh: mesh of the devices, from `sharding.make_mesh`.
       workdir: folder of the files.
+      other_normalisers: keys of `metrics.NORMALISERS` for further tables.
 
     Returns:
       Summaries by subset, see `split_result.summarise`.
@@ -110,10 +110,14 @@ def evaluate_splits(
         summaries |= summarise(split, results[split], config.evaluate.threshold)
     if jax.process_index() == 0:
         print(table(summaries, config))
+        others = {}
+        for normaliser in other_normalisers:
+            others[normaliser] = _summaries_by(results, config, normaliser)
+            print(table(others[normaliser], _with_normaliser(config, normaliser)))
         names = {split: picture_names(sources[split], results[split].record) for split in splits}
         parameters = sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", {})))
         measured = Evaluation(config, results, sources, summaries, names, parameters, _device(mesh))
-        _write_files(measured, workdir)
+        _write_files(measured, workdir, others)
         print(f"report: {workdir / REPORT_FILE}")
     return summaries
 
@@ -127,8 +131,27 @@ def _device(mesh: Mesh) -> str:
     return f"{len(devices)} x {kinds}" if len(devices) > 1 else kinds
 
 
-def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
-    """Writes all files of an evaluation, into a folder that is created if necessary."""
+def _with_normaliser(config: ConfigDict, normaliser: str) -> ConfigDict:
+    changed = config.copy_and_resolve_references()
+    changed.evaluate.normaliser = normaliser
+    return changed
+
+
+def _summaries_by(
+    results: Mapping[str, SplitResult], config: ConfigDict, normaliser: str
+) -> dict[str, dict[str, float]]:
+    """Summaries of results by another normaliser."""
+    changed = _with_normaliser(config, normaliser)
+    summaries = {}
+    for split, result in results.items():
+        summaries |= summarise(split, measured_again(result, changed), config.evaluate.threshold)
+    return summaries
+
+
+def _write_files(
+    evaluation: Evaluation, workdir: pathlib.Path, others: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> None:
+    """Writes all files of an evaluation, with the summaries by other normalisers, into a folder."""
     config = evaluation.config
     workdir.mkdir(parents=True, exist_ok=True)
     analysis = report.write(evaluation, workdir)
@@ -139,6 +162,7 @@ def _write_files(evaluation: Evaluation, workdir: pathlib.Path) -> None:
         "normaliser_name": evaluation.normaliser,
         "threshold": config.evaluate.threshold,
         "subsets": evaluation.summaries,
+        **({"other_normalisers": others} if others else {}),
     }
     if analysis:
         contents["gate"] = gate_analysis.as_json(analysis)
@@ -161,78 +185,43 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def evaluate_run(
-    workdir: pathlib.Path,
-    dataset: str | None = None,
-    splits: Sequence[str] = (),
-    scheme: str | None = None,
-) -> dict[str, dict[str, float]]:
-    """Runs `--mode=evaluate`: evaluates a trained network on the test splits of its run, or on other splits.
-
-    The results of a run's test splits go to the run folder. Those of other splits go to its subfolder
-    evaluations/<dataset and splits>. The results of a weights file go to evaluations/<file>/<dataset and splits> in the
-    current folder; unless the file is a shipped network, <file> ends in the first digits of its SHA-256.
+def evaluate_run(workdir: pathlib.Path, choices: Choices = Choices()) -> dict[str, dict[str, float]]:  # noqa: B008
+    """Runs `--mode=evaluate`: evaluates a trained network on the test splits of its run, or as a user chooses.
 
     If the dataset has another scheme than the network, its labels are converted to the network's scheme, or the
     network's landmarks to the dataset's scheme if the labels lack some of them.
 
     Args:
       workdir: run folder, or weights file.
-      dataset: name of another dataset; None for the run's dataset.
-      splits: TFDS splits; empty for the test splits of the run or of the other dataset.
-      scheme: name of a scheme that the network predicts, which is part of the name of the folder; None for the one that
-        fits the labels best, see `schemes.part_for`.
+      choices: dataset, splits, scheme and figures; the files go to `Choices.results_folder`.
 
     Returns:
       Summaries by subset, see `split_result.summarise`.
 
     Raises:
       FileNotFoundError: if the folder holds no run or no checkpoint, or the dataset has not been built.
-      UserError: if a split is named more than once, or if the schemes of run and dataset differ and neither can be
-        converted to the other.
+      UserError: if the results cannot be written, the dataset lacks a split, or the schemes of run and dataset differ
+        and neither can be converted to the other.
     """
-    if len(set(splits)) < len(splits):
-        raise UserError(f"--split={','.join(splits)} names a split more than once")
     config = trained_network.read_config(workdir)
-    if dataset or splits:
-        config.data.dataset = dataset or config.data.dataset
-    own = not (dataset or splits or scheme)
-    out = _results_folder(workdir, config.data.dataset, scheme, splits, own)
+    choices.apply(config)
+    out = choices.results_folder(workdir, config.data.dataset)
     labels, whole = datasets.dataset_scheme(config), schemes.find(config.data.scheme)
-    predicted = schemes.choose_part(whole, scheme) if scheme else schemes.part_for(whole, labels)
+    predicted = (
+        schemes.choose_part(whole, choices.scheme) if choices.scheme else schemes.part_for(whole, labels)
+    )
     config.data.scheme = schemes.as_text(predicted)
     common = predicted if schemes.can_convert(labels, predicted) else labels
     schemes.conversion_indices(predicted, common)  # raises before the weights are read
+    if jax.process_index() == 0:
+        check_writable(out)
     network = trained_network.load(workdir, predicted.name)
     forward = jit_forward(network.model, config, network.mesh, common)
     if common != predicted:
         logging.warning("landmarks of %s are converted to %s", predicted.name, common.name)
         config.data.scheme = schemes.as_text(common)
-    splits = splits or datasets.test_splits(config, () if dataset else config.data.test)
+    splits = choices.splits or datasets.test_splits(config, () if choices.dataset else config.data.test)
     logging.info("evaluating %s on %s", workdir, config.data.dataset)
-    return evaluate_splits(forward, network.variables, config, splits, network.mesh, out)
-
-
-def _results_folder(
-    network: pathlib.Path, dataset: str, scheme: str | None, splits: Sequence[str], own: bool
-) -> pathlib.Path:
-    """Folder of the results of a run or a weights file; `own`: whether they are the run's own, without any choice."""
-    if own and not network.is_file():
-        return network
-    folder = (
-        pathlib.Path("evaluations") / _file_name(network) if network.is_file() else network / "evaluations"
+    return evaluate_splits(
+        forward, network.variables, config, splits, network.mesh, out, choices.normalisers[1:]
     )
-    # Unique for each choice: splits contain neither commas nor /, dataset names no point, and scheme names are in ().
-    parts = [
-        dataset.replace("/", "."),
-        *([f"({scheme})"] if scheme else []),
-        *([",".join(splits)] if splits else []),
-    ]
-    return folder / "+".join(parts)
-
-
-def _file_name(weights: pathlib.Path) -> str:
-    """A unique name for a weights file; files in several folders may have the same name."""
-    if zoo.is_shipped(weights):
-        return weights.stem
-    return f"{weights.stem}-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}"

@@ -32,6 +32,7 @@ class SplitResult:
       labels: labels, float64 [faces, points, 2], original pixels; NaN where the position is unknown.
       errors: errors of the landmarks, float64 [faces, points], shares of the normaliser; NaN without a label or
         normaliser, infinite where the prediction is not finite.
+      boxes: annotated face boxes, [faces, 4], original pixels.
       occluded: whether the dataset marks each landmark as occluded, bool [faces, points].
       confidence: peak values of the heatmaps, float32 [faces, points]; None for a model without heatmaps.
       open_channels: whether the gate opens each channel, bool [faces, channels]; None for a model without a gate.
@@ -48,6 +49,7 @@ class SplitResult:
     predicted: np.ndarray
     labels: np.ndarray
     errors: np.ndarray
+    boxes: np.ndarray
     occluded: np.ndarray
     confidence: np.ndarray | None
     open_channels: np.ndarray | None
@@ -72,34 +74,46 @@ def measure(
       seconds_per_face: time of the network per face, see `SplitResult`.
       seconds: time of the whole split, see `SplitResult`.
     """
-    scheme = schemes.find(config.data.scheme)
     to_original = rows["to_original"]
     predicted = geometry.transform_points(to_original, rows["predicted"].astype(np.float64))
     labels = geometry.transform_points(to_original, rows["points"].astype(np.float64))
-    known = rows["weights"] > 0
-    normaliser = config.evaluate.normaliser
-    errors = metrics.labelled_errors(predicted, labels, known, rows["box"], normaliser, scheme)
-    nme = metrics.nme(errors, known)
-    if np.isnan(nme).any():
-        logging.warning("%d faces have no %s and are not measured", np.isnan(nme).sum(), normaliser)
-    occluded = rows["occluded"]
-    groups = {"visible points": known & ~occluded, "occluded points": occluded}
+    labels = np.where((rows["weights"] > 0)[..., None], labels, np.nan)
     gates = rows.get("gates")
     return SplitResult(
-        nme=nme,
+        **_errors(predicted, labels, rows["occluded"], rows["box"], config),
         attributes=rows.get("attributes", {}),
-        point_groups={name: metrics.nme(errors, chosen) for name, chosen in groups.items() if occluded.any()},
         sample=sample,
         record=rows["record"],
         predicted=predicted,
-        labels=np.where(known[..., None], labels, np.nan),
-        errors=errors,
-        occluded=occluded,
+        labels=labels,
+        boxes=rows["box"],
+        occluded=rows["occluded"],
         confidence=rows.get("confidence"),
         open_channels=None if gates is None else gates > 0,
         seconds_per_face=seconds_per_face,
         seconds=seconds,
     )
+
+
+def measured_again(result: SplitResult, config: ConfigDict) -> SplitResult:
+    """Returns a result with the errors by the normaliser of another configuration."""
+    errors = _errors(result.predicted, result.labels, result.occluded, result.boxes, config)
+    return dataclasses.replace(result, **errors)
+
+
+def _errors(
+    predicted: np.ndarray, labels: np.ndarray, occluded: np.ndarray, boxes: np.ndarray, config: ConfigDict
+) -> dict[str, Any]:
+    """Returns the fields of a `SplitResult` that depend on the normaliser, from others of its fields."""
+    known, normaliser = ~np.isnan(labels[..., 0]), config.evaluate.normaliser
+    scheme = schemes.find(config.data.scheme)
+    errors = metrics.labelled_errors(predicted, labels, known, boxes, normaliser, scheme)
+    nme = metrics.nme(errors, known)
+    if np.isnan(nme).any():
+        logging.warning("%d faces have no %s and are not measured", np.isnan(nme).sum(), normaliser)
+    groups = {"visible points": known & ~occluded, "occluded points": occluded}
+    by_group = {name: metrics.nme(errors, chosen) for name, chosen in groups.items() if occluded.any()}
+    return {"nme": nme, "errors": errors, "point_groups": by_group}
 
 
 def joined(results: Sequence[SplitResult], kept: Sequence[np.ndarray]) -> SplitResult:

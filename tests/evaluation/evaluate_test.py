@@ -16,6 +16,7 @@ from dsat_jax.data import datasets
 from dsat_jax.data.batches import evaluation_batches
 from dsat_jax.errors import UserError
 from dsat_jax.evaluation import evaluate
+from dsat_jax.evaluation.choices import Choices
 from dsat_jax.evaluation.result_files import FACES_FILE, METRICS_FILE, REPORT_FILE
 from dsat_jax.inference import trained_network
 from dsat_jax.inference.forward import jit_forward
@@ -77,7 +78,7 @@ def predictions_of(workdir: pathlib.Path, split: str) -> tuple[np.ndarray, list[
 
 
 def test_a_run_on_98_landmarks_is_evaluated_on_the_68_of_300w(run):
-    summaries = evaluate.evaluate_run(run, dataset="w300")
+    summaries = evaluate.evaluate_run(run, Choices(dataset="w300"))
     assert {name: row["faces"] for name, row in summaries.items()} == {
         "helen_test": 2,
         "lfpw_test": 1,
@@ -107,7 +108,7 @@ def test_a_run_on_98_landmarks_is_evaluated_on_the_68_of_300w(run):
 
 def test_a_run_on_68_landmarks_is_evaluated_on_labels_of_98(tmp_path, tiny_dataset):
     begin_run(tmp_path, "w300_68", tiny_dataset)
-    summaries = evaluate.evaluate_run(tmp_path, dataset="synthetic_faces/tiny")
+    summaries = evaluate.evaluate_run(tmp_path, Choices(dataset="synthetic_faces/tiny"))
     assert summaries["test"]["faces"] == 16
 
     config = load_config(tmp_path)
@@ -128,11 +129,62 @@ def test_each_scheme_of_a_joint_run_has_its_own_results(tmp_path, tiny_dataset):
     own = evaluate.evaluate_run(tmp_path)
     described = json.loads((tmp_path / METRICS_FILE).read_text())
     assert described["scheme"] == "wflw_98"  # that of the dataset, although it is not the first
-    other = evaluate.evaluate_run(tmp_path, scheme="w300_68")
+    other = evaluate.evaluate_run(tmp_path, Choices(scheme="w300_68"))
     assert json.loads((tmp_path / METRICS_FILE).read_text()) == described
     folder = tmp_path / "evaluations" / "synthetic_faces.tiny+(w300_68)"
     assert json.loads((folder / METRICS_FILE).read_text())["scheme"] == "w300_68"
     assert own["test"]["nme"] != other["test"]["nme"]
+
+
+def test_normalisers_side_by_side(run, tmp_path, capsys):
+    """The NME by two normalisers, against one evaluation with each; the run's own files stay."""
+    before = {path.name: path.stat().st_mtime_ns for path in run.iterdir() if path.is_file()}
+    chosen = {"dataset": "w300", "splits": ["helen_test"]}
+    both = Choices(**chosen, normalisers=["box_size", "inter_ocular"], threshold=0.2, out=tmp_path / "both")
+    summaries = evaluate.evaluate_run(run, both)
+    out = capsys.readouterr().out
+    assert "NME normalised by box-size" in out
+    assert "NME normalised by inter-ocular" in out
+    assert out.count("FR@20") == 2
+    contents = json.loads((tmp_path / "both" / METRICS_FILE).read_text())
+    assert (contents["normaliser"], contents["threshold"]) == ("box_size", 0.2)
+    alone = evaluate.evaluate_run(run, Choices(**chosen, normalisers=["inter_ocular"], threshold=0.2))
+    assert contents["other_normalisers"] == {"inter_ocular": alone}
+    assert contents["subsets"] == summaries != alone
+    assert (run / "evaluations" / "w300+[inter_ocular]+[0.2]+helen_test" / METRICS_FILE).is_file()
+    after = {path.name: path.stat().st_mtime_ns for path in run.iterdir() if path.is_file()}
+    assert after == before
+
+
+def test_another_folder_of_datasets(run, tmp_path):
+    with pytest.raises(FileNotFoundError, match=rf"{tmp_path}"):
+        evaluate.evaluate_run(run, Choices(dataset="w300", data_dir=str(tmp_path)))
+
+
+def test_results_that_cannot_be_written_are_refused_before_the_first_face(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "evaluate_splits", lambda *_: pytest.fail("evaluated"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        UserError, match=r"file/results: the results cannot be written there \(Not a directory\); choo"
+    ):
+        evaluate.evaluate_run(run, Choices(dataset="w300", out=tmp_path / "file" / "results"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"normalisers": ["eye"]}, "unknown normaliser 'eye', expected one of inter_ocular, "),
+        (
+            {"threshold": 8.0},
+            "--failure_threshold=8 is no share of the normaliser, expected 0 to 1, such as 0.08",
+        ),
+        ({"threshold": float("nan")}, "--failure_threshold=nan is no share"),
+        ({"splits": ["a", "a"]}, "--split=a,a names a split more than once"),
+    ],
+)
+def test_impossible_choices_are_refused(choice, message):
+    with pytest.raises(UserError, match=message):
+        Choices(**choice)
 
 
 def test_schemes_without_a_conversion_are_refused(run):
@@ -140,7 +192,7 @@ def test_schemes_without_a_conversion_are_refused(run):
         ValueError,
         match="wflw_98 cannot be converted to cofw_29; it has 15 of the 29 landmarks; known conversions",
     ):
-        evaluate.evaluate_run(run, dataset="cofw")
+        evaluate.evaluate_run(run, Choices(dataset="cofw"))
 
 
 def test_attributes_are_in_the_order_of_the_builder(tiny_config, tmp_path, capsys):
@@ -173,11 +225,9 @@ def test_weights_files_of_the_same_name_have_different_folders(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "mine.safetensors").write_bytes(name.encode())
-        folders.add(
-            evaluate._results_folder(tmp_path / name / "mine.safetensors", "w300", None, ["test"], own=False)
-        )
+        folders.add(Choices(splits=["test"]).results_folder(tmp_path / name / "mine.safetensors", "w300"))
     assert len(folders) == 2
-    shipped = evaluate._results_folder(zoo.weights("dsat-300w"), "w300/original", None, [], own=True)
+    shipped = Choices().results_folder(zoo.weights("dsat-300w"), "w300/original")
     assert shipped == pathlib.Path("evaluations/dsat-300w/w300.original")
 
 
@@ -185,10 +235,10 @@ def test_no_two_choices_of_splits_share_a_folder(tmp_path):
     choices = [[], ["test"], ["test", "train"], ["test+train"], ["train", "test"]]
     schemes_ = (None, "wflw_98", "w300_68")
     folders = {
-        evaluate._results_folder(tmp_path, "w300", scheme, choice, own=False)
+        Choices(splits=choice, scheme=scheme, normalisers=["box_size"]).results_folder(tmp_path, "w300")
         for choice in choices
         for scheme in schemes_
     }
     assert len(folders) == len(choices) * len(schemes_)
     with pytest.raises(UserError, match=r"--split=test,test names a split more than once"):
-        evaluate.evaluate_run(tmp_path, splits=["test", "test"])
+        evaluate.evaluate_run(tmp_path, Choices(splits=["test", "test"]))

@@ -10,6 +10,7 @@ from configs import synthetic
 from dsat_jax import drawing, geometry, schemes
 from dsat_jax.config import differences, load_config
 from dsat_jax.evaluation import evaluate
+from dsat_jax.evaluation.choices import Choices
 from dsat_jax.inference import predict_files, trained_network
 from dsat_jax.inference.forward import jit_forward
 from dsat_jax.training import loop
@@ -115,7 +116,7 @@ def test_running_a_finished_run_again_only_evaluates(run, config):
 def test_evaluation_of_another_split_needs_only_the_folder(run):
     workdir, _ = run
     kept = (workdir / evaluate.METRICS_FILE).read_text()
-    summaries = evaluate.evaluate_run(workdir, splits=["train[:10]"])
+    summaries = evaluate.evaluate_run(workdir, Choices(splits=["train[:10]"]))
     assert summaries["train[:10]"]["faces"] == 10
     assert (workdir / evaluate.METRICS_FILE).read_text() == kept
     assert (workdir / "evaluations/synthetic_faces.tiny+train[:10]" / evaluate.METRICS_FILE).is_file()
