@@ -95,11 +95,13 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
 
     Attributes:
       scheme: scheme of the landmarks.
+      official_faces: number of faces of the official dataset, by split or by subset of a split, `test/pose`.
       drawn_splits: names of the splits, for a builder that draws its images; empty for others.
       log: report of this builder's `download_and_prepare`.
     """
 
     scheme: Scheme
+    official_faces: Mapping[str, int] = {}
     drawn_splits: Sequence[str] = ()
 
     VERSION = tfds.core.Version("1.0.0")

@@ -182,6 +182,11 @@ def _parts(split: str) -> set[str]:
     return {part.partition("[")[0] for part in split.split("+")}
 
 
+def official_faces(config: ConfigDict) -> Mapping[str, int]:
+    """Returns the number of faces of the official dataset, by split or by subset of a split, where it is known."""
+    return make_builder(config.data.dataset, _data_dir(config)).official_faces
+
+
 def attribute_names(config: ConfigDict) -> list[str]:
     """Returns the attributes of the dataset's faces in the builder's order (records store them alphabetically)."""
     features = load_builder(config.data.dataset, _data_dir(config)).info.features

@@ -108,6 +108,7 @@ def evaluate_splits(
         ordered = {name: result.attributes[name] for name in datasets.attribute_names(config)}
         results[split] = dataclasses.replace(result, attributes=ordered)
         summaries |= summarise(split, results[split], config.evaluate.threshold)
+    _add_official_faces(summaries, config)
     if jax.process_index() == 0:
         print(table(summaries, config))
         others = {}
@@ -145,7 +146,15 @@ def _summaries_by(
     summaries = {}
     for split, result in results.items():
         summaries |= summarise(split, measured_again(result, changed), config.evaluate.threshold)
+    _add_official_faces(summaries, config)
     return summaries
+
+
+def _add_official_faces(summaries: dict[str, dict[str, float]], config: ConfigDict) -> None:
+    """Adds the official number of faces to the summaries of a part of the official dataset."""
+    for name, official in datasets.official_faces(config).items():
+        if name in summaries and summaries[name]["faces"] != official:
+            summaries[name]["official_faces"] = official
 
 
 def _write_files(

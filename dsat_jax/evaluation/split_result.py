@@ -176,15 +176,21 @@ def figure_names(threshold: float) -> tuple[str, str, str]:
     return "NME", f"FR@{percent}", f"AUC@{percent}"
 
 
+def faces_of(row: Mapping[str, float]) -> str:
+    """Returns the number of faces of a summary: `689`, or `330 of 689` for a part of the official dataset."""
+    return f"{row['faces']} of {row['official_faces']}" if "official_faces" in row else str(row["faces"])
+
+
 def table(summaries: Mapping[str, Mapping[str, float]], config: ConfigDict) -> str:
     """Returns the summaries as lines of text; the headings contain normaliser and threshold."""
     nme, fr, auc = figure_names(config.evaluate.threshold)
     title = f"NME normalised by {normaliser_name(config)}, all figures in %"
     width = max(len(name) for name in [*summaries, "subset"])
-    lines = [title, f"{'subset':<{width}} {'faces':>6} {nme:>7} {fr:>7} {auc:>7}"]
+    faces = max(6, *(len(faces_of(row)) for row in summaries.values()))
+    lines = [title, f"{'subset':<{width}} {'faces':>{faces}} {nme:>7} {fr:>7} {auc:>7}"]
     for name, row in summaries.items():
         figures = f"{row['nme']:7.2f} {row['fr']:7.2f} {row['auc']:7.2f}"
-        lines.append(f"{name:<{width}} {row['faces']:>6} {figures}")
+        lines.append(f"{name:<{width}} {faces_of(row):>{faces}} {figures}")
     return "\n".join(lines)
 
 
@@ -195,5 +201,5 @@ def tab_separated(summaries: Mapping[str, Mapping[str, float]], config: ConfigDi
         "\t".join(["subset", "faces", f"{nme} ({normaliser_name(config)}, %)", f"{fr} (%)", f"{auc} (%)"])
     ]
     for name, row in summaries.items():
-        lines.append("\t".join([name, str(row["faces"]), *(f"{row[figure]:.2f}" for figure in FIGURES)]))
+        lines.append("\t".join([name, faces_of(row), *(f"{row[figure]:.2f}" for figure in FIGURES)]))
     return "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import jax.numpy as jnp
 import numpy as np
@@ -77,7 +78,7 @@ def predictions_of(workdir: pathlib.Path, split: str) -> tuple[np.ndarray, list[
     return geometry.transform_points(batch["to_original"], points)[batch["mask"]], list(source)
 
 
-def test_a_run_on_98_landmarks_is_evaluated_on_the_68_of_300w(run):
+def test_a_run_on_98_landmarks_is_evaluated_on_the_68_of_300w(run, capsys):
     summaries = evaluate.evaluate_run(run, Choices(dataset="w300"))
     assert {name: row["faces"] for name, row in summaries.items()} == {
         "helen_test": 2,
@@ -86,6 +87,14 @@ def test_a_run_on_98_landmarks_is_evaluated_on_the_68_of_300w(run):
         "test_common": 3,
         "test_full": 4,
     }
+    assert {name: row["official_faces"] for name, row in summaries.items()} == {
+        "helen_test": 330,
+        "lfpw_test": 224,
+        "test_challenging": 135,
+        "test_common": 554,
+        "test_full": 689,
+    }
+    assert re.search(r"^test_full +4 of 689 ", capsys.readouterr().out, re.MULTILINE)
     folder = run / "evaluations" / "w300"
     contents = json.loads((folder / METRICS_FILE).read_text())
     assert contents["subsets"] == summaries

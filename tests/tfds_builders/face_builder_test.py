@@ -132,3 +132,21 @@ def test_notes_are_shown_at_once_and_kept(capsys: pytest.CaptureFixture):
     assert capsys.readouterr().err == "ibug: missing\n"
     assert log.text() == "ibug: missing\n"
     assert log.summary() == "Skipped nothing."
+
+
+@pytest.mark.parametrize(
+    ("name", "official"),
+    [
+        ("wflw", {"train": 7500, "test": 2500, "test/makeup": 206}),
+        ("w300", {"train": 3148, "test_full": 689}),
+        ("cofw/cofw68", {"test": 507}),
+        ("aflw19", {"test_frontal": 1314}),
+        ("jd_landmark", {"valid": 2000}),
+        ("merl_rav", {"train": 15_449, "test": 3_865}),
+        ("synthetic_faces", {}),
+    ],
+)
+def test_builders_know_the_size_of_the_official_dataset(name: str, official: dict, tmp_path):
+    builder = tfds_builders.make_builder(name, tmp_path)
+    assert {split: builder.official_faces[split] for split in official} == official
+    assert bool(builder.official_faces) == bool(official)

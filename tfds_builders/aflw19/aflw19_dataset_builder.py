@@ -29,6 +29,7 @@ class Builder(face_builder.FaceBuilder):
     """
 
     scheme = SCHEME
+    official_faces = OFFICIAL
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 AFLW comes from https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw/ (research use, on

@@ -38,6 +38,7 @@ class Builder(face_builder.FaceBuilder):
     The configurations `cofw68` and `cofw68_original` have its test faces with 68 landmarks in the order of 300W.
     """
 
+    official_faces = OFFICIAL
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS's form)
         CofwConfig("faces", description=faces.CONFIGS[0].description),
         CofwConfig("original", description="The whole images, as PNG.", cut=False),

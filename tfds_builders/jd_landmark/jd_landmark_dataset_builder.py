@@ -48,6 +48,7 @@ class Builder(face_builder.FaceBuilder):
     """JD-landmark, 106 landmarks: the faces of the 2019 challenge in the layout of its archives."""
 
     scheme = SCHEME
+    official_faces = OFFICIAL
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 JD-landmark comes from {HOMEPAGE} (research use). Expected below manual_dir:

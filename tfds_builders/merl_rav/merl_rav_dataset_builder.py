@@ -58,6 +58,7 @@ class Builder(face_builder.FaceBuilder):
     """MERL-RAV, 68 landmarks, each visible, occluded or without a position, on the images of AFLW."""
 
     scheme = SCHEME
+    official_faces = dict(zip(SPLITS, map(sum, zip(*OFFICIAL.values(), strict=True)), strict=True))  # noqa: RUF012
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 MERL-RAV's landmarks come from {HOMEPAGE}, its images are AFLW's, from

@@ -29,6 +29,7 @@ SPLITS = {
     "helen_test": ("helen/testset",),
     "lfpw_test": ("lfpw/testset",),
 }
+OFFICIAL_SPLITS = {split: sum(OFFICIAL[folder] for folder in folders) for split, folders in SPLITS.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Builder(face_builder.FaceBuilder):
     """300W, 68 landmarks: afw, helen, lfpw and ibug in the layout of the official distribution."""
 
     scheme = SCHEME
+    official_faces = OFFICIAL_SPLITS
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 300W comes from https://ibug.doc.ic.ac.uk/resources/300-W/ (research use). Expected below manual_dir:

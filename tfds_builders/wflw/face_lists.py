@@ -56,6 +56,9 @@ SHORT_LISTS = {"test": FaceList(f"{SHORT}.txt", 2500, SHORT_LAYOUT)} | {
     f"test_{name}": FaceList(f"{SHORT}_{name}.txt", ATTRIBUTES[attribute], SHORT_LAYOUT, attribute)
     for name, attribute in zip(("largepose", *list(ATTRIBUTES)[1:]), ATTRIBUTES, strict=True)
 }
+OFFICIAL = {split: faces.num_faces for split, faces in (FULL_LISTS | SHORT_LISTS).items()} | {
+    f"test/{name}": count for name, count in ATTRIBUTES.items()
+}
 
 
 @dataclasses.dataclass(frozen=True)

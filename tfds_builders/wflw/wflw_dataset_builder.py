@@ -19,6 +19,7 @@ class Builder(face_builder.FaceBuilder):
     """WFLW, 98 landmarks and six attributes: images and lists in the layout of the official distribution."""
 
     scheme = SCHEME
+    official_faces = face_lists.OFFICIAL
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 WFLW comes from https://wywu.github.io/projects/LAB/WFLW.html. Expected below manual_dir:

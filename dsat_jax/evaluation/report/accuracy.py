@@ -20,7 +20,7 @@ def section(evaluation: Evaluation) -> Section:
     config = evaluation.config
     heading = ["subset", "faces", *split_result.figure_names(config.evaluate.threshold)]
     rows = [
-        [name, str(row["faces"]), *(number(row[figure]) for figure in split_result.FIGURES)]
+        [name, split_result.faces_of(row), *(number(row[figure]) for figure in split_result.FIGURES)]
         for name, row in evaluation.summaries.items()
     ]
     caption = (
