@@ -26,6 +26,8 @@ FORMS = {
     "groups": (2, 2, 2, 3, 48, 256),
 }
 
+AUTOMATIC = (AxisType.Auto,)  # JAX 0.10 has it as its default, JAX 0.12 not
+
 
 def interpreted(platform):
     """Runs kernels of a platform on the CPU: those of TPUs in a model of the chip, others as functions of arrays."""
@@ -176,7 +178,7 @@ def arguments(faces=4, tokens=3, channels=24, all_channels=64, dtype=jnp.bfloat1
     ],
 )
 def test_shapes_that_fit(platform, changed, fits):
-    with jax.sharding.use_abstract_mesh(AbstractMesh((2,), ("data",))):
+    with jax.sharding.use_abstract_mesh(AbstractMesh((2,), ("data",), axis_types=AUTOMATIC)):
         assert fused_attention.fits(platform, *arguments(**changed), None) is fits
 
 
@@ -187,7 +189,7 @@ def test_without_a_mesh_or_with_explicit_axes_nothing_fits():
 
 
 def test_dropout_needs_the_bits_of_partitionable_threefry():
-    with jax.sharding.use_abstract_mesh(AbstractMesh((2,), ("data",))):
+    with jax.sharding.use_abstract_mesh(AbstractMesh((2,), ("data",), axis_types=AUTOMATIC)):
         assert fused_attention.fits("tpu", *arguments(), jax.random.key(0))
         assert not fused_attention.fits("tpu", *arguments(), jax.random.key(0, impl="rbg"))
         assert not fused_attention.fits("tpu", *arguments(faces=2**24), jax.random.key(0))
@@ -207,7 +209,9 @@ def test_dropout_needs_the_bits_of_partitionable_threefry():
 def test_kernels_are_chosen_by_the_devices_of_the_mesh(kind, platform, kernels):
     device = AbstractDevice(device_kind=kind, num_cores=None, platform=platform)
     query, key = arguments(channels=48, all_channels=64)
-    with jax.sharding.use_abstract_mesh(AbstractMesh((2,), ("data",), abstract_device=device)):
+    with jax.sharding.use_abstract_mesh(
+        AbstractMesh((2,), ("data",), axis_types=AUTOMATIC, abstract_device=device)
+    ):
         traced = str(jax.make_jaxpr(channel_attention.attend)(query, key, key))
     assert traced.count("pallas_call") == kernels
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import AbstractDevice, AbstractMesh
+from jax.sharding import AbstractDevice, AbstractMesh, AxisType
 
 from dsat_jax.models import resampling
 
@@ -63,7 +63,8 @@ def test_the_form_for_tpus_equals_that_for_cpus(images, layer):
 
     variables = resampling.TransposedConv(3).init(jax.random.key(1), images)
     expected = with_gradient(function, images)
-    on_tpus = AbstractMesh((1,), ("data",), abstract_device=AbstractDevice("TPU v5 lite", 1, "tpu"))
+    device = AbstractDevice("TPU v5 lite", 1, "tpu")
+    on_tpus = AbstractMesh((1,), ("data",), axis_types=(AxisType.Auto,), abstract_device=device)
     with jax.sharding.use_abstract_mesh(on_tpus):
         traced = jax.make_jaxpr(lambda x: with_gradient(function, x))(images)
     assert ("reduce_window" in str(traced)) or ("lhs_dilation=(2, 2)" in str(traced))
