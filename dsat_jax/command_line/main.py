@@ -162,9 +162,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _train(_: Sequence[str]) -> int:
+    import jax
+
     from dsat_jax.evaluation import evaluate
     from dsat_jax.runtime import processes
-    from dsat_jax.training import loop
+    from dsat_jax.training import loop, recorder
 
     # A bucket that does not exist is found before anything is drawn.
     workdir = _WORKDIR.value and locations.reach(_WORKDIR.value)
@@ -173,7 +175,9 @@ def _train(_: Sequence[str]) -> int:
     with processes.stop_on_signals() as should_stop:
         finished = loop.train(config, workdir, should_stop) is not None
     if finished:
-        evaluate.evaluate_run(workdir)
+        summaries = evaluate.evaluate_run(workdir)
+        if jax.process_index() == 0:
+            recorder.add_test_figures(workdir, config.train.steps, summaries)
     return 0 if finished else STOPPED
 
 

@@ -153,20 +153,20 @@ def _default_of(model: str) -> ConfigDict:
 
 def field_names() -> list[str]:
     """Returns the sorted full names of all fields that a configuration of any model can have."""
-    return sorted({name for model in MODEL_DEFAULTS for name in _flatten(_default_of(model).to_dict())})
+    return sorted({name for model in MODEL_DEFAULTS for name in flatten(_default_of(model).to_dict())})
 
 
-def _flatten(values: dict, prefix: str = "") -> dict[str, object]:
-    """Returns all leaf fields by their full names, joined by dots."""
+def flatten(values: dict, prefix: str = "") -> dict[str, object]:
+    """Returns all leaf fields of nested sections by their full names, joined by dots."""
     fields = {}
     for key, value in values.items():
-        fields |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        fields |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return fields
 
 
 def differences(saved: ConfigDict, given: ConfigDict) -> list[str]:
     """Lists the fields, except `CHANGEABLE_FIELDS`, in which two configurations differ: `seed: 1 saved, 2 given`."""
-    old, new = _flatten(saved.to_dict()), _flatten(given.to_dict())
+    old, new = flatten(saved.to_dict()), flatten(given.to_dict())
     return [
         f"{name}: {old.get(name)} saved, {new.get(name)} given"
         for name in sorted({*old, *new} - {*CHANGEABLE_FIELDS})

@@ -165,6 +165,11 @@ def summarise(name: str, result: SplitResult, threshold: float) -> dict[str, dic
     }
 
 
+def figures(summaries: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Returns the figures of summaries by one name: `test/makeup/nme`."""
+    return {f"{subset}/{name}": row[name] for subset, row in summaries.items() for name in FIGURES}
+
+
 def normaliser_name(config: ConfigDict) -> str:
     """Returns the written name of a run's normaliser, see `metrics.normaliser_name`."""
     return metrics.normaliser_name(config.evaluate.normaliser, schemes.find(config.data.scheme))

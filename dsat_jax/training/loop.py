@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,12 +17,13 @@ from ml_collections import ConfigDict
 
 from dsat_jax import drawing, metrics, models, schemes
 from dsat_jax.checkpoints.manager import Checkpoints
+from dsat_jax.config import flatten
 from dsat_jax.data import datasets, decoded_records, mixture, resident_records
 from dsat_jax.data.batches import Sample, training_batches
 from dsat_jax.data.datasets import Record
 from dsat_jax.data.mixture import MixedRecords
 from dsat_jax.data.resident_records import ResidentRecords
-from dsat_jax.evaluation import evaluate
+from dsat_jax.evaluation import evaluate, split_result
 from dsat_jax.inference.forward import jit_forward
 from dsat_jax.runtime import processes, sharding, watchdog
 from dsat_jax.training import initial_state, optimizer, run_folder, state
@@ -76,6 +78,8 @@ def train(
         recorder = Recorder(workdir, start, config.train.steps, active=jax.process_index() == 0)
         opened.enter_context(contextlib.closing(recorder))
         recorder.message(_description(config, workdir, current, *sources))
+        recorder.text(start, "configuration", json.dumps(config.to_dict(), indent=2))
+        recorder.choices(flatten(config.to_dict()), ["validation/nme"])
         if memory:
             recorder.message(memory)
         resident = planned and resident_records.load(planned, sources[0], config, mesh)
@@ -208,10 +212,14 @@ def _make_validation(
 
     def validate(step: int, variables: Mapping[str, Any]) -> float:
         result = evaluate.evaluate_split(forward, variables, validated, source, mesh)
-        nme = metrics.summary(result.nme, config.evaluate.threshold)["nme"]
+        summaries = split_result.summarise("validation", result, config.evaluate.threshold)
+        nme = summaries["validation"]["nme"]
         if not np.isfinite(nme):
             raise TrainingDivergedError(f"the validation NME of step {step} is {nme}; it was not saved")
         recorder.scalars(step, {"validation_nme": nme})
+        recorder.points(step, split_result.figures(summaries))
+        if result.open_channels is not None:
+            recorder.histogram(step, "validation/open_channels", result.open_channels.mean(axis=1))
         recorder.message(f"step {step}: validation NME {nme:.2f} % ({normaliser})")
         if jax.process_index() == 0:  # the rows of process 0 in the first batch are faces, not padding
             grid = drawing.sample_grid(result.sample, scheme)

@@ -5,7 +5,7 @@ import json
 import math
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
+from dsat_jax.evaluation import split_result
 from dsat_jax.files import atomic_files
 from dsat_jax.files.growing_files import GrowingFiles
 from dsat_jax.runtime import progress
 
 METRICS_LOG = "metrics.jsonl"
+_BINS = 30  # of a histogram
 _SENT_EVERY = 60.0  # seconds between uploads to a bucket
 
 
@@ -66,9 +68,16 @@ class Recorder:
         with _named(self._log.name):
             self._log.write(json.dumps({"step": step, **values}) + "\n")
             self._log.flush()
-        points = [value for name, scalar in values.items() for value in summary.scalar(name, scalar).value]
-        self._write(Event(step=step, wall_time=time.time(), summary=Summary(value=points)))
+        self.points(step, values)
         self._files.send(after=_SENT_EVERY)
+
+    def points(self, step: int, values: Mapping[str, float]) -> None:
+        """Appends a point to every curve of the events, but no line to metrics.jsonl."""
+        if self._active:
+            points = [
+                value for name, scalar in values.items() for value in summary.scalar(name, scalar).value
+            ]
+            self._write(Event(step=step, wall_time=time.time(), summary=Summary(value=points)))
 
     def stepped(self, step: int) -> None:
         """Moves the progress bar to a step that was given to the device."""
@@ -95,6 +104,33 @@ class Recorder:
             shown = summary.image(name, image, dataformats="HWC")
             self._write(Event(step=step, wall_time=time.time(), summary=shown))
 
+    def text(self, step: int, name: str, lines: str) -> None:
+        """Adds a text to the events; it is shown as it is, without Markdown."""
+        if self._active:
+            indented = "\n".join(f"    {line}" for line in lines.splitlines())
+            self._write(Event(step=step, wall_time=time.time(), summary=summary.text(name, indented)))
+
+    def histogram(self, step: int, name: str, values: np.ndarray) -> None:
+        """Adds a histogram of values to the events."""
+        if self._active:
+            shown = summary.histogram(name, values, bins=_BINS)
+            self._write(Event(step=step, wall_time=time.time(), summary=shown))
+
+    def choices(self, values: Mapping[str, Any], measured: Collection[str]) -> None:
+        """Adds what a run has chosen to the events, for TensorBoard's table of several runs.
+
+        Args:
+          values: choices by name; those that are no numbers or truth values become text.
+          measured: names of the scalars to which the choices are compared.
+        """
+        if not self._active:
+            return
+        plain = {
+            name: value if isinstance(value, int | float) else str(value) for name, value in values.items()
+        }
+        for part in summary.hparams(plain, dict.fromkeys(measured, 0.0)):
+            self._write(Event(wall_time=time.time(), summary=part))
+
     def send(self) -> None:
         """Uploads what is recorded if the run folder is in a bucket.
 
@@ -117,6 +153,28 @@ class Recorder:
         with _named("the TensorBoard events"):
             self._events.write_event(event)
             self._events.flush()
+
+
+def add_test_figures(workdir: pathlib.Path, step: int, summaries: Mapping[str, Mapping[str, float]]) -> None:
+    """Adds the figures of an evaluation to the TensorBoard events of a finished run: `test/makeup/nme` and so on.
+
+    Args:
+      workdir: run folder.
+      step: last step of the run.
+      summaries: summaries by subset, see `split_result.summarise`.
+    """
+    files = GrowingFiles(workdir)
+    points = [
+        value
+        for name, figure in split_result.figures(summaries).items()
+        for value in summary.scalar(name, figure).value
+    ]
+    with contextlib.closing(files):
+        events = EventsWriter(str(files.folder / "events"))
+        with contextlib.closing(events), _named("the TensorBoard events"):
+            events.write_event(Event(step=step, wall_time=time.time(), summary=Summary(value=points)))
+            events.flush()
+        files.send()
 
 
 @contextlib.contextmanager

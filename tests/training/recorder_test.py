@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from dsat_jax.training.recorder import METRICS_LOG, Recorder
+from dsat_jax.training.recorder import METRICS_LOG, Recorder, add_test_figures
 
 
 def events(workdir):
@@ -37,6 +37,33 @@ def test_scalars_and_images_are_in_the_log_and_the_events(tmp_path, capsys):
     assert values[2, "pixel_error"].simple_value == 3.0
     assert (values[4, "validation"].image.height, values[4, "validation"].image.width) == (6, 8)
     assert "a line" in capsys.readouterr().out
+
+
+def test_what_tensorboard_shows_beside_curves(tmp_path):
+    recorder = Recorder(tmp_path, 0, 10, active=True)
+    recorder.text(0, "configuration", '{\n  "seed": 3\n}')
+    recorder.choices(
+        {"seed": 3, "loss.penalty": "wing", "data.test": ("a", "b"), "none": None}, ["validation/nme"]
+    )
+    recorder.histogram(5, "validation/open_channels", np.array([0.0, 0.5, 0.5, 1.0]))
+    recorder.points(5, {"validation/nme": 4.5})
+    recorder.close()
+    (tmp_path / "after").mkdir()
+    add_test_figures(tmp_path / "after", 10, {"test/pose": {"nme": 3.0, "fr": 1.0, "auc": 50.0, "faces": 7}})
+    values = {v.tag: (e.step, v) for e in events(tmp_path) for v in e.summary.value}
+    text = next(value for tag, (_, value) in values.items() if tag.startswith("configuration"))
+    assert text.tensor.string_val == [b'    {\n      "seed": 3\n    }']
+    step, histogram = values["validation/open_channels"]
+    assert (step, histogram.histo.num, histogram.histo.sum) == (5, 4, 2.0)
+    assert values["validation/nme"][1].simple_value == 4.5
+    assert {tag.rpartition("/")[2] for tag in values if tag.startswith("_hparams_")} == {
+        "experiment",
+        "session_start_info",
+        "session_end_info",
+    }
+    tested = {v.tag: (e.step, v.simple_value) for e in events(tmp_path / "after") for v in e.summary.value}
+    assert tested == {"test/pose/nme": (10, 3.0), "test/pose/fr": (10, 1.0), "test/pose/auc": (10, 50.0)}
+    assert not (tmp_path / METRICS_LOG).read_text()
 
 
 def test_a_resumed_log_drops_later_lines_and_a_line_that_was_cut_off(tmp_path):
