@@ -57,6 +57,11 @@ def test_building_again_does_nothing(data_dir: pathlib.Path, capsys: pytest.Capt
     assert "  train                   3 faces\n" in out
 
 
+def test_tfds_does_not_speak_of_a_dataset_that_is_not_built_yet(tmp_path: pathlib.Path, caplog):
+    assert not tfds_builders.make_builder("w300", tmp_path).is_prepared()
+    assert caplog.text == ""
+
+
 def test_a_copy_of_the_raw_files_is_no_change(data_dir: pathlib.Path, tmp_path: pathlib.Path):
     shutil.copytree(RAW, tmp_path / "raw", copy_function=shutil.copyfile)
     assert not build.build("w300", tmp_path / "raw", data_dir)[1]
