@@ -21,12 +21,14 @@ class Detections:
       rolls: float64 [faces], angles of the faces in radians, clockwise in the image; None if all are upright.
       scores: float64 [faces], from 0 to 1; None for a detector without scores.
       points: float64 [faces, 5, 2], the points of `dsat_jax.five_points`; None for a detector without points.
+      smallest: width in image pixels of the smallest face that the detector looked for; None if it is unknown.
     """
 
     boxes: np.ndarray
     rolls: np.ndarray | None = None
     scores: np.ndarray | None = None
     points: np.ndarray | None = None
+    smallest: float | None = None
 
     def __post_init__(self) -> None:
         """Makes float64 arrays of all fields.
@@ -69,7 +71,7 @@ class Detections:
         def of(values: np.ndarray | None) -> np.ndarray | None:
             return None if values is None else values[order]
 
-        return Detections(self.boxes[order], of(self.rolls), of(self.scores), of(self.points))
+        return Detections(self.boxes[order], of(self.rolls), of(self.scores), of(self.points), self.smallest)
 
     def left_to_right(self) -> Detections:
         """Returns the faces ordered by the centres of their boxes, from the left of the image to the right."""

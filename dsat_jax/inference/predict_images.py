@@ -121,6 +121,9 @@ def _detected(predictor: Predictor, image: np.ndarray, options: Options) -> Dete
     return detections.largest_first() if options.largest_first else detections
 
 
+_LARGE = 60.0  # pixels; a face of this width is missed by nobody who looks at the image
+
+
 @dataclasses.dataclass
 class _Readable:
     """Iterator over the readable images with valid face boxes.
@@ -130,6 +133,7 @@ class _Readable:
       find_boxes: function from a file and its pixels to detections.
       bar: progress bar, advanced here for each unreadable image.
       unreadable: number of unreadable images so far.
+      smallest: for each image with many pixels, the width of the smallest face that was looked for, in pixels.
       waiting: each image that is not yet predicted, and its pixels.
     """
 
@@ -137,6 +141,7 @@ class _Readable:
     find_boxes: Callable[[pathlib.Path, np.ndarray], Detections]
     bar: tqdm.tqdm
     unreadable: int = 0
+    smallest: list[float] = dataclasses.field(default_factory=list)
     waiting: collections.deque[tuple[Source, np.ndarray]] = dataclasses.field(
         default_factory=collections.deque
     )
@@ -152,6 +157,8 @@ class _Readable:
                 self.unreadable += 1
                 continue
             self.waiting.append((source, image))
+            if detections.smallest is not None and detections.smallest > _LARGE:
+                self.smallest.append(detections.smallest)
             yield image, detections
 
 
@@ -194,6 +201,11 @@ def predict_images(
             counts.update({"faces": len(faces), "without a face": int(not faces)})
             bar.update()
     counts["unreadable"] = readable.unreadable
+    if readable.smallest:
+        terminal.note(
+            f"{len(readable.smallest)} of {len(images)} images are large: faces of less than "
+            f"{max(readable.smallest):.0f} pixels were not looked for; cut an image into parts to find smaller ones"
+        )
     summary = ", ".join(f"{kind}: {count}" for kind, count in counts.items() if count or kind == "faces")
     seconds = time.monotonic() - started
     terminal.note(f"images: {len(images)}, {summary}; {seconds:.1f} s; results in {out}")

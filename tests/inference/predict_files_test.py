@@ -12,6 +12,7 @@ from drawn_faces import DotFinder, picture, write_video
 from mjpeg_stream import MjpegStream
 
 from dsat_jax.inference import predict_files
+from dsat_jax.inference.detectors import mtcnn
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -56,6 +57,20 @@ def test_images_are_predicted_and_unreadable_files_skipped(photos, made_predicto
     assert "dark.png: no face found" in printed.err
     assert "images: 3, faces: 1, without a face: 1, unreadable: 1;" in printed.err
     assert "\r" not in printed.err  # no progress bar outside of a terminal
+
+
+def test_small_faces_that_were_not_looked_for_are_spoken_of_once(photos, monkeypatch, tmp_path, capsys):
+    """The limit is 20 pixels of an image of 1024: 20 / 1024 * 5120 = 100."""
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(photos / name), np.zeros((40, 5120 if name == "a.png" else 3000, 3), np.uint8))
+    predictor = DotFinder().predictor
+    predictor._find_faces = mtcnn.FaceDetector()
+    monkeypatch.setattr(predict_files.Predictor, "from_run", lambda path, detector, scheme: predictor)
+    predict_files.predict_files(photos, [str(photos)], tmp_path / "out", predict_files.Options())
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if "were not looked for" in line]
+    assert note.startswith(
+        "1 of 5 images are large: faces of less than 100 pixels were not looked for; cut an"
+    )
 
 
 def test_boxes_of_a_file_take_the_place_of_the_detector(photos, made_predictor, tmp_path):

@@ -37,7 +37,7 @@ class FaceDetector:
         corners = geometry.resize_points(
             boxes.reshape(-1, 2, 2), 1 / scale
         )  # [faces, 4] -> [faces, corners, 2]
-        return Detections(corners.reshape(-1, 4)).left_to_right()
+        return Detections(corners.reshape(-1, 4), smallest=smallest / scale).left_to_right()
 
 
 def _landmark_box(x: int, y: int, width: int, height: int) -> list[float]:

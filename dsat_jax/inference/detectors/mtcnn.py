@@ -4,6 +4,7 @@ Zhang et al., Joint face detection and alignment using multitask cascaded convol
 take images whose rows and columns are exchanged. Of the package only the three .onnx files are read.
 """
 
+import dataclasses
 import functools
 import importlib.util
 import math
@@ -58,7 +59,8 @@ class FaceDetector:
         reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
         points, scores = self._search_turned(reduced)
         points = geometry.resize_points(points, np.array([width / size[0], height / size[1]]))
-        return detections.from_points(points, scores).left_to_right()
+        found = detections.from_points(points, scores).left_to_right()
+        return dataclasses.replace(found, smallest=_SMALLEST / scale)
 
     def _search_turned(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the five points and the scores of the faces: upright ones, or those of the best turn.

@@ -36,6 +36,11 @@ def test_a_face_is_found_where_it_is(detector, image):
     assert found.rolls[0] == pytest.approx(0.046, abs=0.03)
 
 
+@pytest.mark.parametrize(("side", "smallest"), [(500, 20.0), (4096, 80.0)])
+def test_the_smallest_face_that_is_looked_for_is_told(detector, side, smallest):
+    assert detector(np.zeros((64, side, 3), np.uint8)).smallest == smallest
+
+
 def test_the_box_is_about_that_of_the_landmarks(detector, image):
     found = detector(image)
     (face,) = Predictor.pretrained("dsat-300w", lambda image: found)(image, looks=1, mirror=False)
