@@ -128,7 +128,8 @@ def _hourglass_lotr(config: ConfigDict) -> None:
         backbone="hourglass_32", dim=96, heads=4, feed_forward=384, head_width=192, dropout=0.0
     )
     _hard_faces(config)
-    config.data.mixture = config.data.mixture[:1] + (
+    config.data.mixture = (
+        "landmark_folder train 0.05 ~/tensorflow_datasets/scut",
         "landmark_folder train 0.10 ~/tensorflow_datasets/fgnet",
     )
     config.augment.update(any_rotation=0.0, turn=0.0, cover=0.1, low_light=0.03)

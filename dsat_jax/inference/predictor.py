@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 LOOKS = 2  # the default number of runs of the network on each face
 MIRROR = True  # whether the network by default also runs on each mirrored face
+# One for all predictors, which may share a detector: OpenCV's detectors keep state during a call.
+_DETECTING = threading.Lock()
 _MISSING = object()
 
 
@@ -81,7 +83,7 @@ class Predictor:
         self._forward = forward
         self._size = size
         self._find_faces = find_faces
-        self._detecting = threading.Lock()  # OpenCV's detectors keep state during a call
+        self._process = os.getpid()
         self._devices = devices
         self._least_confidence = least_confidence
 
@@ -241,7 +243,7 @@ class Predictor:
 
     def find_faces(self, image: np.ndarray) -> Detections:
         """Returns the faces that the detector finds in an image, uint8 [height, width, 3] RGB, left to right."""
-        with self._detecting:
+        with _DETECTING:
             if self._find_faces is None:
                 self._find_faces = detectors.make()
             detections = self._find_faces(image)
@@ -269,7 +271,17 @@ class Predictor:
     def _predict(
         self, group: Sequence[tuple[np.ndarray, Detections]], looks: int, mirror: bool
     ) -> Iterator[list[Face]]:
-        """Yields the faces of each image of a group."""
+        """Yields the faces of each image of a group.
+
+        Raises:
+          UserError: if this process was forked from the one that made the predictor: JAX's threads are not in it, and a
+            call would wait for them without end.
+        """
+        if os.getpid() != self._process:
+            raise UserError(
+                f"this predictor was made in process {self._process} and is used in one that was forked from it; "
+                "make it in each process, or start processes by the method 'spawn' or 'forkserver'"
+            )
         crops = [crop for image, detections in group for crop in face_crops.of_detections(image, detections)]
         faces = self._predict_crops(crops, mirror)
         if looks == 2:

@@ -2,7 +2,11 @@
 
 import concurrent.futures
 import itertools
+import os
 import pathlib
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -295,3 +299,43 @@ def test_faces_are_the_same_in_several_threads(network):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         together = [faces[0].box for faces in pool.map(predictor, images * 4)]
     np.testing.assert_array_equal(together, alone * 4)
+
+
+def test_a_forked_process_is_told_to_make_its_own():
+    """In a new process, because JAX warns of forks in this one."""
+    script = """
+import os, sys
+import numpy as np
+from drawn_faces import DotFinder
+predictor = DotFinder().predictor
+reader, writer = os.pipe()
+if os.fork() == 0:
+    try:
+        predictor(np.zeros((8, 8, 3), np.uint8), boxes=[[1, 1, 6, 6]])
+    except ValueError as error:
+        os.write(writer, str(error).encode())
+    os._exit(0)
+os.wait()
+sys.stdout.write(os.read(reader, 1000).decode())
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    assert "is used in one that was forked from it; make it in each process" in done.stdout
+
+
+def test_predictors_may_share_a_detector():
+    """The detector is never called while a call is in progress."""
+    calls, overlaps = threading.Lock(), []
+
+    def find_faces(image: np.ndarray) -> Detections:
+        overlaps.append(not calls.acquire(blocking=False))
+        time.sleep(0.01)
+        if not overlaps[-1]:
+            calls.release()
+        return detections.NONE
+
+    predictors = [Predictor(BrightestPixels(), SCHEME, SIZE, 0.0, find_faces) for _ in range(2)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: predictors[i % 2](np.zeros((8, 8, 3), np.uint8)), range(16)))
+    assert overlaps == [False] * 16
