@@ -208,7 +208,7 @@ class _ResultWriter:
         landmarks = self._landmarks(frame, tracks)
         self._lines.write(_line(frame, tracks, landmarks) + "\n")
         if self._video_file is not None or self._settings.show is not None:
-            self._add_image(_annotated(frame.image, tracks, landmarks, self._scheme), len(tracks))
+            self._add_image(_annotated(frame.image, tracks, landmarks, self._scheme), frame.time, len(tracks))
         self._frames, self._faces = self._frames + 1, self._faces + len(tracks)
         self._tracks = max([self._tracks, *(track.number + 1 for track in tracks)])
 
@@ -227,12 +227,12 @@ class _ResultWriter:
         }
         return {number: state.landmarks for number, state in self._smoothed.items()}
 
-    def _add_image(self, image: np.ndarray, faces: int) -> None:
+    def _add_image(self, image: np.ndarray, time: float, faces: int) -> None:
         if self._video_file is not None:
             if self._video is None:
                 self._video = video_files.VideoWriter(self._video_file, self._rate, image.shape[1::-1])
                 self._files.enter_context(contextlib.closing(self._video))
-            self._video.write(image)
+            self._video.write(image, time)
         if self._settings.show is not None:
             self._settings.show(self._name, image, faces)
 

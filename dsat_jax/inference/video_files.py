@@ -19,7 +19,8 @@ SUFFIXES = (
 # MPEG-4 part 2, because the wheels of OpenCV cannot write H.264, and VP9 is 16 times slower (0.18 s for 1280 x 720 px).
 _CODEC = "mp4v"
 _USUAL_RATE = 25.0  # frames per second, for files that do not state their rate
-_HIGHEST_RATE = 240.0  # files of variable frame rate may state the rate of their clock instead
+# Files of variable frame rate may state the rate of their clock instead: above this rate, the second is taken.
+_HIGHEST_RATE, _INSTEAD_OF_HIGHER = 240.0, 60.0
 # A file may be this many seconds shorter than it states: most files state a length in hundredths of a second, or only
 # an estimate.
 _MISSING = 0.5
@@ -64,7 +65,7 @@ def check_size(capture: cv2.VideoCapture, name: pathlib.Path | str) -> None:
 
 
 class VideoFile:
-    """Iterator over the frames of a video file, upright.
+    """Iterator over the frames of a video file as players show them: upright, and with square pixels.
 
     Args:
       path: video file, or the printed name of `capture`.
@@ -84,9 +85,13 @@ class VideoFile:
         self._capture = _opened(pathlib.Path(path)) if capture is None else capture
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.rate = rate if 1 <= rate <= _HIGHEST_RATE else _USUAL_RATE
+        if rate > _HIGHEST_RATE:
+            self.rate = _INSTEAD_OF_HIGHER
+        else:
+            self.rate = rate if rate > 0 else _USUAL_RATE
         self.seconds = count / rate if count > 0 and rate > 0 else 0.0
         check_size(self._capture, path)
+        self._stretch = _stretch(self._capture)
 
     def close(self) -> None:
         """Frees the decoder."""
@@ -113,7 +118,7 @@ class VideoFile:
                     f"{self.path}: frame {number} has {pixels.shape[1]} x {pixels.shape[0]} px, expected "
                     f"{first[1]} x {first[0]} px as in the first frame"
                 )
-            yield Frame(number, time, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+            yield Frame(number, time, self._shown(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)))
         if number == 0:
             raise UserError(f"{self.path} is a video without a frame that can be read")
         if time + longest < self.seconds - _MISSING:  # the last frame may last as long as the longest
@@ -121,9 +126,25 @@ class VideoFile:
                 f"{self.path} stops after {time + longest:.2f} s ({number} frames), expected {self.seconds:.2f} s"
             )
 
+    def _shown(self, image: np.ndarray) -> np.ndarray:
+        if self._stretch == (1.0, 1.0):
+            return image
+        size = [round(side * factor) for side, factor in zip(image.shape[1::-1], self._stretch, strict=True)]
+        return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+
+
+def _stretch(capture: cv2.VideoCapture) -> tuple[float, float]:
+    """Returns the factors of width and height, 1 or more, that make the pixels of a video square."""
+    wide, high = (capture.get(side) for side in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
+    if min(wide, high) <= 0:  # a source that states no shape of its pixels
+        return 1.0, 1.0
+    if capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180 == 90 and capture.get(cv2.CAP_PROP_ORIENTATION_AUTO):
+        wide, high = high, wide
+    return max(1.0, wide / high), max(1.0, high / wide)
+
 
 class VideoWriter:
-    """Writer of an .mp4 file.
+    """Writer of an .mp4 file of a constant frame rate, which shows each frame at its time.
 
     Args:
       path: file to write.
@@ -136,15 +157,34 @@ class VideoWriter:
 
     def __init__(self, path: pathlib.Path, rate: float, size: tuple[int, int]):
         self._path, self._count = path, 0
+        self._rate, self._first, self._shown = round(rate, 2), None, None
         fourcc = cv2.VideoWriter.fourcc(*_CODEC)
         # The rate is rounded because the clock of MPEG-4 has at most 65,535 ticks per second.
-        self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, round(rate, 2), size)
+        self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, self._rate, size)
         if not self._writer.isOpened():
             raise self._failed(f"a video of {size[0]} x {size[1]} px")
 
-    def write(self, image: np.ndarray) -> None:
-        """Adds a frame, uint8 [height, width, 3] RGB."""
-        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    def write(self, image: np.ndarray, time: float | None = None) -> None:
+        """Adds a frame.
+
+        Args:
+          image: uint8 [height, width, 3] RGB.
+          time: time of the frame in seconds; None for the next time of the frame rate. The frame before is repeated up
+            to this time. A frame whose time has another frame already is left out.
+        """
+        frame = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        if time is not None:
+            self._first = time if self._first is None else self._first
+            number = round((time - self._first) * self._rate)
+            if number < self._count:
+                return
+            for _ in range(number - self._count):
+                self._add(self._shown)
+        self._add(frame)
+        self._shown = frame
+
+    def _add(self, frame: np.ndarray) -> None:
+        self._writer.write(frame)
         self._count += 1
 
     def close(self) -> None:

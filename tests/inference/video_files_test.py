@@ -1,5 +1,7 @@
 """Reader and writer of video files."""
 
+import contextlib
+import pathlib
 import struct
 
 import numpy as np
@@ -69,3 +71,51 @@ def test_other_files_are_refused(tmp_path):
         video_files.VideoFile(tmp_path / "text.mp4")
     with pytest.raises(FileNotFoundError, match=r"absent\.mp4 is not a file, expected a video"):
         video_files.VideoFile(tmp_path / "absent.mp4")
+
+
+def grey(value: int) -> np.ndarray:
+    return np.full((32, 48, 3), value, np.uint8)
+
+
+def shown_at(path: pathlib.Path) -> list[tuple[float, int]]:
+    """The times at which the frames of a film of grey frames change, and their brightness, to tens."""
+    changes = []
+    for frame in video_files.VideoFile(path):
+        value = 10 * round(float(frame.image.mean()) / 10)
+        if not changes or changes[-1][1] != value:
+            changes.append((round(frame.time, 3), value))
+    return changes
+
+
+def test_frames_are_shown_at_their_times(tmp_path):
+    """Times of a film that starts late, with a pause, and with frames that are too fast for the rate."""
+    times = [5.0, 5.1, 5.2, 6.0, 6.02, 6.1]
+    with contextlib.closing(video_files.VideoWriter(tmp_path / "film.mp4", 10.0, (48, 32))) as writer:
+        for number, time in enumerate(times):
+            writer.write(grey(40 * (number + 1)), time)
+    expected = [(0.0, 40), (0.1, 80), (0.2, 120), (1.0, 160), (1.1, 240)]  # 200, at 1.02 s, is left out
+    assert shown_at(tmp_path / "film.mp4") == expected
+
+
+@pytest.mark.parametrize(("stated", "rate"), [(0.5, 0.5), (25.0, 25.0), (240.0, 240.0), (1000.0, 60.0)])
+def test_slow_and_fast_films_have_their_rate(tmp_path, stated, rate):
+    with contextlib.closing(video_files.VideoWriter(tmp_path / "film.mp4", stated, (48, 32))) as writer:
+        for value in (40, 80, 120):
+            writer.write(grey(value))
+    film = video_files.VideoFile(tmp_path / "film.mp4")
+    assert film.rate == rate
+    assert [frame.time for frame in film] == pytest.approx([0, 1 / stated, 2 / stated], abs=1e-6)
+
+
+def test_pixels_are_shown_square(tmp_path):
+    """A film of 48 x 32 pixels that is to be shown 64 pixels wide, as its header says."""
+    with contextlib.closing(video_files.VideoWriter(tmp_path / "film.mp4", 25.0, (48, 32))) as writer:
+        writer.write(grey(100))
+    data = bytearray((tmp_path / "film.mp4").read_bytes())
+    start = data.index(b"tkhd")  # its last eight bytes are width and height in 1/65536 of a pixel
+    end = start - 4 + int.from_bytes(data[start - 4 : start], "big")
+    assert data[end - 8 : end - 4] == (48 << 16).to_bytes(4, "big")
+    data[end - 8 : end - 4] = (64 << 16).to_bytes(4, "big")
+    (tmp_path / "wide.mp4").write_bytes(data)
+    assert [frame.image.shape for frame in video_files.VideoFile(tmp_path / "film.mp4")] == [(32, 48, 3)]
+    assert [frame.image.shape for frame in video_files.VideoFile(tmp_path / "wide.mp4")] == [(32, 64, 3)]
