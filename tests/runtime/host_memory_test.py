@@ -31,6 +31,7 @@ def _faults(keep: bool) -> int:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the C library of GNU")
+@pytest.mark.slow
 def test_a_repeated_computation_takes_no_new_pages_from_the_system():
     assert _faults(keep=False) > 2**12
     assert _faults(keep=True) < 2**12 / 10

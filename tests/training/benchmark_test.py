@@ -45,6 +45,7 @@ def test_a_configuration_is_measured(tiny_dataset, tmp_path, capsys, monkeypatch
     assert jax.config.jax_compilation_cache_dir == cache
 
 
+@pytest.mark.slow
 def test_a_step_with_resident_records_sends_an_int32_for_each_face(tiny_dataset, capsys, monkeypatch):
     monkeypatch.setattr(benchmark, "_LEAST_SECONDS", 0.0)
     config = synthetic.get_config()

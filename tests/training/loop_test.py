@@ -95,6 +95,7 @@ def test_a_stopped_and_resumed_run_ends_as_an_uninterrupted_one(run, config, tmp
     assert strip == expected
 
 
+@pytest.mark.slow
 def test_a_run_that_keeps_its_images_in_memory_has_the_same_losses(run, config, tmp_path, capsys):
     keeping = config.copy_and_resolve_references()
     keeping.train.keep_decoded = True

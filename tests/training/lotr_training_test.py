@@ -98,6 +98,7 @@ def test_the_backbone_starts_from_the_file(run, backbone):
     assert moved == sum(path[-1] == "kernel" for path in backbone) == 52
 
 
+@pytest.mark.slow
 def test_the_log_names_the_origin_of_the_weights(config, weights_file, tmp_path, capsys):
     loop.train(config, tmp_path / "run", should_stop=lambda step: True)
     assert (

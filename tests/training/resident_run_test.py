@@ -29,6 +29,7 @@ def losses(workdir: pathlib.Path) -> list[float]:
     return [line["loss"] for line in lines if "loss" in line]
 
 
+@pytest.mark.slow
 def test_a_stopped_and_resumed_run_has_the_losses_of_an_uninterrupted_one(config, tmp_path, capsys):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert loop.train(config, whole) is not None

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 COMPARISON = """
 import jax
 import jax.numpy as jnp
@@ -54,6 +56,7 @@ assert max(jax.tree.leaves(differ)) > 1e-3, differ
 """
 
 
+@pytest.mark.slow
 def test_statistics_on_two_devices():
     """With "device", a step has the mean of the results for each device's faces; with "batch", that of one device."""
     flags = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
