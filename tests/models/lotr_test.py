@@ -70,7 +70,7 @@ def test_relative_coordinates_span_the_whole_input():
     np.testing.assert_allclose(lotr.from_relative(corners, 64), [[-0.5, -0.5], [31.5, 31.5], [63.5, 63.5]])
 
 
-@pytest.mark.parametrize(("upsamplings", "side"), [(0, 2), (1, 4), (2, 8)])
+@pytest.mark.parametrize(("upsamplings", "side"), [(0, 2), (2, 8)])
 def test_attention_maps_are_distributions_over_the_image(images, upsamplings, side):
     model = TINY.clone(upsamplings=upsamplings)
     variables = jax.jit(functools.partial(model.init, train=False))(jax.random.key(0), images)

@@ -65,6 +65,7 @@ def evaluation_difference(one: dict, other: dict) -> float:
     return max(abs(second - first) / (first or 1.0) for first, second in pairs)
 
 
+@pytest.mark.slow
 def test_two_processes_of_two_devices_train_as_one_device(tmp_path, tiny_dataset):
     """The large arrays of the state are split as well."""
     arguments = ("--model=dsat-without-hourglass", "--steps=4")
