@@ -112,7 +112,11 @@ def _check_file(name: str, file: str) -> None:
 
 def _nearest(name: str, names: Sequence[str]) -> str:
     """Returns the names similar to one that does not exist, as part of a sentence."""
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+    return _suggested(difflib.get_close_matches(name, names, n=1, cutoff=0.7))
+
+
+def _suggested(nearest: Sequence[str]) -> str:
+    """Returns names to try instead of one that does not exist, as part of a sentence."""
     return f" (the nearest: {', '.join(nearest)})" if nearest else ""
 
 
@@ -220,5 +224,4 @@ def _similar_fields(name: str) -> str:
     elsewhere = [field for field in fields if field.rpartition(".")[2] == last]
     alike = [ends[end] for end in difflib.get_close_matches(last, ends, n=1)]
     alike += difflib.get_close_matches(name, fields, n=_NEAREST)
-    nearest = list(dict.fromkeys([*elsewhere, *alike]))[:_NEAREST]
-    return f" (the nearest: {', '.join(nearest)})" if nearest else ""
+    return _suggested(list(dict.fromkeys([*elsewhere, *alike]))[:_NEAREST])

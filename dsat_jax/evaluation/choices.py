@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from dsat_jax import metrics
 from dsat_jax.config import choose
 from dsat_jax.errors import UserError
+from dsat_jax.files import locations
 from dsat_jax.weights import zoo
 
 
@@ -89,9 +90,13 @@ class Choices:
 def check_writable(folder: pathlib.Path) -> None:
     """Makes a folder and a file in it, so that a folder that cannot be written to is found before the first face.
 
+    A bucket is not tried: `locations.reach` has done so.
+
     Raises:
       UserError: if it cannot be written to.
     """
+    if locations.in_bucket(folder):
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

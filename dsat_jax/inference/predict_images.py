@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FindBoxes = Callable[[Predictor, pathlib.Path, np.ndarray], Detections]
 ResultWriter = Callable[["Source", np.ndarray, Sequence[Face]], None]
+_LARGE = 60.0  # pixels; a face of this width is missed by nobody who looks at the image
 _STDIN = pathlib.Path("stdin")  # the image from standard input, in names of results and in messages
 
 
@@ -119,9 +120,6 @@ def box_finder(options: Options, images: Sequence[Source]) -> FindBoxes:
 def _detected(predictor: Predictor, image: np.ndarray, options: Options) -> Detections:
     detections = predictor.find_faces(image)
     return detections.largest_first() if options.largest_first else detections
-
-
-_LARGE = 60.0  # pixels; a face of this width is missed by nobody who looks at the image
 
 
 @dataclasses.dataclass

@@ -243,6 +243,7 @@ class Predictor:
 
     def find_faces(self, image: np.ndarray) -> Detections:
         """Returns the faces that the detector finds in an image, uint8 [height, width, 3] RGB, left to right."""
+        self._check_process()
         with _DETECTING:
             if self._find_faces is None:
                 self._find_faces = detectors.make()
@@ -271,17 +272,8 @@ class Predictor:
     def _predict(
         self, group: Sequence[tuple[np.ndarray, Detections]], looks: int, mirror: bool
     ) -> Iterator[list[Face]]:
-        """Yields the faces of each image of a group.
-
-        Raises:
-          UserError: if this process was forked from the one that made the predictor: JAX's threads are not in it, and a
-            call would wait for them without end.
-        """
-        if os.getpid() != self._process:
-            raise UserError(
-                f"this predictor was made in process {self._process} and is used in one that was forked from it; "
-                "make it in each process, or start processes by the method 'spawn' or 'forkserver'"
-            )
+        """Yields the faces of each image of a group."""
+        self._check_process()
         crops = [crop for image, detections in group for crop in face_crops.of_detections(image, detections)]
         faces = self._predict_crops(crops, mirror)
         if looks == 2:
@@ -293,6 +285,14 @@ class Predictor:
         remaining = iter(faces)
         for _, detections in group:
             yield list(itertools.islice(remaining, len(detections)))
+
+    def _check_process(self) -> None:
+        """Raises UserError in a process forked from the one that made the predictor: its threads are not in it."""
+        if os.getpid() != self._process:
+            raise UserError(
+                f"this predictor was made in process {self._process} and is used in one that was forked from it; "
+                "make it in each process, or start processes by the method 'spawn' or 'forkserver'"
+            )
 
     def _predict_crops(self, crops: Sequence[FaceCrop], mirror: bool) -> list[Face]:
         batches = range(0, len(crops), FACES_AT_ONCE)

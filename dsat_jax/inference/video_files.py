@@ -21,6 +21,10 @@ _CODEC = "mp4v"
 _USUAL_RATE = 25.0  # frames per second, for files that do not state their rate
 # Files of variable frame rate may state the rate of their clock instead: above this rate, the second is taken.
 _HIGHEST_RATE, _INSTEAD_OF_HIGHER = 240.0, 60.0
+_LOWEST_RATE = 0.1  # of slower films, frames are repeated
+_LONGEST_PAUSE = (
+    60.0  # seconds for which a written frame is repeated: times of damaged files can jump by years
+)
 # A file may be this many seconds shorter than it states: most files state a length in hundredths of a second, or only
 # an estimate.
 _MISSING = 0.5
@@ -88,7 +92,7 @@ class VideoFile:
         if rate > _HIGHEST_RATE:
             self.rate = _INSTEAD_OF_HIGHER
         else:
-            self.rate = rate if rate > 0 else _USUAL_RATE
+            self.rate = max(rate, _LOWEST_RATE) if rate > 0 else _USUAL_RATE
         self.seconds = count / rate if count > 0 and rate > 0 else 0.0
         check_size(self._capture, path)
         self._stretch = _stretch(self._capture)
@@ -170,7 +174,8 @@ class VideoWriter:
         Args:
           image: uint8 [height, width, 3] RGB.
           time: time of the frame in seconds; None for the next time of the frame rate. The frame before is repeated up
-            to this time. A frame whose time has another frame already is left out.
+            to this time, at most for a minute; later frames are then as much earlier. A frame whose time has another
+            frame already is left out.
         """
         frame = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         if time is not None:
@@ -178,7 +183,9 @@ class VideoWriter:
             number = round((time - self._first) * self._rate)
             if number < self._count:
                 return
-            for _ in range(number - self._count):
+            pause = min(number - self._count, round(_LONGEST_PAUSE * self._rate))
+            self._first += (number - self._count - pause) / self._rate
+            for _ in range(pause):
                 self._add(self._shown)
         self._add(frame)
         self._shown = frame

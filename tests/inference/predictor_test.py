@@ -301,9 +301,10 @@ def test_faces_are_the_same_in_several_threads(network):
     np.testing.assert_array_equal(together, alone * 4)
 
 
-def test_a_forked_process_is_told_to_make_its_own():
+@pytest.mark.parametrize("boxes", [None, [[1, 1, 6, 6]]])
+def test_a_forked_process_is_told_to_make_its_own(boxes):
     """In a new process, because JAX warns of forks in this one."""
-    script = """
+    script = f"""
 import os, sys
 import numpy as np
 from drawn_faces import DotFinder
@@ -311,7 +312,7 @@ predictor = DotFinder().predictor
 reader, writer = os.pipe()
 if os.fork() == 0:
     try:
-        predictor(np.zeros((8, 8, 3), np.uint8), boxes=[[1, 1, 6, 6]])
+        predictor(np.zeros((8, 8, 3), np.uint8), boxes={boxes})
     except ValueError as error:
         os.write(writer, str(error).encode())
     os._exit(0)

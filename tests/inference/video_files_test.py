@@ -97,7 +97,16 @@ def test_frames_are_shown_at_their_times(tmp_path):
     assert shown_at(tmp_path / "film.mp4") == expected
 
 
-@pytest.mark.parametrize(("stated", "rate"), [(0.5, 0.5), (25.0, 25.0), (240.0, 240.0), (1000.0, 60.0)])
+def test_a_time_that_jumps_is_a_pause_of_a_minute(tmp_path):
+    with contextlib.closing(video_files.VideoWriter(tmp_path / "film.mp4", 2.0, (48, 32))) as writer:
+        for value, time in ((40, 0.0), (80, 1e9), (120, 1e9 + 1)):
+            writer.write(grey(value), time)
+    assert shown_at(tmp_path / "film.mp4") == [(0.0, 40), (60.5, 80), (61.5, 120)]
+
+
+@pytest.mark.parametrize(
+    ("stated", "rate"), [(0.05, 0.1), (0.5, 0.5), (25.0, 25.0), (240.0, 240.0), (1000.0, 60.0)]
+)
 def test_slow_and_fast_films_have_their_rate(tmp_path, stated, rate):
     with contextlib.closing(video_files.VideoWriter(tmp_path / "film.mp4", stated, (48, 32))) as writer:
         for value in (40, 80, 120):
