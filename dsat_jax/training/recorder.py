@@ -74,10 +74,7 @@ class Recorder:
     def points(self, step: int, values: Mapping[str, float]) -> None:
         """Appends a point to every curve of the events, but no line to metrics.jsonl."""
         if self._active:
-            points = [
-                value for name, scalar in values.items() for value in summary.scalar(name, scalar).value
-            ]
-            self._write(Event(step=step, wall_time=time.time(), summary=Summary(value=points)))
+            self._write(_points(step, values))
 
     def stepped(self, step: int) -> None:
         """Moves the progress bar to a step that was given to the device."""
@@ -164,17 +161,18 @@ def add_test_figures(workdir: pathlib.Path, step: int, summaries: Mapping[str, M
       summaries: summaries by subset, see `split_result.summarise`.
     """
     files = GrowingFiles(workdir)
-    points = [
-        value
-        for name, figure in split_result.figures(summaries).items()
-        for value in summary.scalar(name, figure).value
-    ]
     with contextlib.closing(files):
         events = EventsWriter(str(files.folder / "events"))
         with contextlib.closing(events), _named("the TensorBoard events"):
-            events.write_event(Event(step=step, wall_time=time.time(), summary=Summary(value=points)))
+            events.write_event(_points(step, split_result.figures(summaries)))
             events.flush()
         files.send()
+
+
+def _points(step: int, values: Mapping[str, float]) -> Event:
+    """Returns the event with a point of each curve."""
+    points = [value for name, scalar in values.items() for value in summary.scalar(name, scalar).value]
+    return Event(step=step, wall_time=time.time(), summary=Summary(value=points))
 
 
 @contextlib.contextmanager
