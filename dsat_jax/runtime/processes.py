@@ -174,7 +174,7 @@ def stop_on_signals() -> Iterator[Callable[[int], bool]]:
 
 
 def _answer_signals(numbers: socket.socket, handled: threading.Event) -> None:
-    """Prints what a stop waits for at the first signal; ends the process at the second if none could be handled."""
+    """Prints what a stop waits for at the first signal; ends the process at the second unless Python can handle it."""
     stops = 0
     while number := numbers.recv(1):
         if number[0] not in (signal.SIGINT, signal.SIGTERM):
@@ -185,7 +185,7 @@ def _answer_signals(numbers: socket.socket, handled: threading.Event) -> None:
             message = f"\n{after}stopping after a few steps; a second signal ends the process at once\n"
             with contextlib.suppress(OSError):  # the terminal may be gone
                 os.write(sys.stderr.fileno(), message.encode())
-        elif not handled.is_set():
+        elif _awaited or not handled.is_set():
             os._exit(128 + number[0])
 
 

@@ -78,27 +78,32 @@ def test_the_first_signal_asks_for_a_stop_and_the_second_is_the_usual_one(number
 
 
 BUSY = """
-import hashlib
+import hashlib, sys, time
 from dsat_jax.runtime import processes
-with processes.stop_on_signals(), processes.awaiting("compiling the training step"):
+with processes.stop_on_signals() as should_stop, processes.awaiting("compiling the training step"):
     print("busy", flush=True)
+    while sys.argv[1] == "handled" and not should_stop(1):
+        time.sleep(0.01)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)  # like a compilation: minutes without a handler
 """
 
 
-def test_a_process_that_compiles_answers_the_first_signal_and_ends_at_the_second():
-    command = [sys.executable, "-c", BUSY]
+@pytest.mark.parametrize("first_signal", ["handled", "too late for a handler"])
+def test_a_process_that_compiles_answers_the_first_signal_and_ends_at_the_second(first_signal):
+    command = [sys.executable, "-c", BUSY, first_signal]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
         contextlib.ExitStack() as at_end,
     ):
         at_end.callback(process.kill)
         assert process.stdout.readline() == "busy\n"
+        time.sleep(0.5)  # into the computation, in which no handler runs
         process.send_signal(signal.SIGINT)
         assert process.stderr.readline() == "\n"
         assert process.stderr.readline().startswith(
             "compiling the training step cannot be interrupted; stopping after a few steps"
         )
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
 
