@@ -1,10 +1,8 @@
 """Comparison of evaluated runs on the same faces: a table, a plot of error curves, intervals of the differences."""
 
-import csv
 import dataclasses
 import io
 import pathlib
-import shlex
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,43 +12,19 @@ from scipy import stats
 
 from dsat_jax import metrics
 from dsat_jax.errors import UserError
-from dsat_jax.evaluation import error_curves
+from dsat_jax.evaluation import error_curves, evaluated_runs
 from dsat_jax.evaluation.report.comparison_page import comparison_page
 from dsat_jax.evaluation.result_files import (
     COMPARISON_PLOT_FILE,
     COMPARISON_REPORT_FILE,
     COMPARISON_TABLE_FILE,
-    FACE_COLUMNS,
-    FACES_FILE,
-    METRICS_FILE,
-    nme_column,
 )
 from dsat_jax.evaluation.split_result import figure_names
-from dsat_jax.files import atomic_files, locations, text_files
+from dsat_jax.files import atomic_files, locations
 from dsat_jax.inference import result_files
-from dsat_jax.schemes import SCHEMES
 
 RESAMPLES = 10_000
 _VALUES_AT_ONCE = 2_000_000  # resampled values in memory at a time
-
-
-@dataclasses.dataclass(frozen=True)
-class Errors:
-    """Errors of one evaluated run.
-
-    Attributes:
-      folder: folder of the evaluation.
-      measured: dataset, scheme and normaliser by field name; runs can be compared only if these are equal.
-      normaliser: name of the normaliser for tables and plots, see `metrics.normaliser_name`.
-      threshold: NME above which a face counts as a failure.
-      nme: NME of each face by split, then by record and image name; NaN where it is unknown.
-    """
-
-    folder: pathlib.Path
-    measured: Mapping[str, object]
-    normaliser: str
-    threshold: float
-    nme: Mapping[str, Mapping[tuple[int, str], float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +41,7 @@ class Row:
       difference: NME in percent minus that of the first run; NaN for the first run.
       low: lower end of the difference's 95 % interval.
       high: upper end of the interval.
+      other_nme: mean NME in percent by the names of further normalisers.
     """
 
     run: str
@@ -78,98 +53,7 @@ class Row:
     difference: float
     low: float
     high: float
-
-
-def read_errors(folder: pathlib.Path) -> Errors:
-    """Reads the metrics and the table of faces of an evaluation.
-
-    Args:
-      folder: run folder, or the folder of another evaluation of a run.
-
-    Raises:
-      OSError: if the folder holds no evaluation.
-      UserError: if one of the files is not of the form that `--mode=evaluate` writes.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} does not exist, expected the folder of an evaluated run")
-    for name in (METRICS_FILE, FACES_FILE):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"{folder} holds no {name}: run --mode=evaluate --workdir={shlex.quote(str(folder))} first"
-            )
-    contents = text_files.read_json(folder / METRICS_FILE)
-    try:
-        measured = {field: contents[field] for field in ("dataset", "scheme", "normaliser")}
-        threshold = float(contents["threshold"])
-        if not (np.isfinite(threshold) and threshold > 0):
-            raise ValueError(f"the threshold is {threshold}")
-        written_name = contents.get("normaliser_name") or _normaliser_name(measured)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{folder / METRICS_FILE} has no dataset, scheme, normaliser or positive threshold, expected the file that "
-            "--mode=evaluate writes"
-        ) from error
-    nme = _read_faces(folder / FACES_FILE, nme_column(measured["normaliser"]))
-    return Errors(folder, measured, str(written_name), threshold, nme)
-
-
-def _normaliser_name(measured: Mapping[str, object]) -> str:
-    """Name of the normaliser for tables and plots; metrics files of earlier versions lack it."""
-    scheme, normaliser = measured["scheme"], measured["normaliser"]
-    known = scheme in SCHEMES and normaliser in metrics.NORMALISERS
-    return metrics.normaliser_name(normaliser, SCHEMES[scheme]) if known else str(normaliser)
-
-
-def _read_faces(path: pathlib.Path, column: str) -> dict[str, dict[tuple[int, str], float]]:
-    """The NME of each face, by split, then by record and image name."""
-    try:
-        lines = io.StringIO(text_files.decode(path.read_bytes()), newline="")
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    reader = csv.DictReader(lines)
-    splits: dict[str, dict[tuple[int, str], float]] = {}
-    try:
-        missing = [name for name in (*FACE_COLUMNS, column) if name not in (reader.fieldnames or ())]
-        if missing:
-            raise UserError(f"no column {missing[0]}")
-        for row in reader:
-            face = int(row["record"]), row["name"]
-            faces = splits.setdefault(row["split"], {})
-            if None in row.values():
-                raise UserError("too few columns")
-            if face in faces:
-                raise UserError(f"record {face[0]} of {row['split']} occurs twice")
-            faces[face] = float(row[column]) / 100 if row[column] else np.nan
-    except (ValueError, TypeError, csv.Error) as error:
-        raise UserError(
-            f"{path}, line {reader.line_num}: {error}, expected the file that --mode=evaluate writes"
-        ) from error
-    if not splits:
-        raise UserError(f"{path} holds no face, expected a line for each face")
-    return splits
-
-
-def _check_comparable(first: Errors, other: Errors) -> None:
-    """Raises UserError if two evaluations differ in dataset, scheme, normaliser, splits or faces."""
-    for field in first.measured:
-        if first.measured[field] != other.measured[field]:
-            raise UserError(
-                f"{first.folder} and {other.folder} cannot be compared: {field} is {first.measured[field]} in the "
-                f"first and {other.measured[field]} in the second"
-            )
-    if first.nme.keys() != other.nme.keys():
-        raise UserError(
-            f"{first.folder} and {other.folder} cannot be compared: splits are {', '.join(first.nme)} in the first and "
-            f"{', '.join(other.nme)} in the second"
-        )
-    for split in first.nme:
-        lacking = first.nme[split].keys() ^ other.nme[split].keys()
-        if lacking:
-            record, name = min(lacking)
-            raise UserError(
-                f"{first.folder} and {other.folder} cannot be compared: record {record} ({name}) of {split} is not in "
-                "both; the dataset may have been built again in between"
-            )
+    other_nme: Mapping[str, float]
 
 
 def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
@@ -202,7 +86,14 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, f
     return float(low), float(high)
 
 
-def _row(run: str, split: str, nme: np.ndarray, first: np.ndarray | None, threshold: float) -> Row:
+def _row(
+    run: str,
+    split: str,
+    nme: np.ndarray,
+    first: np.ndarray | None,
+    threshold: float,
+    other_nme: Mapping[str, float],
+) -> Row:
     """The line of a run with the NMEs `nme` [faces]; `first` has those of the first run, None in its own line."""
     summary = metrics.summary(nme, threshold)
     difference = low = high = np.nan
@@ -212,9 +103,8 @@ def _row(run: str, split: str, nme: np.ndarray, first: np.ndarray | None, thresh
             differences = 100 * (nme[known] - first[known])
             difference = float(differences.mean())
             low, high = bootstrap_interval(differences)
-    return Row(
-        run, split, summary["faces"], summary["nme"], summary["fr"], summary["auc"], difference, low, high
-    )
+    figures = (summary[name] for name in ("faces", "nme", "fr", "auc"))
+    return Row(run, split, *figures, difference, low, high, other_nme)
 
 
 def _names(folders: Sequence[pathlib.Path]) -> list[str]:
@@ -231,13 +121,15 @@ def _as_table(rows: Sequence[Row], first: str, normaliser: str, threshold: float
     """The cells of the table, heading first."""
     nme, fr, auc = figure_names(threshold)
     heading = ["split", "run", "faces", f"{nme} ({normaliser}) %", f"{fr} %", f"{auc} %"]
-    lines = [[*heading, f"NME - {first}", "95 % interval"]]
+    others = [f"NME ({name}) %" for name in rows[0].other_nme]
+    lines = [[*heading, *others, f"NME - {first}", "95 % interval"]]
     for row in rows:
         figures = [f"{row.nme:.2f}", f"{row.fr:.2f}", f"{row.auc:.2f}"]
         compared = ["", ""]
         if not np.isnan(row.difference):
             compared = [f"{row.difference:+.3f}", f"{row.low:+.3f} to {row.high:+.3f}"]
-        lines.append([row.split, row.run, str(row.faces), *figures, *compared])
+        others = [f"{nme:.2f}" for nme in row.other_nme.values()]
+        lines.append([row.split, row.run, str(row.faces), *figures, *others, *compared])
     return lines
 
 
@@ -272,7 +164,8 @@ def _draw_curves(
 def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Row]:
     """Runs `--mode=compare`: prints a table, and writes it, a plot of the error curves, and a report as a page.
 
-    Each run is compared with the first, face by face.
+    Each run is compared with the first, face by face. The table has the NME by further normalisers, too, if all runs
+    were evaluated by them.
 
     Args:
       workdirs: run folders, or folders of other evaluations of runs.
@@ -289,9 +182,10 @@ def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Ro
     if len({locations.absolute(folder) for folder in folders}) < max(2, len(folders)):
         raise UserError("--mode=compare needs the folders of at least two runs, each named once")
     result_files.check_folder(out)
-    first, *others = runs = [read_errors(folder) for folder in folders]
+    first, *others = runs = [evaluated_runs.read_errors(folder) for folder in folders]
     for other in others:
-        _check_comparable(first, other)
+        evaluated_runs.check_comparable(first, other)
+    shared = [name for name in first.other_nme if all(name in other.other_nme for other in others)]
     names = _names(folders)
     rows, curves = [], {}
     for split, faces in first.nme.items():
@@ -299,9 +193,10 @@ def compare_runs(workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> list[Ro
             name: np.array([run.nme[split][face] for face in faces])
             for name, run in zip(names, runs, strict=True)
         }
-        reference = curves[split][names[0]]
-        for name, nme in curves[split].items():
-            rows.append(_row(name, split, nme, None if name == names[0] else reference, first.threshold))
+        for name, run, nme in zip(names, runs, curves[split].values(), strict=True):
+            reference = None if run is first else curves[split][names[0]]
+            other_nme = {normaliser: run.other_nme[normaliser].get(split, np.nan) for normaliser in shared}
+            rows.append(_row(name, split, nme, reference, first.threshold, other_nme))
     lines = _as_table(rows, names[0], first.normaliser, first.threshold)
     print(f"{first.measured['dataset']}\n{_aligned(lines)}")
     out.mkdir(parents=True, exist_ok=True)

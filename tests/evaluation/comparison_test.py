@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from dsat_jax.evaluation import comparison
+from dsat_jax.evaluation import comparison, evaluated_runs
 from dsat_jax.evaluation.result_files import FACES_FILE, METRICS_FILE
 
 
-def evaluated(folder, faces, dataset="w300", normaliser="inter_ocular", scheme="w300_68"):
+def evaluated(folder, faces, dataset="w300", normaliser="inter_ocular", scheme="w300_68", others=None):
     """Writes the files of an evaluation; faces are (split, record, NME in percent)."""
     folder.mkdir(parents=True)
     measured = {
@@ -20,6 +20,7 @@ def evaluated(folder, faces, dataset="w300", normaliser="inter_ocular", scheme="
         "normaliser": normaliser,
         "threshold": 0.08,
         "subsets": {},
+        **({"other_normalisers": others} if others else {}),
     }
     (folder / METRICS_FILE).write_text(json.dumps(measured))
     head = f"split,record,name,nme_{normaliser}_percent,pose,open_channels\n"
@@ -53,6 +54,21 @@ def test_the_table_has_the_figures_computed_by_hand(tmp_path, capsys):
     assert cv2.imread(str(tmp_path / "out/comparison.png")).shape[:2] == (540, 1200)  # a panel for each split
 
 
+def test_the_table_has_the_nme_by_the_normalisers_of_all_runs(tmp_path):
+    def by_pupils(common, challenging):
+        return {"inter_pupil": {"common": {"nme": common}, "challenging": {"nme": challenging}}}
+
+    size = {"box_size": {"common": {"nme": 1.0}, "challenging": {"nme": 2.0}}}
+    runs = [
+        evaluated(tmp_path / "one", FIRST, others=by_pupils(7.0, 14.0) | size),
+        evaluated(tmp_path / "two", SECOND, others=by_pupils(5.678, None)),
+    ]
+    comparison.compare_runs(runs, tmp_path / "out")
+    lines = [line.split("\t") for line in (tmp_path / "out/comparison.tsv").read_text().splitlines()]
+    assert lines[0][5:8] == ["AUC@8 %", "NME (inter-pupil) %", "NME - one"]
+    assert [line[6] for line in lines[1:]] == ["7.00", "5.68", "14.00", "nan"]
+
+
 def test_the_report_names_the_faces_that_differ_most(tmp_path):
     second = [("common", 0, 4.5), ("common", 1, 3.0), ("common", 2, ""), ("challenging", 0, 10.5)]
     runs = [evaluated(tmp_path / "one", FIRST), evaluated(tmp_path / "two", second)]
@@ -84,7 +100,7 @@ def test_the_normaliser_has_the_name_that_the_evaluation_prints(tmp_path, fields
     folder = evaluated(tmp_path / "one", FIRST)
     contents = json.loads((folder / METRICS_FILE).read_text()) | fields
     (folder / METRICS_FILE).write_text(json.dumps(contents))
-    assert comparison.read_errors(folder).normaliser == name
+    assert evaluated_runs.read_errors(folder).normaliser == name
 
 
 def test_the_interval_is_that_of_the_normal_distribution_for_many_faces():
@@ -160,7 +176,7 @@ def test_the_error_message_names_a_damaged_file(tmp_path, text, message):
     folder = evaluated(tmp_path / "one", FIRST)
     (folder / FACES_FILE).write_text(text)
     with pytest.raises(ValueError, match=rf"faces\.csv.*{message}"):
-        comparison.read_errors(folder)
+        evaluated_runs.read_errors(folder)
 
 
 def test_folders_without_an_evaluation_are_refused(tmp_path):
@@ -170,7 +186,7 @@ def test_folders_without_an_evaluation_are_refused(tmp_path):
             comparison.compare_runs(runs, tmp_path / "out")
     (folder / FACES_FILE).unlink()
     with pytest.raises(FileNotFoundError, match=r"one holds no faces\.csv: run --mode=evaluate"):
-        comparison.read_errors(folder)
+        evaluated_runs.read_errors(folder)
     (folder / FACES_FILE).touch()
     for text in (
         "[]",
@@ -180,12 +196,12 @@ def test_folders_without_an_evaluation_are_refused(tmp_path):
     ):
         (folder / METRICS_FILE).write_text(text)
         with pytest.raises(ValueError, match=r"metrics\.json has no dataset"):
-            comparison.read_errors(folder)
+            evaluated_runs.read_errors(folder)
 
 
 def test_image_names_may_contain_any_character(tmp_path):
     folder = evaluated(tmp_path / "one", FIRST)
     text = (folder / FACES_FILE).read_text()
     (folder / FACES_FILE).write_text(text.replace("a, 0.jpg", "a\u2028b\x0c.jpg"))
-    names = [name for _, name in comparison.read_errors(folder).nme["common"]]
+    names = [name for _, name in evaluated_runs.read_errors(folder).nme["common"]]
     assert "a\u2028b\x0c.jpg" in names
