@@ -4,6 +4,7 @@ import dataclasses
 import fnmatch
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Sequence
 
 from absl import logging
@@ -15,6 +16,7 @@ from dsat_jax.inference.media_kinds import Kind
 
 STDIN = "-"
 FOLDERS = "**"  # in a pattern, any number of folders
+_NUMBER = re.compile(r"%0?\d*d")  # the number of a frame in the patterns of FFmpeg
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +107,11 @@ def _hint(pattern: str, count: int) -> str:
     """Returns a hint at the likely cause of a pattern without matches."""
     if locations.locate(pattern).is_dir():
         return f"; '{pattern}/**/*.jpg' also matches files in the folders below it"
+    if number := _NUMBER.search(pattern):
+        return (
+            f"; {pattern.replace(number[0], '*')} matches numbered images, and the faces of a film are followed: "
+            f"ffmpeg -i {pattern} film.mp4"
+        )
     return "; in --images a comma separates names, ? matches a comma in a name" if count > 1 else ""
 
 

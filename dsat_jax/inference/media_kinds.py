@@ -17,7 +17,7 @@ class Kind(enum.Enum):
     UNREADABLE = enum.auto()
 
 
-# First bytes of formats; RIFF and ftyp, which name the format behind their own mark, are in `_by_content`.
+# First bytes of formats; RIFF and ftyp, which name the format behind their own mark, are in `by_content`.
 _MARKS = {
     b"\xff\xd8\xff": Kind.IMAGE,  # JPEG
     b"\x89PNG\r\n\x1a\n": Kind.IMAGE,
@@ -50,12 +50,13 @@ def kind(path: pathlib.Path) -> Kind | None:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            return _by_content(file.read(_FIRST_BYTES))
+            return by_content(file.read(_FIRST_BYTES))
     except OSError:
         return None
 
 
-def _by_content(data: bytes) -> Kind | None:
+def by_content(data: bytes) -> Kind | None:
+    """Returns what a file of unknown name is, from its first 512 bytes or more; None as in `kind`."""
     for mark, found in _MARKS.items():
         if data.startswith(mark):
             return found

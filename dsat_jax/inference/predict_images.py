@@ -15,11 +15,12 @@ import tqdm
 
 from dsat_jax.errors import UserError
 from dsat_jax.files import image_files, locations
-from dsat_jax.inference import face_boxes, face_crops, label_files, result_files, terminal
+from dsat_jax.inference import face_boxes, face_crops, label_files, media_kinds, result_files, terminal
 from dsat_jax.inference.detections import Detections
 from dsat_jax.inference.face_crops import FaceCrop
 from dsat_jax.inference.image_input import read_image
 from dsat_jax.inference.landmarks import Face
+from dsat_jax.inference.media_kinds import Kind
 from dsat_jax.inference.options import Options
 from dsat_jax.inference.predictor import LOOKS, MIRROR, Predictor
 from dsat_jax.schemes import Scheme
@@ -81,11 +82,15 @@ def _read_stdin() -> np.ndarray:
     """Returns the image from standard input.
 
     Raises:
-      UserError: if standard input is a terminal, or its bytes are not an image.
+      UserError: if standard input is a terminal or a video, or its bytes are not an image.
     """
     if sys.stdin.isatty():
         raise UserError("standard input is a terminal, expected an image: cat photo.jpg | dsat-jax predict -")
     data = sys.stdin.buffer.read(image_files.MOST_BYTES + 1)
+    if media_kinds.by_content(data) is Kind.VIDEO:
+        raise UserError(
+            "standard input is a video, expected an image: save the video as a file and predict that"
+        )
     try:
         if len(data) > image_files.MOST_BYTES:
             raise UserError(f"found more than {image_files.MOST_BYTES} bytes")

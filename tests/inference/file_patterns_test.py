@@ -33,6 +33,13 @@ def test_a_pattern_that_matches_nothing_is_an_error(photos, pattern):
         file_patterns.list_files([])
 
 
+def test_the_pattern_of_ffmpeg_is_answered_with_that_of_this_program():
+    with pytest.raises(
+        FileNotFoundError, match=r"frames/\*\.png matches numbered .* ffmpeg -i frames/%04d\.png"
+    ):
+        file_patterns.list_files(["frames/%04d.png"])
+
+
 NAMES = (
     "a.jpg",
     "b 1.jpg",

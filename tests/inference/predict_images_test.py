@@ -36,6 +36,10 @@ def test_standard_input_is_an_image_called_stdin(tmp_path, monkeypatch):
         (Stdin(b""), "standard input is not an image that can be read: 0 bytes that do not decode"),
         (Stdin(b"no image"), "standard input is not an image that can be read: 8 bytes"),
         (Stdin(png(picture())[:-50]), "standard input is not an image that can be read"),
+        (
+            Stdin(b"\x00\x00\x00\x18ftypmp42" + bytes(600)),
+            "standard input is a video, expected an image: save",
+        ),
         (Stdin(b"", is_terminal=True), "standard input is a terminal, expected an image"),
     ],
 )
