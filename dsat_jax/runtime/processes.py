@@ -52,7 +52,7 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
         _initialize(*arguments, cluster_detection_method="deactivate")
     elif is_one_of_several(os.environ):
         _initialize(local_device_ids=None if one_gpu_of_several(os.environ) else [])
-    elif importlib.util.find_spec("libtpu") and _may_use_tpus():
+    elif importlib.util.find_spec("libtpu") and may_use_tpus():
         try:
             _initialize()
         except UserError as error:
@@ -74,10 +74,9 @@ def _initialize(*arguments: Any, **options: Any) -> None:
         raise UserError(f"JAX cannot find the processes of this run: {error}") from error
 
 
-def _may_use_tpus() -> bool:
-    """Whether neither the environment nor the configuration of JAX names only other devices."""
-    platforms = os.environ.get("JAX_PLATFORMS") or jax.config.jax_platforms or "tpu"
-    return platforms.startswith("tpu")
+def may_use_tpus() -> bool:
+    """Returns whether JAX may take TPUs: it reads JAX_PLATFORMS at its import, and `devices.choose` overrides that."""
+    return (jax.config.jax_platforms or "tpu").startswith("tpu")
 
 
 def _count(environment: Mapping[str, str], name: str) -> int:

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 
+import jax
 import pytest
 
 from dsat_jax.errors import UserError
-from dsat_jax.runtime import processes
+from dsat_jax.runtime import devices, processes
 
 OPEN_MPI_4 = {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://10.96.0.1:34911"}
 
@@ -61,6 +62,27 @@ def test_processes_of_a_host_share_its_gpus_unless_each_is_bound_to_one(environm
     assert processes.one_gpu_of_several(environment) == expected
 
 
+@pytest.mark.parametrize(
+    ("variable", "device", "expected"),
+    [
+        (None, None, True),
+        ("tpu,cpu", None, True),
+        ("cpu", None, False),
+        ("cuda,cpu", None, False),
+        ("tpu", "cpu", False),  # a worker of a pod that computes alone
+        (None, "cpu", False),
+    ],
+)
+def test_tpus_are_not_waited_for_where_other_devices_are_chosen(variable, device, expected):
+    before = jax.config.jax_platforms
+    jax.config.update("jax_platforms", variable)  # as JAX reads JAX_PLATFORMS
+    try:
+        devices.choose(device)
+        assert processes.may_use_tpus() == expected
+    finally:
+        jax.config.update("jax_platforms", before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_first_signal_asks_for_a_stop_and_the_second_is_the_usual_one(number, capfd):
     with processes.stop_on_signals() as should_stop:
@@ -79,7 +101,7 @@ def test_the_first_signal_asks_for_a_stop_and_the_second_is_the_usual_one(number
 
 BUSY = """
 import hashlib, sys, time
-from dsat_jax.runtime import processes
+from dsat_jax.runtime import devices, processes
 with processes.stop_on_signals() as should_stop, processes.awaiting("compiling the training step"):
     print("busy", flush=True)
     while sys.argv[1] == "handled" and not should_stop(1):
