@@ -92,6 +92,19 @@ _ANNOTATED = (
     "('landmark_folder train 0.2 ~/tensorflow_datasets/scut', "
     "'landmark_folder train 0.15 ~/tensorflow_datasets/fgnet')"
 )
+_ANY_ROTATION = {"augment.any_rotation": 0.25}
+_COVERS = {
+    "augment.cover": 0.2,
+    "augment.low_light": 0.1,
+    "augment.over_exposure": 0.03,
+    "augment.noise": 0.15,
+    "augment.blur": 0.1,
+    "augment.motion_blur": 0.1,
+    "augment.small_faces": 0.15,
+    "augment.jpeg": 0.2,
+    "augment.low_resolution": 0.0,
+}
+_HARD_FACES = {**_ANY_ROTATION, **_COVERS, "data.mixture": "('synthetic_faces/turned train 0.3',)"}
 HARD = Ablation(
     variant="small",
     base={
@@ -114,21 +127,14 @@ HARD = Ablation(
         "no average": {"optimizer.ema": 0.0},
         "steps of the rate": {"optimizer.schedule": "step"},
         "turned heads": {"augment.turn": 0.3},
-        "any rotation": {"augment.any_rotation": 0.25},
-        "covers, light, blur, JPEG": {
-            "augment.cover": 0.2,
-            "augment.low_light": 0.1,
-            "augment.over_exposure": 0.03,
-            "augment.noise": 0.15,
-            "augment.blur": 0.1,
-            "augment.motion_blur": 0.1,
-            "augment.small_faces": 0.15,
-            "augment.jpeg": 0.2,
-            "augment.low_resolution": 0.0,
-        },
+        "any rotation": _ANY_ROTATION,
+        "covers, light, blur, JPEG": _COVERS,
         "mixture": {"data.mixture": _ANNOTATED},
         "mixture, joint scheme": {"data.mixture": _ANNOTATED, "data.scheme": "", "data.tied": True},
         "drawn faces in the mixture": {"data.mixture": "('synthetic_faces/turned train 0.2',)"},
+        "hard faces": _HARD_FACES,
+        "hard faces, released gate": {**_HARD_FACES, "model.gate": "released"},
+        "hard faces, no gate": {**_HARD_FACES, "model.gate": "none"},
     },
 )
 ABLATIONS = {"small": SMALL, "hard": HARD}

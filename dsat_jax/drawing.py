@@ -16,7 +16,7 @@ TRUTH = (80, 255, 80)  # RGB
 PREDICTED = (255, 60, 60)
 DOUBTFUL = (150, 150, 150)  # of landmarks that may not be those of a face
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
-_TILE = 256  # side of each crop of the grid in pixels
+TILE = 256  # side of each crop of the grid in pixels
 _COLUMNS = 6
 LEFT, MIDLINE, RIGHT = (80, 255, 80), (255, 255, 255), (255, 60, 60)
 
@@ -130,8 +130,8 @@ def sample_grid(sample: Mapping[str, np.ndarray], scheme: Scheme, rows: int = 3)
     count = min(len(sample["image"]), rows * _COLUMNS)
     tiles = []
     for i in range(count):
-        scale = _TILE / sample["image"].shape[1]
-        tile = cv2.resize(sample["image"][i], (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
+        scale = TILE / sample["image"].shape[1]
+        tile = cv2.resize(sample["image"][i], (TILE, TILE), interpolation=cv2.INTER_CUBIC)
         for name, colour in (("points", TRUTH), ("predicted", PREDICTED)):
             draw_landmarks(tile, geometry.resize_points(sample[name][i], scale), scheme, colour)
         tiles.append(tile)

@@ -1,5 +1,6 @@
 """Fixtures of several tests: tensors recorded from the original network, a tiny dataset, the compilation cache."""
 
+import functools
 import importlib.util
 import os
 import pathlib
@@ -58,6 +59,19 @@ def compilation_cache(tmp_path_factory) -> None:
     """Compiles a function once per session, however often it is jitted."""
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
+@pytest.fixture(scope="module")
+def tiny_backbones() -> Iterator[None]:
+    """Backbones of few blocks under the usual names: a tiny LOTR would spend nearly all its time on compiling them."""
+    from dsat_jax.models.backbones import BACKBONES, mobilenet, resnet  # only for those tests
+
+    groups = tuple((expansion, 8, 1, 2 if number else 1) for number, expansion in enumerate((1, 2, 2, 2, 2)))
+    layers = ((8, 1),) * 4
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "mobilenet_v2", functools.partial(mobilenet.MobileNetV2, groups=groups))
+        patch.setitem(BACKBONES, "resnet50", functools.partial(resnet.ResNet50, layers=layers))
+        yield
 
 
 @pytest.fixture(scope="session")

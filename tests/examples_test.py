@@ -7,12 +7,14 @@ import subprocess
 import sys
 
 import jax
+import pytest
 
 from examples import contact_sheet
 
 ROOT = pathlib.Path(__file__).parents[1]
 
 
+@pytest.mark.slow  # quickstart_notebook_test runs the same cells
 def test_quickstart(tiny_dataset, tmp_path):
     """As the cells of a notebook, which are in no file."""
     cells = "exec(open('quickstart.py').read(), {'__name__': '__main__'})"

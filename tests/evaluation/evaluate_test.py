@@ -5,14 +5,14 @@ import pathlib
 import re
 
 import jax.numpy as jnp
+import made_runs
 import numpy as np
 import pytest
 
 import tfds_builders
 from configs import synthetic
-from dsat_jax import geometry, models, schemes
-from dsat_jax.checkpoints.manager import Checkpoints
-from dsat_jax.config import default, load_config, save_config
+from dsat_jax import geometry, schemes
+from dsat_jax.config import default, load_config
 from dsat_jax.data import datasets
 from dsat_jax.data.batches import evaluation_batches
 from dsat_jax.errors import UserError
@@ -23,7 +23,6 @@ from dsat_jax.inference import trained_network
 from dsat_jax.inference.forward import jit_forward
 from dsat_jax.inference.landmarks import Landmarks
 from dsat_jax.runtime import sharding
-from dsat_jax.training import optimizer, state
 from dsat_jax.weights import zoo
 from tfds_builders import build
 
@@ -32,21 +31,14 @@ RAW = pathlib.Path(tfds_builders.__file__).parent / "w300" / "dummy_data"
 
 
 def begin_run(workdir: pathlib.Path, scheme: str, data_dir: str, dataset: str = "synthetic_faces") -> None:
-    """Creates a run folder with a checkpoint of initial weights."""
+    """Creates a run folder with a checkpoint of random weights."""
     config = synthetic.get_config()
     config.data.update(scheme=scheme, data_dir=data_dir, dataset=dataset)
-    config.input.size = 32
-    config.model.update(width=8, stacks=1, transformer_layers=1, heads=2)
+    config.input.size = made_runs.SIZE
+    config.model.update(made_runs.DSAT)
     config.evaluate.batch_size = 4
     config.evaluate.decoder = "log_quadratic"
-    save_config(config, workdir)
-    transform = optimizer.make_optimizer(config.optimizer, config.train.steps)
-    initial = state.create_on(
-        sharding.make_mesh(), models.build_for(config), transform, config.input.size, seed=0
-    )
-    saved = Checkpoints(workdir)
-    saved.save(initial, 100.0)
-    saved.close()
+    made_runs.begin_run(workdir, config)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from dsat_jax.inference.trained_network import TrainedNetwork
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.runtime import sharding
 
+pytestmark = pytest.mark.usefixtures("tiny_backbones")
 BOX = np.array([30.0, 20.0, 90.0, 100.0])
 
 

@@ -14,6 +14,7 @@ from made_runs import RUNS, begin_run, tiny_config
 import dsat_jax
 from dsat_jax.export import exporter
 
+pytestmark = pytest.mark.usefixtures("tiny_backbones")
 BOXES = np.array([[5, 5, 60, 60], [20, 10, 80, 65], [0, 0, 40, 45]], float)
 
 

@@ -15,6 +15,7 @@ from dsat_jax.schemes import AFLW_19, SCHEMES, W300_68, WFLW_98
 from dsat_jax.training import initial_state, optimizer
 from dsat_jax.weights import landmark_arrays
 
+pytestmark = pytest.mark.usefixtures("tiny_backbones")
 MODELS = {"learned": True, "lotr-tiny": False}  # run -> whether the joint scheme is tied
 
 

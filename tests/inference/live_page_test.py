@@ -3,7 +3,6 @@
 import http.client
 import json
 import re
-import shutil
 import socket
 import threading
 import time
@@ -16,9 +15,8 @@ import numpy as np
 import pytest
 from drawn_faces import picture
 
+from benchmarks.pictures import CHROMIUM
 from dsat_jax.inference.live_page import LivePage
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture

@@ -27,8 +27,19 @@ def copied(folder: pathlib.Path, name: str) -> pathlib.Path:
     return folder / f"{name}.export"
 
 
-@pytest.mark.parametrize("mirror", [False, True], ids=["plain", "mirrored"])
-@pytest.mark.parametrize("name", zoo.PRETRAINED)
+@pytest.mark.parametrize(
+    ("name", "mirror"),
+    [
+        (zoo.DEFAULT, False),
+        (zoo.DEFAULT, True),
+        *(
+            pytest.param(name, mirror, marks=pytest.mark.slow)
+            for name in zoo.PRETRAINED
+            for mirror in (False, True)
+            if name != zoo.DEFAULT
+        ),
+    ],
+)
 def test_a_staged_network_predicts_as_the_traced_one(name, mirror):
     network = trained_network.load(zoo.weights(name))
     scheme = schemes.find(network.config.data.scheme)

@@ -13,6 +13,7 @@ from dsat_jax.config import default_lotr
 from dsat_jax.models import lotr
 from dsat_jax.models.lotr import LOTR
 
+pytestmark = pytest.mark.usefixtures("tiny_backbones")
 TINY = made_lotr(num_points=5, dim=16, heads=2, feed_forward=32, head_width=16)
 
 

@@ -18,6 +18,7 @@ def test_the_median_of_rounds_leaves_the_first_out():
     assert benchmark.median_seconds(lambda: time.sleep(next(waits))) == pytest.approx(0.01, rel=0.3)
 
 
+@pytest.mark.slow
 def test_a_configuration_is_measured(tiny_dataset, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(benchmark, "_LEAST_SECONDS", 0.0)
     config = synthetic.get_config()

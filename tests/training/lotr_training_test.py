@@ -14,13 +14,14 @@ from configs import synthetic
 from dsat_jax import drawing, geometry
 from dsat_jax.evaluation import evaluate
 from dsat_jax.inference import predict_files, trained_network
-from dsat_jax.models.backbones.mobilenet import MobileNetV2
+from dsat_jax.models.backbones import BACKBONES
 from dsat_jax.training import loop
 from dsat_jax.training.recorder import METRICS_LOG
 from dsat_jax.weights import torch_names
 from dsat_jax.weights.torch_import import torch_entries
 from tfds_builders.synthetic_faces.drawing import draw_face
 
+pytestmark = pytest.mark.usefixtures("tiny_backbones")
 TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
 
 
@@ -28,7 +29,7 @@ TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
 def backbone() -> dict:
     """Variables of a MobileNetV2, by path."""
     images = np.zeros((1, 32, 32, 3), np.float32)
-    init = jax.jit(functools.partial(MobileNetV2().init, train=False))
+    init = jax.jit(functools.partial(BACKBONES["mobilenet_v2"]().init, train=False))
     return traverse_util.flatten_dict(init(jax.random.key(7), images))
 
 
@@ -58,6 +59,7 @@ def config(tiny_dataset, weights_file):
     )
     config.input.size = 32
     config.model.update(dim=16, heads=2, feed_forward=32, head_width=16, freeze_norm=True)
+    config.model.update(encoder_layers=1, decoder_layers=2)
     config.model.backbone_weights = str(weights_file)
     config.loss.auxiliary = 0.5
     # The learning rate is so small that the weights are still close to the pretrained ones after two steps.
@@ -94,8 +96,8 @@ def test_the_backbone_starts_from_the_file(run, backbone):
         trained = variables[path[0], "backbone", *path[1:]]
         np.testing.assert_allclose(trained, leaf, atol=1e-5, err_msg="/".join(path))
         moved += not np.array_equal(trained, leaf)
-    # The 52 kernels have been trained; the frozen normalisations have not.
-    assert moved == sum(path[-1] == "kernel" for path in backbone) == 52
+    # The 16 kernels have been trained; the frozen normalisations have not.
+    assert moved == sum(path[-1] == "kernel" for path in backbone) == 16
 
 
 @pytest.mark.slow

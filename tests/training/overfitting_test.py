@@ -55,7 +55,8 @@ def drawn_batch(config: ConfigDict) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("name", ["tiny", pytest.param("lotr-tiny", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tiny", "lotr-tiny"])
 def test_the_loss_on_one_batch_falls_by_a_factor_of_20(name):
     config = small_config(name)
     model, mesh = models.build_for(config), sharding.make_mesh()

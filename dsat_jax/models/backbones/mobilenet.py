@@ -8,8 +8,9 @@ from dsat_jax.models.backbones.blocks import ConvNorm, normalisation, padding
 from dsat_jax.models.backbones.depthwise import DepthwiseConv
 from dsat_jax.models.layers import BATCH_NORM_EPSILON
 
+Groups = tuple[tuple[int, int, int, int], ...]
 # Table 2 of the paper: expansion, channels, number of blocks, stride of the first block.
-GROUPS = (
+GROUPS: Groups = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
     (6, 32, 3, 2),
@@ -97,10 +98,12 @@ class MobileNetV2(nn.Module):
     Attributes:
       frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
+      groups: groups of blocks, as in `GROUPS`.
     """
 
     frozen: bool = False
     dtype: jnp.dtype = jnp.float32
+    groups: Groups = GROUPS
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
@@ -108,7 +111,7 @@ class MobileNetV2(nn.Module):
         common = {"frozen": self.frozen, "dtype": self.dtype}
         x = ConvNorm(STEM_CHANNELS, 3, 2, activation=nn.relu6, **common, name="stem")(images, train)
         number = 0
-        for expansion, features, repeats, stride in GROUPS:
+        for expansion, features, repeats, stride in self.groups:
             for i in range(repeats):
                 number += 1
                 block = InvertedResidual(

@@ -6,8 +6,9 @@ from flax import linen as nn
 
 from dsat_jax.models.backbones.blocks import ConvNorm
 
+Layers = tuple[tuple[int, int], ...]
 # Table 1 of the paper: inner channels and number of blocks of each layer.
-LAYERS = ((64, 3), (128, 4), (256, 6), (512, 3))
+LAYERS: Layers = ((64, 3), (128, 4), (256, 6), (512, 3))
 STEM_CHANNELS = 64
 EXPANSION = 4  # ratio of output channels to inner channels of a bottleneck
 
@@ -54,10 +55,12 @@ class ResNet50(nn.Module):
     Attributes:
       frozen: whether the statistics, scale and bias of BatchNorm are constant.
       dtype: compute dtype.
+      layers: layers, as in `LAYERS`.
     """
 
     frozen: bool = False
     dtype: jnp.dtype = jnp.float32
+    layers: Layers = LAYERS
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
@@ -65,7 +68,7 @@ class ResNet50(nn.Module):
         common = {"frozen": self.frozen, "dtype": self.dtype}
         x = ConvNorm(STEM_CHANNELS, 7, 2, **common, name="stem")(images, train)
         x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
-        for layer, (inner, blocks) in enumerate(LAYERS, start=1):
+        for layer, (inner, blocks) in enumerate(self.layers, start=1):
             for block in range(1, blocks + 1):
                 stride = 2 if layer > 1 and block == 1 else 1
                 x = Bottleneck(inner, stride, **common, name=f"layer{layer}_{block}")(x, train)

@@ -1,19 +1,18 @@
 """The report in a browser without a network."""
 
 import pathlib
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from made_evaluation import made_evaluation
 
+from benchmarks.pictures import CHROMIUM
 from dsat_jax.evaluation import report
 from dsat_jax.evaluation.result_files import REPORT_FILE
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright drives the browser; it is not installed"
 )
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)"
