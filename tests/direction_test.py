@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # From the top to the ground. A module imports from its own room and from floors below; rooms of one floor import from
 # those to their right only.
 FLOORS = (
-    ("run", "benchmarks", "examples"),
+    ("run", "examples", "benchmarks"),
     ("dsat_jax.command_line",),
     ("dsat_jax.training", "dsat_jax.export", "dsat_jax.evaluation"),
     ("dsat_jax.inference", "dsat_jax.data", "dsat_jax.checkpoints"),

@@ -32,7 +32,8 @@ MOST_README_LINES = 150
 COMMANDS = (
     "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt && .venv/bin/python run.py "
     "--config=configs/synthetic.py",
-    "python3 -m venv .venv && .venv/bin/pip install -q -r requirements-dev.txt && .venv/bin/python -m pytest -n auto --dist worksteal",
+    "python3 -m venv .venv && .venv/bin/pip install -q -r requirements-dev.txt && .venv/bin/python -m pytest -n auto "
+    "--dist worksteal",
 )
 BANNED = re.compile(r"\b(anew|coins?|looked at twice|stands? there|lies there|says aloud)\b")
 

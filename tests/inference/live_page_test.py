@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from drawn_faces import picture
 
-from benchmarks.pictures import CHROMIUM
 from dsat_jax.inference.live_page import LivePage
+from examples.pictures import CHROMIUM
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from made_evaluation import made_evaluation
 
-from benchmarks.pictures import CHROMIUM
 from dsat_jax.evaluation import report
 from dsat_jax.evaluation.result_files import REPORT_FILE
+from examples.pictures import CHROMIUM
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright drives the browser; it is not installed"

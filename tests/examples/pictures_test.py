@@ -3,8 +3,8 @@
 import numpy as np
 
 import dsat_jax
-from benchmarks import pictures
 from dsat_jax import drawing
+from examples import pictures
 
 
 def test_the_portrait_shows_landmarks_around_the_mouth_and_none_beside_the_face():

@@ -1,4 +1,4 @@
-"""The pictures of README.md and docs, of today's code and networks: `python -m benchmarks.pictures runs/synthetic`.
+"""The pictures of README.md and docs, of today's code and networks: `python -m examples.pictures runs/synthetic`.
 
 The run is that of README.md's first command, and has been evaluated. The picture of its report needs Chromium and
 `pip install playwright`. `benchmarks.robustness` and `benchmarks.scaling` draw the plots of their figures.
