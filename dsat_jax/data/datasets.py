@@ -116,14 +116,12 @@ def read_split(config: ConfigDict, split: str, partial: bool = False) -> Sequenc
             f"--config.data.test=\"'{largest}[90%:]',\""
         )
     try:
-        source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
-        count = len(source)  # raises ValueError for `train[5:2]`, to which TFDS gives a negative length
+        count = builder.info.splits[split].num_examples  # negative for `train[5:2]`
     except (ValueError, KeyError) as error:
         raise UserError(f"{config.data.dataset} has no split {split!r}; it has {known}") from error
-    if count == 0:
-        raise UserError(
-            f"split {split!r} of {config.data.dataset} contains no record; its splits are {known}"
-        )
+    if count <= 0:
+        raise UserError(_without_faces(config, split, builder))
+    source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
     scheme = schemes.find(config.data.scheme)
     indices = None
     if builder.scheme != scheme:
@@ -134,6 +132,18 @@ def read_split(config: ConfigDict, split: str, partial: bool = False) -> Sequenc
         names = (config.data.dataset, split, builder.scheme.name, scheme.name)
         logging.warning("%s %s: labels of %s are converted to %s%s", *names, found)
     return DatasetRecords(source, str(builder.data_dir), indices)
+
+
+def _without_faces(config: ConfigDict, split: str, builder: tfds.core.DatasetBuilder) -> str:
+    """The error message for a part of a split that contains no face."""
+    sizes = ", ".join(f"{name} ({info.num_examples})" for name, info in sorted(builder.info.splits.items()))
+    advice = ""
+    if split == config.data.validation and len(_parts(split)) == 1:
+        [name] = _parts(split)
+        advice = (
+            f"; a larger part: --config.data.train='{name}[:80%]' --config.data.validation='{name}[80%:]'"
+        )
+    return f"{config.data.dataset} has no face in {split!r}; its splits are {sizes}{advice}"
 
 
 def _conversion(source: Scheme, target: Scheme, partial: bool) -> np.ndarray:

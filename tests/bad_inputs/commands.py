@@ -233,7 +233,7 @@ def read_split(root: pathlib.Path) -> str | None:
 
 SPLIT_CASES = {
     f"split {split!r}": Case(
-        lambda root, split=split: write(root / ASKED, split), ("landmark_folder has no split", "it has train")
+        lambda root, split=split: write(root / ASKED, split), ("landmark_folder has no ", "train")
     )
     for split in (
         *(

@@ -79,7 +79,21 @@ def test_attributes_are_in_the_order_of_the_builder(config):
     assert datasets.attribute_names(config) == expected
 
 
-@pytest.mark.parametrize("split", ["dev", "train[5:2]", "test[:1%]"])
+@pytest.mark.parametrize("split", ["train[5:2]", "test[:1%]", "test[16:]+train[:0]"])
+def test_a_part_without_faces_is_refused_with_the_sizes_of_the_splits(config, split):
+    message = f"synthetic_faces/tiny has no face in '{split}'; its splits are test (16), train (64)"
+    with pytest.raises(ValueError, match=re.escape(message) + "$"):
+        datasets.read_split(config, split)
+
+
+def test_a_validation_split_without_faces_is_refused_with_a_larger_one(config):
+    config.data.validation = "train[64:]"
+    advice = "a larger part: --config.data.train='train[:80%]' --config.data.validation='train[80%:]'"
+    with pytest.raises(ValueError, match=re.escape(advice)):
+        datasets.read_split(config, config.data.validation)
+
+
+@pytest.mark.parametrize("split", ["dev", "train[:95%", "train+dev"])
 def test_a_split_that_does_not_exist_is_refused_with_the_known_ones(config, split):
     message = f"synthetic_faces/tiny has no split '{split}'; it has test, train"
     with pytest.raises(ValueError, match=re.escape(message)):
