@@ -88,7 +88,8 @@ def load_builder(name: str, data_dir: str | os.PathLike | None = None) -> "face_
         command += " --manual_dir=DIR" if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else ""
         command += f" --data_dir={shlex.quote(os.fspath(data_dir))}" if data_dir else ""
         raise FileNotFoundError(
-            f"{builder.data_dir}: {name} has not been built there; build it with `{command}`"
+            f"{builder.data_dir}: {name} has not been built there; build it with `{command}`, or name "
+            "the folder in which it was built (data_dir; --mode=evaluate: --data_dir=DIR)"
         )
     if builder.info.file_format.value != "array_record":
         raise BuildError(

@@ -12,6 +12,7 @@ from ml_collections import config_flags
 
 from dsat_jax.errors import UserError
 
+_UNREAD = re.compile(r"Unknown command line flag 'config\.")
 _NEAREST = 3  # number of fields suggested for one that does not exist
 
 # Packages of the extra `train`, which inference does not need.
@@ -175,6 +176,11 @@ def _check_config() -> None:
 def _in_one_line(report: str) -> str:
     """Returns the cause from an error message of absl or ml_collections; the latter contains a whole traceback."""
     first, *others = report.strip().splitlines()
+    if _UNREAD.match(first):
+        first += (
+            "; such fields need --config=FILE, in train, benchmark and plan: other modes read the configuration of the "
+            "run, and evaluate takes --data_dir, --dataset, --split and --normaliser"
+        )
     if not others:
         return first.removeprefix("Configuration is not available because of an earlier failure to load: ")
     flag, reported, _ = first.partition(": Error whilst parsing config file:")

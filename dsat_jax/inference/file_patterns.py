@@ -107,6 +107,8 @@ def _hint(pattern: str, count: int) -> str:
     """Returns a hint at the likely cause of a pattern without matches."""
     if locations.locate(pattern).is_dir():
         return f"; '{pattern}/**/*.jpg' also matches files in the folders below it"
+    if pattern.isdecimal():
+        return f"; camera:{pattern} is a camera"
     if number := _NUMBER.search(pattern):
         return (
             f"; {pattern.replace(number[0], '*')} matches numbered images, and the faces of a film are followed: "

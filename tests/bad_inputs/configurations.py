@@ -122,7 +122,7 @@ OVERRIDE_CASES = {
     "a field of no name": override("--config.train.=3", "Could not parse 'train.'"),
     "no value": override("--config.seed", "Missing value for flag --config.seed"),
     "before the configuration": ask(["--config.seed=3", W300], "Found --config.seed=3 in argv before a value"),
-    "no configuration": ask(["--mode=train"], "Unknown command line flag 'config.data.data_dir'"),
+    "no configuration": ask(["--mode=train"], "Unknown command line flag 'config.data.data_dir'; such fields"),
     "an empty configuration": ask(["--config="], "Path to config file is an empty string"),
     "a configuration that is missing": ask(["--config=absent.py"], "No such file or directory: 'absent.py'"),
     "a configuration that is a folder": ask([f"--config={ROOT}"], f"Is a directory: '{ROOT}'"),

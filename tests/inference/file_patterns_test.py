@@ -33,6 +33,11 @@ def test_a_pattern_that_matches_nothing_is_an_error(photos, pattern):
         file_patterns.list_files([])
 
 
+def test_the_number_of_a_camera_is_answered_with_its_address():
+    with pytest.raises(FileNotFoundError, match=r"^0 matches no image or video; camera:0 is a camera"):
+        file_patterns.list_files(["0"])
+
+
 def test_the_pattern_of_ffmpeg_is_answered_with_that_of_this_program():
     with pytest.raises(
         FileNotFoundError, match=r"frames/\*\.png matches numbered .* ffmpeg -i frames/%04d\.png"
