@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
+from absl import logging
 
 from dsat_jax.errors import UserError
 from dsat_jax.files import image_files
@@ -28,6 +29,10 @@ _LONGEST_PAUSE = (
 # A file may be this many seconds shorter than it states: most files state a length in hundredths of a second, or only
 # an estimate.
 _MISSING = 0.5
+
+# Formats whose time begins at 0: in others, such as MPEG's streams, the time of the first frame means nothing.
+_FROM_ZERO = (".mp4", ".mov", ".m4v", ".mkv", ".webm")
+_LATE = 0.2  # seconds, of a first frame; encoders that reorder frames cause less
 
 # Silences FFmpeg, because exceptions report damaged files. It reads the variable when OpenCV opens the first video.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -113,6 +118,8 @@ class VideoFile:
             success, pixels = self._capture.read()
             if not success:
                 break
+            if number == 0:
+                self._name_late_start()
             stated = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             now = stated if stated > time else time + 1 / self.rate
             longest, time = max(longest, now - time if number else 0.0), now
@@ -128,6 +135,17 @@ class VideoFile:
         if time + longest < self.seconds - _MISSING:  # the last frame may last as long as the longest
             raise UserError(
                 f"{self.path} stops after {time + longest:.2f} s ({number} frames), expected {self.seconds:.2f} s"
+            )
+
+    def _name_late_start(self) -> None:
+        """Warns if the first frame, which has been read, comes after the sound: its time here is 0."""
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        start = self._capture.get(cv2.CAP_PROP_PTS) / rate if rate > 0 else 0.0
+        if start > _LATE and pathlib.Path(self.path).suffix.lower() in _FROM_ZERO:
+            logging.warning(
+                "%s: its images begin %.2f s after its start; times count from the first image",
+                self.path,
+                start,
             )
 
     def _shown(self, image: np.ndarray) -> np.ndarray:

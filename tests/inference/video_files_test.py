@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import struct
 
+import cv2
 import numpy as np
 import pytest
 from drawn_faces import picture, write_video
@@ -128,3 +129,27 @@ def test_pixels_are_shown_square(tmp_path):
     (tmp_path / "wide.mp4").write_bytes(data)
     assert [frame.image.shape for frame in video_files.VideoFile(tmp_path / "film.mp4")] == [(32, 48, 3)]
     assert [frame.image.shape for frame in video_files.VideoFile(tmp_path / "wide.mp4")] == [(32, 64, 3)]
+
+
+class Late:
+    """An opened video whose first frame is shown 1.5 s after the start of the file."""
+
+    def __init__(self, path: pathlib.Path):
+        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        self.read, self.release = self._capture.read, self._capture.release
+
+    def get(self, what: int) -> float:
+        late = 1.5 * self._capture.get(cv2.CAP_PROP_FPS) if what == cv2.CAP_PROP_PTS else 0.0
+        return self._capture.get(what) + late
+
+
+@pytest.mark.parametrize(("suffix", "noted"), [(".mp4", True), (".ts", False)])
+def test_images_that_begin_after_the_sound_are_noted(tmp_path, caplog, suffix, noted):
+    path = tmp_path / "film.mp4"
+    write_video(path, [picture()] * 3, rate=25.0)
+    with contextlib.closing(video_files.VideoFile(path)) as video:
+        list(video)
+    assert "begin" not in caplog.text
+    with contextlib.closing(video_files.VideoFile(f"late{suffix}", Late(path))) as video:
+        assert [frame.time for frame in video] == pytest.approx([0, 0.04, 0.08])
+    assert (f"late{suffix}: its images begin 1.50 s after its start" in caplog.text) == noted
