@@ -119,6 +119,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the mode that the flags name; returns the exit code."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
+        logging.get_absl_handler().setFormatter(parsing.Notices())
     from dsat_jax.runtime import compilation_cache, devices, host_memory, processes
 
     compilation_cache.keep()

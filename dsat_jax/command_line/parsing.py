@@ -1,6 +1,7 @@
 """Parsing of the command line; errors in it or in the configuration are reported in one line."""
 
 import difflib
+import logging
 import pathlib
 import re
 import sys
@@ -31,6 +32,15 @@ TRAINING_PACKAGES = frozenset(
         "tensorflow_datasets",
     )
 )
+
+
+class Notices(logging.Formatter):
+    """Formats warnings like the errors of `refuse`; with --verbosity, they have time and line of the code instead."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the line of a message, and the traceback of an exception that it reports."""
+        line = f"{record.levelname.lower()}: {record.getMessage()}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 def refuse(message: str) -> int:

@@ -1,5 +1,6 @@
 """Names of configurations on the command line, and the messages about fields that do not exist."""
 
+import logging
 import pathlib
 
 import pytest
@@ -105,3 +106,8 @@ def test_the_first_word_or_the_flag_is_the_mode(parsed, arguments, expected):
 def test_no_mode_and_two_modes_are_refused(parsed, arguments, message):
     with pytest.raises(ValueError, match=message):
         parsed(*arguments)
+
+
+def test_a_warning_is_a_line_like_an_error():
+    record = logging.LogRecord("absl", logging.WARNING, "file.py", 1, "%d faces of %s", (2, "a.jpg"), None)
+    assert parsing.Notices().format(record) == "warning: 2 faces of a.jpg"
