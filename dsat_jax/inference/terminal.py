@@ -38,7 +38,7 @@ def result(line: str) -> None:
 
 
 def note(line: str) -> None:
-    """Prints a line about the prediction itself: a skipped file, an image without a face, a summary."""
+    """Prints a line about the work itself: a check before it, a skipped file, an image without a face, a summary."""
     tqdm.tqdm.write(line, file=sys.stderr)
 
 

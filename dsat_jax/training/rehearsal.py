@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from dsat_jax import decode, losses, metrics, models, schemes
 from dsat_jax.data import datasets, mixture
 from dsat_jax.errors import UserError
+from dsat_jax.inference import terminal
 from dsat_jax.models.backbones import BACKBONES
 from dsat_jax.models.gate import GATES
 from dsat_jax.models.transformer import POSITIONS
@@ -64,6 +65,7 @@ def rehearse(config: ConfigDict) -> None:
       UserError: if network, losses, optimiser, batch and devices do not fit together, or a split that is not drawn yet
         will not be.
     """
+    terminal.note("checking the configuration before faces are drawn")
     for number, alone in enumerate(mixture.each_alone(config)):
         if datasets.must_be_drawn(alone):
             # Validation and tests are of the run's own dataset, which is the first.
