@@ -35,7 +35,7 @@ TRAINING_PACKAGES = frozenset(
 
 
 class Notices(logging.Formatter):
-    """Formats warnings like the errors of `refuse`; with --verbosity, they have time and line of the code instead."""
+    """Formats warnings like the errors of `refuse`; with --verbosity, absl's format has time and line of the code."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line of a message, and the traceback of an exception that it reports."""

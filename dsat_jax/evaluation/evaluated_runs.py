@@ -65,7 +65,7 @@ def read_errors(folder: pathlib.Path) -> Errors:
         written_name = contents.get("normaliser_name") or _normaliser_name(scheme, normaliser)
         other_nme = {
             _normaliser_name(scheme, name): {
-                split: float(row["nme"] or np.nan) for split, row in rows.items()
+                split: np.nan if row["nme"] is None else float(row["nme"]) for split, row in rows.items()
             }
             for name, rows in contents.get("other_normalisers", {}).items()
         }

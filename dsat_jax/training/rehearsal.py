@@ -65,7 +65,8 @@ def rehearse(config: ConfigDict) -> None:
       UserError: if network, losses, optimiser, batch and devices do not fit together, or a split that is not drawn yet
         will not be.
     """
-    terminal.note("checking the configuration before faces are drawn")
+    if jax.process_index() == 0:
+        terminal.note("checking the configuration before faces are drawn")
     for number, alone in enumerate(mixture.each_alone(config)):
         if datasets.must_be_drawn(alone):
             # Validation and tests are of the run's own dataset, which is the first.

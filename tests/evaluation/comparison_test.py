@@ -60,13 +60,13 @@ def test_the_table_has_the_nme_by_the_normalisers_of_all_runs(tmp_path):
 
     size = {"box_size": {"common": {"nme": 1.0}, "challenging": {"nme": 2.0}}}
     runs = [
-        evaluated(tmp_path / "one", FIRST, others=by_pupils(7.0, 14.0) | size),
+        evaluated(tmp_path / "one", FIRST, others=by_pupils(0.0, 14.0) | size),
         evaluated(tmp_path / "two", SECOND, others=by_pupils(5.678, None)),
     ]
     comparison.compare_runs(runs, tmp_path / "out")
     lines = [line.split("\t") for line in (tmp_path / "out/comparison.tsv").read_text().splitlines()]
     assert lines[0][5:8] == ["AUC@8 %", "NME (inter-pupil) %", "NME - one"]
-    assert [line[6] for line in lines[1:]] == ["7.00", "5.68", "14.00", "nan"]
+    assert [line[6] for line in lines[1:]] == ["0.00", "5.68", "14.00", "nan"]
 
 
 def test_the_report_names_the_faces_that_differ_most(tmp_path):
