@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
+from dsat_jax.errors import counted
 from dsat_jax.records import DamagedRecord
 from dsat_jax.schemes import Scheme
 from tfds_builders import BuildError, faces
@@ -212,7 +213,7 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     def _note_count(self, where: str, count: int, official: int) -> None:
         """Notes a number of faces that differs from that of the official dataset."""
         if count != official:
-            self.log.note(f"{where}: found {count} faces, the official set has {official}.")
+            self.log.note(f"{where}: found {counted(count, 'face')}, the official set has {official}.")
 
 
 def shuffle(split: str, samples: Iterable[Sample], key: Callable[[Sample], str]) -> list[Sample]:

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dsat_jax.errors import UserError
+from dsat_jax.errors import UserError, counted
 from dsat_jax.inference import detectors, file_patterns, predict_images, result_files, terminal
 from dsat_jax.inference.options import Options, check
 from dsat_jax.inference.predictor import Predictor
@@ -49,7 +49,9 @@ def predict_files(
     result_files.check_folder(out)
     if inputs.passed_over:
         names = ", ".join(str(file) for file in inputs.passed_over)
-        terminal.note(f"passed over {len(inputs.passed_over)} images in formats that are not read: {names}")
+        terminal.note(
+            f"passed over {counted(len(inputs.passed_over), 'image')} in a format that is not read: {names}"
+        )
     files = [*inputs.images, *inputs.videos]
     common = result_files.common_folder(files) if files else out
     images = predict_images.sources(inputs.images, inputs.has_stdin, out, common)
@@ -67,7 +69,7 @@ def predict_files(
             counts += _predict_address(predictor, inputs.address, out, settings)
     count = len(images) + len(inputs.videos)
     if count and counts["unreadable"] == count:
-        raise UserError(f"none of the {count} files could be read")
+        raise UserError(f"could read none of {counted(count, 'file')}")
     return counts
 
 

@@ -1,12 +1,13 @@
 """Progress bars of terminals and notebooks."""
 
 import contextlib
+import os
 import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
 from tqdm.std import TqdmWarning
 
@@ -14,6 +15,8 @@ with warnings.catch_warnings():
     # Without ipywidgets, tqdm warns in a notebook and falls back to characters.
     warnings.simplefilter("ignore", TqdmWarning)
     from tqdm.auto import tqdm
+
+USUAL_SIZE = {"ncols": 80, "nrows": 24}  # where a terminal does not know its own
 
 
 def progress_bar(iterable: Iterable | None = None, **settings: Any) -> tqdm:
@@ -28,7 +31,13 @@ def progress_bar(iterable: Iterable | None = None, **settings: Any) -> tqdm:
       settings: further arguments of `tqdm.tqdm`, such as `total`, `desc` and `unit`.
     """
     stream = sys.stdout if in_notebook() else sys.stderr
-    return tqdm(iterable, file=stream, dynamic_ncols=True, **settings)
+    size = USUAL_SIZE if _has_no_size(stream) else {"dynamic_ncols": True}
+    return tqdm(iterable, file=stream, **size, **settings)
+
+
+def _has_no_size(stream: IO[str]) -> bool:
+    """Whether a terminal has no columns, as under `docker run -t` in a script; tqdm would draw nothing there."""
+    return stream.isatty() and os.get_terminal_size(stream.fileno()).columns == 0
 
 
 @contextlib.contextmanager

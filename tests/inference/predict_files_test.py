@@ -82,7 +82,7 @@ def test_boxes_of_a_file_take_the_place_of_the_detector(photos, made_predictor, 
 
 
 def test_files_of_which_none_can_be_read_are_an_error(photos, made_predictor, tmp_path):
-    with pytest.raises(ValueError, match="none of the 1 files could be read"):
+    with pytest.raises(ValueError, match="could read none of 1 file"):
         predict_files.predict_files(photos, [f"{photos}/*.jpg"], tmp_path / "out", predict_files.Options())
 
 

@@ -1,11 +1,13 @@
 """Where a progress bar appears, and that messages leave it in one piece."""
 
+import os
 import re
 import subprocess
 import sys
 import time
 
 import notebook_kernel
+import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from dsat_jax.runtime import progress
@@ -43,6 +45,18 @@ def test_outside_a_notebook_the_bar_is_on_standard_error():
     )
     assert finished.stdout.split("\n") == [*MESSAGES, ""]
     assert re.search(r"100%\|█+\| 3/3 \[", finished.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_terminal_without_a_size_has_a_bar():
+    import pty
+
+    ours, theirs = pty.openpty()  # of 0 rows and 0 columns
+    subprocess.run([sys.executable, "-c", PROGRAM], cwd=notebook_kernel.ROOT, stderr=theirs, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert re.search(r"100%\|█+\| 3/3 \[", shown)
 
 
 def test_waiting_is_named_and_left_out_of_the_time_of_the_steps(capsys):

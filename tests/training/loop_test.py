@@ -163,7 +163,7 @@ def test_prediction_of_images_writes_landmarks_of_every_face(run, tmp_path):
     face = json.loads((tmp_path / "out" / "one.json").read_text())["faces"][0]
     assert np.shape(face["landmarks"]) == (98, 2)
     assert np.shape(face["confidence"]) == ()
-    with pytest.raises(ValueError, match="none of the 1 files could be read"):
+    with pytest.raises(ValueError, match="could read none of 1 file"):
         predict_files.predict_files(
             workdir, [str(tmp_path / "three.png")], tmp_path / "out", predict_files.Options()
         )

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
+from dsat_jax.errors import counted
 from dsat_jax.records import OCCLUDED, UNKNOWN, VISIBLE, DamagedRecord
 from tfds_builders import BuildError, face_builder, faces
 from tfds_builders.aflw19 import info_mat
@@ -85,7 +86,7 @@ request), the annotation from http://mmlab.ie.cuhk.edu.hk/projects/compositional
             else:
                 usable.append(int(row))
         for problem, count in skipped.items():
-            self.log.note(f"{split}: skipped {count} faces: {problem}.")
+            self.log.note(f"{split}: skipped {counted(count, 'face')}: {problem}.")
         lost = (info.mask[usable] == 0) & (_visibility(info, usable) == UNKNOWN)
         if lost.any():
             self.log.note(

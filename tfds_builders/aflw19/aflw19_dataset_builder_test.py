@@ -101,11 +101,11 @@ def test_hidden_and_missing_faces_are_counted_and_listed(built):
     assert log.notes == [
         "train: skipped 19998 faces: no visible landmark.",
         "train: 2 hidden landmarks have no position near their face: unknown.",
-        "test_full: skipped 1 faces: no such image.",
+        "test_full: skipped 1 face: no such image.",
         "test_full: skipped 4382 faces: no visible landmark.",
         "test_full: 1 hidden landmarks have no position near their face: unknown.",
         "test_frontal: found 3 faces, the official set has 1314.",
-        "test_frontal: skipped 1 faces: no such image.",
+        "test_frontal: skipped 1 face: no such image.",
     ]
     written = (built["faces"].data_path / "skipped.txt").read_text().splitlines()
     assert len(written) == len(log.notes) + TOTAL - 5

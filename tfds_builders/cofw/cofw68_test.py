@@ -31,7 +31,7 @@ def test_annotations_without_an_image_and_the_reverse_are_listed(copy: pathlib.P
         "test_annotations/1_points.mat: missing": ["test"],
         "test_annotations/9_points.mat: no image of this number": ["test"],
     }
-    assert "test: found 1 faces, the official set has 507." in builder.log.notes
+    assert "test: found 1 face, the official set has 507." in builder.log.notes
 
 
 @pytest.mark.parametrize(

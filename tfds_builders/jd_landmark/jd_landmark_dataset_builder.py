@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
+from dsat_jax.errors import counted
 from dsat_jax.records import DamagedRecord
 from tfds_builders import BuildError, face_builder, faces, pts
 from tfds_builders.raw_files import PICTURE_SUFFIXES, list_files, read_file
@@ -88,7 +89,7 @@ JD-landmark comes from {HOMEPAGE} (research use). Expected below manual_dir:
         without_box = sum(sample.box is None for sample in samples)
         if without_box:
             self.log.note(
-                f"{split}: {without_box} faces have no .rect; their box is that of their landmarks."
+                f"{split}: {counted(without_box, 'face')} without .rect: the box of the landmarks is used."
             )
         return samples
 
@@ -115,7 +116,9 @@ JD-landmark comes from {HOMEPAGE} (research use). Expected below manual_dir:
     def _note_unused(self, corrected: dict[str, str], samples: list[Sample]) -> None:
         unused = sorted(set(corrected.values()) - {sample.landmarks for sample in samples})
         if unused:
-            self.log.note(f"{CORRECTED}: {len(unused)} files belong to no image, the first is {unused[0]}.")
+            self.log.note(
+                f"{CORRECTED}: {counted(len(unused), 'file')} without an image, the first is {unused[0]}."
+            )
 
 
 def _files(root: pathlib.Path, folder: str, suffixes: Sequence[str] = ()) -> dict[str, str]:

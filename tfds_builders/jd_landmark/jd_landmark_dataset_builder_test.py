@@ -127,9 +127,9 @@ def test_notes_where_a_copy_differs_from_the_official_set(built):
     log = built["faces"].log
     assert log.notes == [
         "train: found 5 faces, the official set has 11393.",
-        "train: 1 faces have no .rect; their box is that of their landmarks.",
+        "train: 1 face without .rect: the box of the landmarks is used.",
         "valid: found 2 faces, the official set has 2000.",
-        "test: found 1 faces, the official set has 2000.",
+        "test: found 1 face, the official set has 2000.",
     ]
     assert log.summary() == "Skipped nothing."
 
@@ -150,7 +150,7 @@ def test_incomplete_faces_are_skipped_and_listed(copy: pathlib.Path, tmp_path: p
     for note in (
         "Test_data2 (test): the folder is missing.",
         "test: left out, no faces in Test_data2.",
-        "Corrected_landmark: 1 files belong to no image, the first is Corrected_landmark/AFW_9_0.jpg.txt.",
+        "Corrected_landmark: 1 file without an image, the first is Corrected_landmark/AFW_9_0.jpg.txt.",
     ):
         assert note in builder.log.notes
 

@@ -59,7 +59,7 @@ def test_lists_divide_the_images(root: pathlib.Path, lists: dict, expected: dict
     }
     assert dict(builder.log.incomplete) == missing
     left_out = len(PICTURES) - sum(map(len, expected.values()))
-    note = f"{left_out} images are in no list and are left out."
+    note = f"left out {left_out} image{'' if left_out == 1 else 's'} of no list."
     assert (note in builder.log.notes) == (left_out > 0)
 
 
@@ -133,7 +133,7 @@ def test_with_two_lists_bad_annotations_are_still_reported(root: pathlib.Path):
     builder = built(root, max_skipped=0.3)
     assert list(builder.log.damaged) == [bad_path]
     assert list(builder.log.incomplete) == ["points.csv, line 11: no image 'gone.jpg'"]
-    assert "2 images are in no list and are left out." in builder.log.notes
+    assert "left out 2 images of no list." in builder.log.notes
     assert pictures_of(builder) == {"train": PICTURES[:3], "test": PICTURES[3:6]}
 
 

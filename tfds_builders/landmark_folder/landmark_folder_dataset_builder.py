@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dsat_jax import schemes
-from dsat_jax.errors import UserError
+from dsat_jax.errors import UserError, counted
 from dsat_jax.files import image_files
 from dsat_jax.records import UNKNOWN, DamagedRecord, decode_picture
 from dsat_jax.schemes import SCHEMES, Scheme
@@ -196,7 +196,7 @@ Expected below manual_dir:
                 self.log.incomplete[reason].append(split)
         unlisted = sum(divided.split_of(picture) is None for picture in pictures)
         if unlisted:
-            self.log.note(f"{unlisted} images are in no list and are left out.")
+            self.log.note(f"left out {counted(unlisted, 'image')} of no list.")
         return samples
 
 

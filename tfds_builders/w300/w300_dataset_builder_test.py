@@ -112,7 +112,7 @@ def test_an_annotation_without_its_image_is_skipped_and_listed(built):
 
 
 def test_notes_where_a_copy_differs_from_the_official_set(built):
-    assert "afw (train): found 1 faces, the official set has 337." in built["faces"].log.notes
+    assert "afw (train): found 1 face, the official set has 337." in built["faces"].log.notes
 
 
 def test_missing_folders_make_splits_smaller(copy: pathlib.Path, tmp_path: pathlib.Path):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow_datasets as tfds
 
+from dsat_jax.errors import counted
 from dsat_jax.records import DamagedRecord
 from tfds_builders import BuildError, face_builder, faces
 from tfds_builders.raw_files import read_file
@@ -113,8 +114,8 @@ or, instead of the latter, some of
             self.log.incomplete[f"{picture}: the image is missing"].append(split)
         usable = [sample for sample in samples if sample.picture not in missing]
         if missing:
-            count = f"{len(samples) - len(usable)} of {len(samples)} faces are left out"
-            self.log.note(f"{split}: {count}, {len(missing)} images are missing.")
+            count = f"left out {len(samples) - len(usable)} of {counted(len(samples), 'face')}"
+            self.log.note(f"{split}: {count}, because of {counted(len(missing), 'missing image')}.")
         return usable
 
     def _log_damage(self, split: str, samples: Sequence[Sample]) -> None:

@@ -106,12 +106,12 @@ def test_missing_images_and_differences_from_the_official_set_are_listed(built):
         "train: found 4 faces, the official set has 7500.",
         "test: found 5 faces, the official set has 2500.",
         "test, pose: found 2 faces, the official set has 326.",
-        "test, expression: found 1 faces, the official set has 314.",
-        "test, illumination: found 1 faces, the official set has 698.",
-        "test, makeup: found 1 faces, the official set has 206.",
+        "test, expression: found 1 face, the official set has 314.",
+        "test, illumination: found 1 face, the official set has 698.",
+        "test, makeup: found 1 face, the official set has 206.",
         "test, occlusion: found 2 faces, the official set has 736.",
-        "test, blur: found 1 faces, the official set has 773.",
-        "test: 1 of 5 faces are left out, 1 images are missing.",
+        "test, blur: found 1 face, the official set has 773.",
+        "test: left out 1 of 5 faces, because of 1 missing image.",
     ]
     assert (
         f"incomplete: {LOST}: the image is missing (test)\n"
