@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _PORTRAIT = (40, 0, 400, 360)  # of the astronaut: box in pixels
 _PORTRAIT_SCALE = 2.0
-_REPORT_SIZE = {"width": 900, "height": 712}  # shows the report down to the first table and its curves
+_REPORT_SIZE = {"width": 1080, "height": 760}  # shows the report down to the first table and its curves
 _SAMPLES_ROWS = 2
 
 
@@ -84,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     for name, picture in pictures.items():
         drawing.write_image(parsed.out / name, picture)
-    contact_sheet.main([f"--out={parsed.out / 'synthetic_faces.jpg'}"])
-    contact_sheet.main([f"--out={parsed.out / 'schemes.jpg'}", "--schemes", "--seed=1"])
+    contact_sheet.main([f"--out={parsed.out / 'synthetic_faces.jpg'}", "--seed=6"])
+    contact_sheet.main([f"--out={parsed.out / 'schemes.jpg'}", "--schemes", "--seed=1", "--side=320"])
 
 
 if __name__ == "__main__":
