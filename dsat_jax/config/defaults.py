@@ -206,6 +206,7 @@ def default_lotr() -> ConfigDict:
             "encoder_layers": 2,
             "decoder_layers": 2,
             "head_width": 512,
+            "pointing": False,
             "position": "learned",
             "dropout": 0.1,
             "rematerialise": False,

@@ -21,7 +21,14 @@ from dsat_jax.models.backbones.blocks import STRIDE
 from dsat_jax.models.layers import batch_norm, rematerialised
 from dsat_jax.models.prediction import Prediction
 from dsat_jax.models.resampling import TransposedConv
-from dsat_jax.models.transformer import HE, POSITIONS, DecoderLayer, EncoderLayer
+from dsat_jax.models.transformer import (
+    HE,
+    POSITIONS,
+    DecoderLayer,
+    EncoderLayer,
+    attention_weights,
+    projected,
+)
 
 QUERY_STD = 1e-4
 
@@ -44,6 +51,8 @@ class LOTR(nn.Module):
       encoder_layers: number of encoder layers.
       decoder_layers: number of decoder layers.
       head_width: width of the two hidden layers of the landmark head.
+      pointing: whether a landmark is at the position that its query points to, plus the output of the head. In the
+        paper it is at the output of the head alone.
       position: position encoding, a key of `POSITIONS`.
       dropout: dropout rate in the Transformer.
       rematerialise: whether to recompute the activations of the backbone and of the Transformer layers in the backward
@@ -62,6 +71,7 @@ class LOTR(nn.Module):
     encoder_layers: int
     decoder_layers: int
     head_width: int
+    pointing: bool
     position: str
     dropout: float
     rematerialise: bool
@@ -95,11 +105,15 @@ class LOTR(nn.Module):
             memory = encoder(self.heads, **layer, name=f"encoder_{i + 1}")(memory, position, train)
         queries = self.param("queries", nn.initializers.normal(QUERY_STD), (self.num_points, self.dim))
         x = jnp.broadcast_to(queries.astype(self.dtype), (batch, self.num_points, self.dim))
-        head = LandmarkHead(self.head_width, self.dtype, name="head")
+        head = LandmarkHead(
+            self.head_width, nn.initializers.zeros if self.pointing else HE, self.dtype, name="head"
+        )
+        pointer = Pointer(self.heads, self.dtype, name="pointer") if self.pointing else None
         points, mask = [], _same_group(self.groups) if self.groups else None
         for i in range(self.decoder_layers):
             x = decoder(self.heads, **layer, name=f"decoder_{i + 1}")(x, memory, position, train, mask)
-            points.append(from_relative(head(x), images.shape[1]))
+            place = head(x) if pointer is None else head(x) + pointer(x, memory + position, height, width)
+            points.append(from_relative(place, images.shape[1]))
         return Prediction(points=points[-1], auxiliary_points=jnp.stack(points, axis=1)[:, :-1])
 
     @nn.nowrap
@@ -151,10 +165,12 @@ class LandmarkHead(nn.Module):
 
     Attributes:
       width: width of the hidden layers.
+      last_init: initial values of the output layer.
       dtype: compute dtype of the hidden layers; the coordinates are float32.
     """
 
     width: int
+    last_init: nn.initializers.Initializer = HE
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -162,7 +178,43 @@ class LandmarkHead(nn.Module):
         """Returns points relative to the input size: [batch, points, dim] -> float32 [batch, points, 2]."""
         for i in (1, 2):
             x = nn.relu(nn.Dense(self.width, dtype=self.dtype, kernel_init=HE, name=f"hidden_{i}")(x))
-        return nn.Dense(2, kernel_init=HE, name="out")(x.astype(jnp.float32))
+        return nn.Dense(2, kernel_init=self.last_init, name="out")(x.astype(jnp.float32))
+
+
+class Pointer(nn.Module):
+    """Mean position of the tokens that a query points to: an attention whose values are the positions themselves.
+
+    A Transformer that is to read positions out of features and encodings learns them slowly; this is soft-argmax, as in
+    DSAT, over what the query selects.
+
+    Attributes:
+      heads: number of heads, a divisor of the number of channels; the position is their mean.
+      dtype: compute dtype of the products; the positions are float32.
+    """
+
+    heads: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, tokens: jax.Array, height: int, width: int) -> jax.Array:
+        """Returns positions relative to the input size.
+
+        Args:
+          x: decoded queries [batch, points, dim].
+          tokens: tokens of the image with their position encoding [batch, height * width, dim], row by row.
+          height: number of rows of the map.
+          width: number of columns of the map.
+
+        Returns:
+          Positions x, y, float32 [batch, points, 2], within the centres of the outermost tokens.
+        """
+        weights = attention_weights(
+            projected(x, self.heads, self.dtype, "query"), projected(tokens, self.heads, self.dtype, "key")
+        )  # [batch, heads, points, tokens]
+        self.sow("intermediates", "weights", weights)
+        columns, rows = jnp.meshgrid((jnp.arange(width) + 0.5) / width, (jnp.arange(height) + 0.5) / height)
+        centres = jnp.stack([columns, rows], axis=-1).reshape(height * width, 2)
+        return jnp.einsum("bhpt,tc->bpc", weights, centres) / self.heads
 
 
 def from_relative(points: jax.Array, size: int) -> jax.Array:
@@ -171,7 +223,7 @@ def from_relative(points: jax.Array, size: int) -> jax.Array:
 
 
 def attention_maps(model: LOTR, variables: Mapping[str, Any], images: jax.Array) -> jax.Array:
-    """Returns the attention weights from each landmark query to the image in the last decoder layer.
+    """Returns the attention weights from each landmark query to the image, of the pointer or the last decoder layer.
 
     Args:
       model: LOTR module.
@@ -182,7 +234,10 @@ def attention_maps(model: LOTR, variables: Mapping[str, Any], images: jax.Array)
       Weights, float32 [batch, heads, points, height, width]; the weights of a map sum to 1.
     """
     _, updates = model.apply(variables, images, train=False, mutable=["intermediates"])
-    decoder_layer = updates["intermediates"][f"decoder_{model.decoder_layers}"]
-    (weights,) = decoder_layer["cross_attention"]["weights"]  # [batch, heads, points, height * width]
+    if model.pointing:
+        weights = updates["intermediates"]["pointer"]["weights"][-1]
+    else:
+        (weights,) = updates["intermediates"][f"decoder_{model.decoder_layers}"]["cross_attention"]["weights"]
+    # weights: [batch, heads, points, height * width]
     side = math.isqrt(weights.shape[-1])
     return weights.reshape(*weights.shape[:3], side, side)

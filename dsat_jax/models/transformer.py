@@ -96,14 +96,11 @@ class Attention(nn.Module):
         """
         dim = query.shape[-1]
         query, key, value = (
-            # [batch, tokens, dim] -> [batch, tokens, heads, dim / heads]
-            nn.Dense(dim, dtype=self.dtype, kernel_init=HE, name=name)(x).reshape(
-                *x.shape[:2], self.heads, dim // self.heads
-            )
+            projected(x, self.heads, self.dtype, name)
             for name, x in (("query", query), ("key", key), ("value", value))
         )
         if self.is_mutable_collection("intermediates"):
-            self.sow("intermediates", "weights", _attention_weights(query, key, mask))
+            self.sow("intermediates", "weights", attention_weights(query, key, mask))
         # [queries, keys] -> [1, 1, queries, keys]
         mask = None if mask is None else mask[None, None]
         out = jax.nn.dot_product_attention(
@@ -113,8 +110,21 @@ class Attention(nn.Module):
         return nn.Dense(dim, dtype=self.dtype, kernel_init=HE, name="out")(out.reshape(*out.shape[:2], dim))
 
 
-def _attention_weights(query: jax.Array, key: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """Returns attention weights [batch, heads, queries, keys] from queries and keys [batch, tokens, heads, depth]."""
+def projected(x: jax.Array, heads: int, dtype: jnp.dtype, name: str) -> jax.Array:
+    """Returns a dense layer's output for each head: [batch, tokens, dim] -> [batch, tokens, heads, dim / heads]."""
+    dim = x.shape[-1]
+    x = nn.Dense(dim, dtype=dtype, kernel_init=HE, name=name)(x)
+    return x.reshape(*x.shape[:2], heads, dim // heads)
+
+
+def attention_weights(query: jax.Array, key: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """Returns attention weights, float32 [batch, heads, queries, keys].
+
+    Args:
+      query: queries [batch, queries, heads, depth].
+      key: keys [batch, keys, heads, depth].
+      mask: where a query attends to a key, bool [queries, keys]; None stands for everywhere.
+    """
     scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=jnp.float32)
     if mask is not None:
         scores = jnp.where(mask, scores, -jnp.inf)

@@ -70,7 +70,7 @@ def begin(
 
 
 def _trunk_of(network: str, backbone: str, initial: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the trunk of a trained DSAT as the variables of an hourglass backbone.
+    """Returns the variables of an hourglass backbone whose trunk is that of a trained DSAT.
 
     Args:
       network: name, weights file or run folder of the DSAT.
@@ -81,14 +81,20 @@ def _trunk_of(network: str, backbone: str, initial: Mapping[str, Any]) -> dict[s
       UserError: if the network has no such trunk; the message names the arrays that do not fit.
     """
     trained = by_name(trained_network.load_whole(zoo.find(network)).variables)
-    leaves = {name.replace("/trunk/", "/"): leaf for name, leaf in by_name(initial).items()}
-    wrong = [name for name, leaf in leaves.items() if getattr(trained.get(name), "shape", None) != leaf.shape]
+    leaves = by_name(initial)
+    source = {name: name.replace("/trunk/", "/") for name in leaves if "/trunk/" in name}
+    wrong = [
+        theirs
+        for name, theirs in source.items()
+        if getattr(trained.get(theirs), "shape", None) != leaves[name].shape
+    ]
     if wrong:
         raise UserError(
-            f"{network} has no trunk for config.model.backbone={backbone}: {len(wrong)} of {len(leaves)} arrays are "
+            f"{network} has no trunk for config.model.backbone={backbone}: {len(wrong)} of {len(source)} arrays are "
             f"missing or have another shape, the first is {wrong[0]}"
         )
-    return jax.tree.unflatten(jax.tree.structure(initial), [trained[name] for name in leaves])
+    found = [trained[source[name]] if name in source else leaf for name, leaf in leaves.items()]
+    return jax.tree.unflatten(jax.tree.structure(initial), found)
 
 
 def _moved(

@@ -71,9 +71,50 @@ def test_relative_coordinates_span_the_whole_input():
     np.testing.assert_allclose(lotr.from_relative(corners, 64), [[-0.5, -0.5], [31.5, 31.5], [63.5, 63.5]])
 
 
-@pytest.mark.parametrize(("upsamplings", "side"), [(0, 2), (2, 8)])
-def test_attention_maps_are_distributions_over_the_image(images, upsamplings, side):
-    model = TINY.clone(upsamplings=upsamplings)
+def test_a_pointer_returns_the_centre_of_the_token_that_a_query_selects():
+    """A query equal to a token's key, and far from the others, points to the centre of that token."""
+    tokens = 20 * jnp.eye(6)[None]  # a map of 2 rows and 3 columns
+    module = lotr.Pointer(heads=1)
+    layer = {"kernel": jnp.eye(6), "bias": jnp.zeros(6)}
+    variables = {"params": {"query": layer, "key": layer}}
+    between = (tokens[:, 1:2] + tokens[:, 5:6]) / 2
+    found = module.apply(variables, jnp.concatenate([tokens[:, [0, 4, 5]], between], axis=1), tokens, 2, 3)
+    expected = [[1 / 6, 1 / 4], [3 / 6, 3 / 4], [5 / 6, 3 / 4], [4 / 6, 2 / 4]]
+    np.testing.assert_allclose(found, [expected], atol=1e-6)
+
+
+def test_the_position_of_a_pointer_is_the_mean_of_its_heads():
+    tokens, x = (
+        jax.random.normal(jax.random.key(0), (2, 6, 8)),
+        jax.random.normal(jax.random.key(1), (2, 4, 8)),
+    )
+    module = lotr.Pointer(heads=2)
+    variables = module.init(jax.random.key(2), x, tokens, 2, 3)
+    query, key = (
+        np.asarray(values @ variables["params"][name]["kernel"]).reshape(2, -1, 2, 4)
+        for name, values in (("query", x), ("key", tokens))
+    )
+    centres = np.array([[column, row] for row in (0.25, 0.75) for column in (1 / 6, 3 / 6, 5 / 6)])
+    expected = np.zeros((2, 4, 2))
+    for head in range(2):
+        scores = np.exp(np.einsum("bpd,btd->bpt", query[:, :, head], key[:, :, head]) / 4**0.5)
+        expected += scores / scores.sum(axis=-1, keepdims=True) @ centres / 2
+    np.testing.assert_allclose(module.apply(variables, x, tokens, 2, 3), expected, atol=1e-5)
+
+
+def test_a_pointing_network_begins_where_its_queries_point(images):
+    """The head begins at zero. The queries begin equal and point to the same place inside the image."""
+    model = TINY.clone(pointing=True)
+    variables = jax.jit(functools.partial(model.init, train=False))(jax.random.key(0), images)
+    points = model.apply(variables, images, train=False).points
+    assert 0 < float(points.min()) < float(points.max()) < 63
+    assert float(jnp.ptp(points, axis=1).max()) < 1
+    assert not variables["params"]["head"]["out"]["kernel"].any()
+
+
+@pytest.mark.parametrize(("upsamplings", "side", "pointing"), [(0, 2, False), (2, 8, False), (0, 2, True)])
+def test_attention_maps_are_distributions_over_the_image(images, upsamplings, side, pointing):
+    model = TINY.clone(upsamplings=upsamplings, pointing=pointing)
     variables = jax.jit(functools.partial(model.init, train=False))(jax.random.key(0), images)
     maps = lotr.attention_maps(model, variables, images)
     assert maps.shape == (2, 2, 5, side, side)
@@ -150,6 +191,7 @@ def test_build_makes_the_module_that_the_config_describes():
         encoder_layers=2,
         decoder_layers=2,
         head_width=512,
+        pointing=False,
         position="learned",
         dropout=0.1,
         rematerialise=False,

@@ -6,6 +6,7 @@ from flax import linen as nn
 
 from dsat_jax.errors import UserError
 from dsat_jax.models.gated_hourglasses import GatedHourglasses
+from dsat_jax.models.layers import batch_norm
 
 PATCH = 4  # side of a patch in pixels of the trunk's feature maps; the trunk halves the input's side once
 
@@ -38,7 +39,8 @@ class HourglassBackbone(nn.Module):
                 "config.model.freeze_norm is true, expected false for an hourglass, which has no ImageNet statistics"
             )
         x = _Trunk(self.width, 1, 1, 4, "learned", 0.0, 0.0, False, self.dtype, name="trunk")(images, train)
-        return patches(x, PATCH)
+        # The output of the trunk is not normalised, and large: attention would see one token only.
+        return patches(batch_norm(train, "norm", self.dtype)(x), PATCH)
 
 
 class _Trunk(GatedHourglasses):
