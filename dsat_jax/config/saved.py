@@ -57,6 +57,7 @@ ADDED_FIELDS = (
     "data.mixture",
     "data.resident",
     "data.tied",
+    "model.pointing",
     "train.reader_processes",
     "train.statistics",
 )  # of sections in run folders and weights files; those of version 0.2.0 do not have them
@@ -116,7 +117,7 @@ def from_sections(values: object, sections: Sequence[str], where: str) -> Config
 def _add_fields(values: dict, config: ConfigDict) -> None:
     """Sets the fields of `ADDED_FIELDS` that the sections in `values` do not have to those of `config`."""
     for section, name in (field.split(".") for field in ADDED_FIELDS):
-        if isinstance(values.get(section), dict):
+        if isinstance(values.get(section), dict) and name in config[section]:
             values[section].setdefault(name, config[section][name])
 
 
