@@ -41,7 +41,7 @@ def config(raw, tmp_path_factory):
     build.build("landmark_folder", raw, config.data.data_dir)
     config.data.update(train="train[:6]", validation="train[6:]")
     config.input.size = 32
-    config.model.update(width=8, heads=2)
+    config.model.update(width=8, stacks=0)
     config.train.update(batch_size=2, steps=2, evaluate_every=2)
     config.evaluate.batch_size = 2
     return config

@@ -21,7 +21,7 @@ def tiny_config(scheme: str = "wflw_98", width: int = 8) -> ConfigDict:
     config = synthetic.get_config()
     config.data.scheme = scheme
     config.input.size = 32
-    config.model.update(width=width, stacks=1, transformer_layers=1, heads=2, gate="none")
+    config.model.update(width=width, stacks=0, gate="none")
     return config
 
 

@@ -21,7 +21,7 @@ from tfds_builders import build
 
 RAW = pathlib.Path(__file__).parents[3] / "shared" / "data" / "300W"
 LARGEST = 20_000_000  # bytes
-MEDIANS_OF_DRAWN_FACES = {"dsat-300w": 4.94, "dsat-hard": 4.15, "lotr-300w": 6.07}  # NME in %
+MEDIANS_OF_DRAWN_FACES = {"dsat-300w": 4.94, "dsat-hard": 4.15, "lotr-300w": 5.06}  # NME in %
 
 
 @pytest.mark.parametrize("name", zoo.PRETRAINED)
@@ -43,6 +43,8 @@ def test_the_configuration_is_that_of_the_variant_of_the_same_name(name):
     expected.data.mixture = without_folders(
         expected.data.mixture
     )  # which belong to the machine of the training
+    if "backbone_weights" in expected.model:
+        expected.model.backbone_weights = None  # likewise
     for section in network_file.SECTIONS:
         assert config[section] == expected[section]
     assert f"--config=configs/w300.py:{name}" in path.with_suffix(".md").read_text()
@@ -99,7 +101,9 @@ def test_the_card_states_the_error_on_300w(name, tmp_path_factory):
     step = jit_forward(network.model, network.config, network.mesh)
     errors = evaluate.evaluate_split(step, network.variables, network.config, records, network.mesh)
     card = zoo.weights(name).with_suffix(".md").read_text()
-    stated = re.search(r"\| helen_test, 330 faces, boxes of the labels \| ([\d.]+) \|", card)
+    stated = re.search(
+        r"\| all 330 faces, boxes of the labels, without a refinement pass \| ([\d.]+) \|", card
+    )
     assert len(errors.nme) == 330
     assert f"{100 * errors.nme.mean():.2f}" == stated[1]
 

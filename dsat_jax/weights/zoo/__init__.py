@@ -16,7 +16,7 @@ FOLDER = pathlib.Path(__file__).parent
 PRETRAINED: Mapping[str, str] = {
     "dsat-300w": "e8e00d101214e0472b728e05e4dcac1b3c0841620a99939dd986899d7ea6839e",
     "dsat-hard": "e39ce320c0456fc4ebe981ca982a5568e18ad3839f44297ea5162ea680e87830",
-    "lotr-300w": "16a64706c0010ec07c0ca931b968d00a40be5f003acf76d53bf23ab27c8a6a0c",
+    "lotr-300w": "53f0940c10ee37ca7166aeb858887ddae73de60470e8af308abe2aeeb97aceff",
 }
 # Confidence of a face below which it is doubtful: midway between the lowest of 202 predictions of the validation faces
 # and the highest of 260 boxes without a face, see docs/prediction.md.
