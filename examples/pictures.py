@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _PORTRAIT = (84, 14, 372, 302)  # of the astronaut: box in pixels
 _PORTRAIT_SIDE = 720
-_GREEN = (80, 255, 80)  # RGB; red would not stand out from lips and suit
+GREEN = (80, 255, 80)  # RGB; red would not stand out from lips and suit
 _REPORT_SIZE = {"width": 1080, "height": 760}  # shows the report down to the first table and its curves
 _SAMPLES_ROWS = 2
 
@@ -36,7 +36,7 @@ def portrait(predictor: dsat_jax.Predictor) -> np.ndarray:
     cut = image[y_min:y_max, x_min:x_max]
     shown = cv2.resize(cut, (_PORTRAIT_SIDE, _PORTRAIT_SIDE), interpolation=cv2.INTER_CUBIC)
     points = geometry.resize_points(face.landmarks - (x_min, y_min), _PORTRAIT_SIDE / (x_max - x_min))
-    drawing.draw_landmarks(shown, points, predictor.scheme, _GREEN, thickness=1)
+    drawing.draw_landmarks(shown, points, predictor.scheme, GREEN, thickness=1)
     return shown
 
 

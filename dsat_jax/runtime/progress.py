@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import IO, Any
+from typing import Any
 
 from tqdm.std import TqdmWarning
 
@@ -30,14 +30,15 @@ def progress_bar(iterable: Iterable | None = None, **settings: Any) -> tqdm:
       iterable: items to count; None for a bar that its method `update` moves.
       settings: further arguments of `tqdm.tqdm`, such as `total`, `desc` and `unit`.
     """
-    stream = sys.stdout if in_notebook() else sys.stderr
-    size = USUAL_SIZE if _has_no_size(stream) else {"dynamic_ncols": True}
-    return tqdm(iterable, file=stream, **size, **settings)
+    if in_notebook():
+        return tqdm(iterable, file=sys.stdout, dynamic_ncols=True, **settings)
+    size = USUAL_SIZE if _has_no_size() else {"dynamic_ncols": True}
+    return tqdm(iterable, file=sys.stderr, **size, **settings)
 
 
-def _has_no_size(stream: IO[str]) -> bool:
-    """Whether a terminal has no columns, as under `docker run -t` in a script; tqdm would draw nothing there."""
-    return stream.isatty() and os.get_terminal_size(stream.fileno()).columns == 0
+def _has_no_size() -> bool:
+    """Whether the terminal has no columns, as under `docker run -t` in a script; tqdm would draw nothing there."""
+    return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns == 0
 
 
 @contextlib.contextmanager

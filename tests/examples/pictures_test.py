@@ -10,7 +10,7 @@ from examples import pictures
 def test_the_portrait_shows_landmarks_around_the_mouth_and_none_beside_the_face():
     shown = pictures.portrait(dsat_jax.Predictor.pretrained())
     assert shown.shape == (720, 720, 3)
-    is_drawn = (shown == drawing.PREDICTED).all(axis=-1)
+    is_drawn = (shown == pictures.GREEN).all(axis=-1)
     assert is_drawn[300:360, 290:410].any()
     assert not is_drawn[:, 500:].any()
 
