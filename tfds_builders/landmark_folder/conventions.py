@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from dsat_jax.errors import UserError
+from dsat_jax.errors import UserError, counted
 from dsat_jax.files import image_files
 from dsat_jax.records import UNKNOWN, DamagedRecord
 from tfds_builders import BuildError
@@ -194,4 +194,4 @@ def _is_turned(path: pathlib.Path) -> bool:
 
 def _count(number: int, name: str) -> str:
     """Returns a number of things with its verb."""
-    return f"1 {name} is" if number == 1 else f"{number} {name}s are"
+    return f"{counted(number, name)} {'is' if number == 1 else 'are'}"
