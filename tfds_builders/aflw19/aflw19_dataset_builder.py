@@ -90,7 +90,7 @@ request), the annotation from http://mmlab.ie.cuhk.edu.hk/projects/compositional
         lost = (info.mask[usable] == 0) & (_visibility(info, usable) == UNKNOWN)
         if lost.any():
             self.log.note(
-                f"{split}: {lost.sum()} hidden landmarks have no position near their face: unknown."
+                f"{split}: {counted(lost.sum(), 'hidden landmark')} without a position near the face: unknown."
             )
         return usable
 

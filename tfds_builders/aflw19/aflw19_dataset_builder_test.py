@@ -100,10 +100,10 @@ def test_hidden_and_missing_faces_are_counted_and_listed(built):
     assert log.incomplete["flickr/2/image99999.jpg: no such image"] == ["test_full", "test_frontal"]
     assert log.notes == [
         "train: skipped 19998 faces: no visible landmark.",
-        "train: 2 hidden landmarks have no position near their face: unknown.",
+        "train: 2 hidden landmarks without a position near the face: unknown.",
         "test_full: skipped 1 face: no such image.",
         "test_full: skipped 4382 faces: no visible landmark.",
-        "test_full: 1 hidden landmarks have no position near their face: unknown.",
+        "test_full: 1 hidden landmark without a position near the face: unknown.",
         "test_frontal: found 3 faces, the official set has 1314.",
         "test_frontal: skipped 1 face: no such image.",
     ]
@@ -243,7 +243,7 @@ def test_hidden_landmarks_are_known_within_one_box_of_their_face(small, tmp_path
     np.testing.assert_array_equal(record["landmarks"][:4], np.float32(near))
     np.testing.assert_array_equal(record["landmarks"][4:12], 0)
     # Two of them belong to another image.
-    assert "train: 10 hidden landmarks have no position near their face: unknown." in builder.log.notes
+    assert "train: 10 hidden landmarks without a position near the face: unknown." in builder.log.notes
 
 
 def cut_short(root: pathlib.Path) -> None:

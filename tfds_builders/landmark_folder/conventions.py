@@ -106,7 +106,7 @@ def decide(
         )
     notes = []
     if missing := sum(int(conventions.are_missing(face.landmarks).sum()) for _, face in faces):
-        notes.append(f"{missing} points have no position, because they are at a place in `missing`.")
+        notes.append(f"{_count(missing, 'point')} at a place in `missing`, without a position.")
     if turned and options.orientation == SHOWN:
         notes.append(f"{_count(len(turned), 'image')} turned upright as EXIF says.")
     return conventions, notes

@@ -164,7 +164,7 @@ def test_the_report_says_what_was_converted(root: pathlib.Path):
     choose(root, orientation="shown", points_unit="share", missing=[[-1, -1], [0, 0]])
     builder = build.build("landmark_folder", root, root.parent / "built")[0]
     assert "Points from points.json, in shares of the images' sides, scheme five." in builder.log.notes
-    assert "1 points have no position, because they are at a place in `missing`." in builder.log.notes
+    assert "1 point is at a place in `missing`, without a position." in builder.log.notes
     assert "1 image is turned upright as EXIF says." in builder.log.notes
 
 
