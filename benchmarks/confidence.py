@@ -1,0 +1,122 @@
+"""Confidences of a trained DSAT on faces and on boxes without a face, from which `zoo.LEAST_CONFIDENCE` comes.
+
+python -m benchmarks.confidence dsat-300w dsat-hard --split='w300/original:train[95%:]'
+
+Each face is predicted in the box of its label and in that of the detector. The boxes without a face are squares of the
+same photographs that neither a label nor a detection touches, drawn backgrounds (walls, textures, clutter) and noise.
+The limit is midway between the lowest confidence of a face and the highest of the others.
+"""
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from benchmarks import detected_boxes, labelled_faces
+from dsat_jax import Predictor, geometry
+from dsat_jax.errors import UserError
+from dsat_jax.inference.detections import Detections
+from dsat_jax.weights import zoo
+from tfds_builders.synthetic_faces.paint import Canvas
+from tfds_builders.synthetic_faces.photo import draw_background
+
+Pair = tuple[np.ndarray, Detections]  # an image, uint8 [height, width, 3] RGB, and its boxes
+_COUNTS = {"background": 80, "drawn": 120, "noise": 60}
+_SIDE = 192  # of drawn images, pixels
+_TRIES = 50  # squares that are tried in a photograph
+
+
+def drawn(count: int, seed: int = 0) -> Iterator[Pair]:
+    """Yields drawn backgrounds without a face, each as one box."""
+    for number in range(count):
+        canvas = Canvas.blank(_SIDE)
+        draw_background(canvas, np.random.default_rng((seed, number)))
+        yield canvas.image, _whole(canvas.image)
+
+
+def noise(count: int, seed: int = 0) -> Iterator[Pair]:
+    """Yields images of independent pixels, each as one box."""
+    for number in range(count):
+        random = np.random.default_rng((seed, number))
+        image = random.integers(0, 256, (_SIDE, _SIDE, 3), np.uint8)
+        yield image, _whole(image)
+
+
+def background(images: Iterable[np.ndarray], taken: Iterable[np.ndarray], seed: int = 0) -> Iterator[Pair]:
+    """Yields photographs with a random square that touches no face; those without room are left out.
+
+    Args:
+      images: photographs, uint8 [height, width, 3] RGB.
+      taken: boxes of all faces of each photograph, [faces, 4] pixels.
+      seed: seed of the squares.
+    """
+    for number, (image, faces) in enumerate(zip(images, taken, strict=True)):
+        random = np.random.default_rng((seed, number))
+        height, width = image.shape[:2]
+        for _ in range(_TRIES):
+            side = random.uniform(0.15, 0.4) * min(height, width)
+            corner = random.uniform(0, 1, 2) * (width - side, height - side)
+            square = np.concatenate([corner, corner + side])[None]
+            if not geometry.box_overlaps(square, faces).any():
+                yield image, Detections(square)
+                break
+
+
+def _whole(image: np.ndarray) -> Detections:
+    height, width = image.shape[:2]
+    return Detections(np.array([[0.0, 0.0, width, height]]))
+
+
+def confidences(predictor: Predictor, pairs: Iterable[Pair]) -> np.ndarray:
+    """Returns the confidence of each box of some images, [boxes]."""
+    found = [face.confidence for faces in predictor.predict_pairs(pairs) for face in faces]
+    if None in found:
+        raise UserError("the network has no heatmaps and thus no confidence")
+    return np.array(found)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "networks", nargs="+", help="names of shipped networks, weights files, or run folders"
+    )
+    parser.add_argument("--split", required=True, help="DATASET:SPLIT of a built dataset with whole images")
+    parser.add_argument("--data_dir", help="folder of the built datasets; TFDS's own by default")
+    parsed = parser.parse_args(arguments)
+    try:
+        data = labelled_faces.read_split(parsed.split, parsed.data_dir)
+        predictors = {name: Predictor.from_run(zoo.find(name)) for name in parsed.networks}
+        rows = [_row(name, predictor, data) for name, predictor in predictors.items()]
+    except (UserError, OSError) as error:
+        parser.error(str(error))
+    kinds = " | ".join(f"{kind}, median, highest" for kind in _COUNTS)
+    print(f"| network | faces, lowest, median | {kinds} | limit |", "|---" * 6 + "|", *rows, sep="\n")
+
+
+def _row(name: str, predictor: Predictor, data: labelled_faces.LabelledFaces) -> str:
+    """Returns the line of a network."""
+    images = [record["image"] for record in data]
+    labels = [record["box"][None].astype(np.float64) for record in data]
+    detected = [detected_boxes.detected_face(predictor, record) for record in data]
+    taken = [
+        np.concatenate([label, predictor.find_faces(image).bounds])
+        for label, image in zip(labels, images, strict=True)
+    ]
+    boxes = [*map(Detections, labels), *detected]
+    faces = confidences(predictor, zip([*images, *images], boxes, strict=True))
+    others = {
+        "background": confidences(predictor, list(background(images, taken))[: _COUNTS["background"]]),
+        "drawn": confidences(predictor, drawn(_COUNTS["drawn"])),
+        "noise": confidences(predictor, noise(_COUNTS["noise"])),
+    }
+    limit = (faces.min() + max(values.max() for values in others.values())) / 2
+    cells = [f"{len(values)}: {np.median(values):.2f}, {values.max():.2f}" for values in others.values()]
+    first = f"{len(faces)}: {faces.min():.2f}, {np.median(faces):.2f}"
+    return f"| {name} | {first} | {' | '.join(cells)} | {limit:.2f} |"
+
+
+if __name__ == "__main__":
+    main()
