@@ -8,20 +8,22 @@ The limit is midway between the lowest confidence of a face and the highest of t
 """
 
 import argparse
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from benchmarks import detected_boxes, labelled_faces
+from benchmarks.labelled_faces import LabelledFaces
 from dsat_jax import Predictor, geometry
 from dsat_jax.errors import UserError
-from dsat_jax.inference.detections import Detections
+from dsat_jax.inference.detections import Detections, FindFaces
 from dsat_jax.weights import zoo
 from tfds_builders.synthetic_faces.paint import Canvas
 from tfds_builders.synthetic_faces.photo import draw_background
 
 Pair = tuple[np.ndarray, Detections]  # an image, uint8 [height, width, 3] RGB, and its boxes
-_COUNTS = {"background": 80, "drawn": 120, "noise": 60}
+_BACKGROUNDS, _DRAWN, _NOISE = 80, 120, 60  # largest numbers of boxes without a face
 _SIDE = 192  # of drawn images, pixels
 _TRIES = 50  # squares that are tried in a photograph
 
@@ -89,32 +91,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         data = labelled_faces.read_split(parsed.split, parsed.data_dir)
         predictors = {name: Predictor.from_run(zoo.find(name)) for name in parsed.networks}
-        rows = [_row(name, predictor, data) for name, predictor in predictors.items()]
+        faces, others = _pairs(data, next(iter(predictors.values())).find_faces)
+        rows = [_row(name, predictor, faces, others) for name, predictor in predictors.items()]
     except (UserError, OSError) as error:
         parser.error(str(error))
-    kinds = " | ".join(f"{kind}, median, highest" for kind in _COUNTS)
+    kinds = " | ".join(f"{kind}, median, highest" for kind in others)
     print(f"| network | faces, lowest, median | {kinds} | limit |", "|---" * 6 + "|", *rows, sep="\n")
 
 
-def _row(name: str, predictor: Predictor, data: labelled_faces.LabelledFaces) -> str:
-    """Returns the line of a network."""
+def _pairs(data: LabelledFaces, find_faces: FindFaces) -> tuple[list[Pair], dict[str, list[Pair]]]:
+    """Returns the faces, in both kinds of boxes, and the boxes without a face by kind."""
     images = [record["image"] for record in data]
     labels = [record["box"][None].astype(np.float64) for record in data]
-    detected = [detected_boxes.detected_face(predictor, record) for record in data]
-    taken = [
-        np.concatenate([label, predictor.find_faces(image).bounds])
-        for label, image in zip(labels, images, strict=True)
-    ]
-    boxes = [*map(Detections, labels), *detected]
-    faces = confidences(predictor, zip([*images, *images], boxes, strict=True))
-    others = {
-        "background": confidences(predictor, list(background(images, taken))[: _COUNTS["background"]]),
-        "drawn": confidences(predictor, drawn(_COUNTS["drawn"])),
-        "noise": confidences(predictor, noise(_COUNTS["noise"])),
-    }
-    limit = (faces.min() + max(values.max() for values in others.values())) / 2
-    cells = [f"{len(values)}: {np.median(values):.2f}, {values.max():.2f}" for values in others.values()]
-    first = f"{len(faces)}: {faces.min():.2f}, {np.median(faces):.2f}"
+    found = [find_faces(image) for image in images]
+    matched = [detected_boxes.matching(each, record) for each, record in zip(found, data, strict=True)]
+    faces = list(zip([*images, *images], [*map(Detections, labels), *matched], strict=True))
+    taken = [np.concatenate([label, each.bounds]) for label, each in zip(labels, found, strict=True)]
+    squares = itertools.islice(background(images, taken), _BACKGROUNDS)
+    return faces, {"background": list(squares), "drawn": list(drawn(_DRAWN)), "noise": list(noise(_NOISE))}
+
+
+def _row(name: str, predictor: Predictor, faces: list[Pair], others: dict[str, list[Pair]]) -> str:
+    """Returns the line of a network."""
+    of_faces = confidences(predictor, faces)
+    of_others = [confidences(predictor, pairs) for pairs in others.values()]
+    limit = (of_faces.min() + max(values.max() for values in of_others)) / 2
+    cells = [f"{len(values)}: {np.median(values):.2f}, {values.max():.2f}" for values in of_others]
+    first = f"{len(of_faces)}: {of_faces.min():.2f}, {np.median(of_faces):.2f}"
     return f"| {name} | {first} | {' | '.join(cells)} | {limit:.2f} |"
 
 

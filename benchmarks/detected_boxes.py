@@ -28,7 +28,11 @@ LEAST_OVERLAP = 0.3  # intersection over union
 
 def detected_face(predictor: Predictor, record: Mapping[str, np.ndarray]) -> Detections:
     """Returns the detection of a record's face, or none if the detector misses it."""
-    detections = predictor.find_faces(record["image"])
+    return matching(predictor.find_faces(record["image"]), record)
+
+
+def matching(detections: Detections, record: Mapping[str, np.ndarray]) -> Detections:
+    """Returns that of the detections in a record's image which is its face, or none."""
     label = record["box"][None].astype(np.float64)
     overlaps = geometry.box_overlaps(detections.bounds, label)[:, 0]
     is_found = (overlaps >= LEAST_OVERLAP).any()

@@ -101,7 +101,7 @@ def _hard_faces(config: ConfigDict) -> None:
     config.train.keep_decoded = True
 
 
-def _schooled_dsat(config: ConfigDict) -> None:
+def _first_hard_dsat(config: ConfigDict) -> None:
     """Sets the first training of `dsat-hard`: `small` with 48 channels, mainly coordinate loss, and hard faces."""
     use_small_dsat(config, steps=8_800, evaluate_every=1_100)
     _hard_faces(config)
@@ -110,11 +110,11 @@ def _schooled_dsat(config: ConfigDict) -> None:
 
 
 def _hard_dsat(config: ConfigDict) -> None:
-    """Sets the second training of the shipped `dsat-hard`, which continues from the first with half as many hard faces.
+    """Sets the second training of the shipped `dsat-hard`, which continues from the first with fewer hard faces.
 
     `train.start_from` is the folder in which the first training, the variant `dsat-hard-first`, is by default.
     """
-    _schooled_dsat(config)
+    _first_hard_dsat(config)
     config.data.mixture = (
         "landmark_folder train 0.03 ~/tensorflow_datasets/scut",
         "landmark_folder train 0.07 ~/tensorflow_datasets/fgnet",
@@ -147,7 +147,7 @@ VARIANTS = {
     "small": functools.partial(use_small_dsat, steps=4_200, evaluate_every=700),
     "lotr-small": functools.partial(use_small_lotr, steps=6_000, evaluate_every=1_000),
     "dsat-300w": _shipped_dsat,
-    "dsat-hard-first": _schooled_dsat,
+    "dsat-hard-first": _first_hard_dsat,
     "dsat-hard": _hard_dsat,
     "lotr-300w": _shipped_lotr,
     "lotr-hard": _hard_lotr,
