@@ -4,7 +4,9 @@ python -m benchmarks.confidence dsat-300w dsat-hard --split='w300/original:train
 
 Each face is predicted in the box of its label and in that of the detector. The boxes without a face are squares of the
 same photographs that neither a label nor a detection touches, drawn backgrounds (walls, textures, clutter) and noise.
-The limit is midway between the lowest confidence of a face and the highest of the others.
+The limit is midway between the lowest confidence of a face and the highest of the others. The last column is
+Spearman's rho, with a 95 % interval over faces, of the confidence of a face and its error by the size of the box around
+the landmarks, in the boxes of the labels.
 """
 
 import argparse
@@ -13,11 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from benchmarks import detected_boxes, labelled_faces
+from benchmarks import detected_boxes, hard_faces, labelled_faces
 from benchmarks.labelled_faces import LabelledFaces
 from dsat_jax import Predictor, geometry
 from dsat_jax.errors import UserError
+from dsat_jax.evaluation import rank_correlation
 from dsat_jax.inference.detections import Detections, FindFaces
+from dsat_jax.inference.landmarks import Face
 from dsat_jax.weights import zoo
 from tfds_builders.synthetic_faces.paint import Canvas
 from tfds_builders.synthetic_faces.photo import draw_background
@@ -69,12 +73,16 @@ def _whole(image: np.ndarray) -> Detections:
     return Detections(np.array([[0.0, 0.0, width, height]]))
 
 
-def confidences(predictor: Predictor, pairs: Iterable[Pair]) -> np.ndarray:
-    """Returns the confidence of each box of some images, [boxes]."""
-    found = [face.confidence for faces in predictor.predict_pairs(pairs) for face in faces]
-    if None in found:
+def predict(predictor: Predictor, pairs: Iterable[Pair]) -> list[Face]:
+    """Returns the face of each box of some images.
+
+    Raises:
+      UserError: if the network has no heatmaps.
+    """
+    found = [face for faces in predictor.predict_pairs(pairs) for face in faces]
+    if any(face.confidence is None for face in found):
         raise UserError("the network has no heatmaps and thus no confidence")
-    return np.array(found)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -91,34 +99,57 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         data = labelled_faces.read_split(parsed.split, parsed.data_dir)
         predictors = {name: Predictor.from_run(zoo.find(name)) for name in parsed.networks}
-        faces, others = _pairs(data, next(iter(predictors.values())).find_faces)
-        rows = [_row(name, predictor, faces, others) for name, predictor in predictors.items()]
+        labelled, detected, others = _pairs(data, next(iter(predictors.values())).find_faces)
+        rows = [
+            _row(name, predictor, data, labelled, detected, others) for name, predictor in predictors.items()
+        ]
     except (UserError, OSError) as error:
         parser.error(str(error))
     kinds = " | ".join(f"{kind}, median, highest" for kind in others)
-    print(f"| network | faces, lowest, median | {kinds} | limit |", "|---" * 6 + "|", *rows, sep="\n")
+    header = f"| network | faces, lowest, median | {kinds} | limit | rho with the error |"
+    print(header, "|---" * 7 + "|", *rows, sep="\n")
 
 
-def _pairs(data: LabelledFaces, find_faces: FindFaces) -> tuple[list[Pair], dict[str, list[Pair]]]:
-    """Returns the faces, in both kinds of boxes, and the boxes without a face by kind."""
+def _pairs(
+    data: LabelledFaces, find_faces: FindFaces
+) -> tuple[list[Pair], list[Pair], dict[str, list[Pair]]]:
+    """Returns the faces in the boxes of the labels and of the detector, and the boxes without a face by kind."""
     images = [record["image"] for record in data]
     labels = [record["box"][None].astype(np.float64) for record in data]
     found = [find_faces(image) for image in images]
     matched = [detected_boxes.matching(each, record) for each, record in zip(found, data, strict=True)]
-    faces = list(zip([*images, *images], [*map(Detections, labels), *matched], strict=True))
+    labelled = list(zip(images, map(Detections, labels), strict=True))
+    detected = list(zip(images, matched, strict=True))
     taken = [np.concatenate([label, each.bounds]) for label, each in zip(labels, found, strict=True)]
     squares = itertools.islice(background(images, taken), _BACKGROUNDS)
-    return faces, {"background": list(squares), "drawn": list(drawn(_DRAWN)), "noise": list(noise(_NOISE))}
+    others = {"background": list(squares), "drawn": list(drawn(_DRAWN)), "noise": list(noise(_NOISE))}
+    return labelled, detected, others
 
 
-def _row(name: str, predictor: Predictor, faces: list[Pair], others: dict[str, list[Pair]]) -> str:
+def _row(
+    name: str,
+    predictor: Predictor,
+    data: LabelledFaces,
+    labelled: list[Pair],
+    detected: list[Pair],
+    others: dict[str, list[Pair]],
+) -> str:
     """Returns the line of a network."""
-    of_faces = confidences(predictor, faces)
-    of_others = [confidences(predictor, pairs) for pairs in others.values()]
+    in_labels = predict(predictor, labelled)
+    of_faces = _confidences([*in_labels, *predict(predictor, detected)])
+    of_others = [_confidences(predict(predictor, pairs)) for pairs in others.values()]
     limit = (of_faces.min() + max(values.max() for values in of_others)) / 2
+    points = np.stack([face.landmarks for face in in_labels])
+    measured = hard_faces.measure(name, data, hard_faces.LABELS, points, predictor.scheme)
+    rho = rank_correlation.spearman(_confidences(in_labels), measured.errors["landmark_box_size"])
     cells = [f"{len(values)}: {np.median(values):.2f}, {values.max():.2f}" for values in of_others]
     first = f"{len(of_faces)}: {of_faces.min():.2f}, {np.median(of_faces):.2f}"
-    return f"| {name} | {first} | {' | '.join(cells)} | {limit:.2f} |"
+    last = f"{rho.rho:.2f} ({rho.low:.2f} to {rho.high:.2f})"
+    return f"| {name} | {first} | {' | '.join(cells)} | {limit:.2f} | {last} |"
+
+
+def _confidences(faces: Iterable[Face]) -> np.ndarray:
+    return np.array([face.confidence for face in faces])
 
 
 if __name__ == "__main__":

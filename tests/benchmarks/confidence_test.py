@@ -3,9 +3,10 @@
 import re
 
 import numpy as np
+from scipy import stats
 
-from benchmarks import confidence
-from dsat_jax import geometry
+from benchmarks import confidence, labelled_faces
+from dsat_jax import Predictor, geometry
 
 
 def test_squares_of_the_background_touch_no_face_and_stay_inside():
@@ -34,9 +35,21 @@ def test_drawn_images_and_noise_differ_and_repeat():
         np.testing.assert_array_equal(found.boxes, [[0, 0, first.shape[2], first.shape[1]]])
 
 
-def test_the_limit_is_midway(network_path, tiny_dataset, capsys):
-    split = "--split=synthetic_faces/tiny:test[:2]"
-    confidence.main([str(network_path), split, f"--data_dir={tiny_dataset}"])
+def test_the_limit_is_midway_and_the_correlation_that_of_the_faces(network_path, tiny_dataset, capsys):
+    split = "synthetic_faces/tiny:test[:5]"
+    confidence.main([str(network_path), f"--split={split}", f"--data_dir={tiny_dataset}"])
     cells = capsys.readouterr().out.splitlines()[-1].split("|")[2:-1]
-    faces, *others, limit = ([float(number) for number in re.findall(r"\d+\.\d+", cell)] for cell in cells)
+    numbers = [[float(number) for number in re.findall(r"-?\d+\.\d+", cell)] for cell in cells]
+    faces, *others, limit, rho = numbers
     assert abs(limit[0] - (faces[0] + max(highest for _, highest in others)) / 2) < 0.011
+
+    predictor = Predictor.from_run(network_path)
+    records = list(labelled_faces.read_split(split, tiny_dataset))
+    found = [predictor(record["image"], record["box"][None])[0] for record in records]
+    errors = [
+        np.linalg.norm(face.landmarks - record["landmarks"], axis=-1).mean()
+        / np.sqrt(np.prod(np.ptp(record["landmarks"], axis=0)))
+        for face, record in zip(found, records, strict=True)
+    ]
+    expected = stats.spearmanr([face.confidence for face in found], errors).statistic
+    np.testing.assert_allclose(rho[0], expected, atol=0.0051)
