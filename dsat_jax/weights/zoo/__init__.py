@@ -15,13 +15,13 @@ FOLDER = pathlib.Path(__file__).parent
 # SHA-256 of each NAME.safetensors, as `sha256sum` prints it.
 PRETRAINED: Mapping[str, str] = {
     "dsat-300w": "e8e00d101214e0472b728e05e4dcac1b3c0841620a99939dd986899d7ea6839e",
-    "dsat-hard": "a665e016740d7d269f1a078f1a76c4af338344cad54dc445b25fb0104cc68d80",
+    "dsat-hard": "721279ab969858e79f935bfede8ccdb64d2c9dcc025a6452c520f04c034d8642",
     "lotr-300w": "53f0940c10ee37ca7166aeb858887ddae73de60470e8af308abe2aeeb97aceff",
 }
 # Confidence of a face below which it is doubtful: midway between the lowest of 202 predictions of the validation faces
 # and the highest of 260 boxes without a face, see docs/prediction.md.
-LEAST_CONFIDENCE: Mapping[str, float] = {"dsat-300w": 0.61, "dsat-hard": 0.72}
-DEFAULT = "dsat-300w"
+LEAST_CONFIDENCE: Mapping[str, float] = {"dsat-300w": 0.61, "dsat-hard": 0.65}
+DEFAULT = "dsat-hard"
 
 
 def find(name: str) -> pathlib.Path:
