@@ -22,12 +22,16 @@ from benchmarks.peers_figures import LEAST_OVERLAP, SETTINGS, THRESHOLD, Annotat
 from benchmarks.peers_process import System
 from dsat_jax.errors import UserError
 from dsat_jax.files import atomic_files, locations
+from dsat_jax.weights import zoo
 
 COLD_START_IMAGE = peers_process.ROOT / "docs" / "astronaut.jpg"
 TIMED_IMAGES = 20
 # Columns of the table, keys of `peers_figures.summarise`.
 FIGURES = ("nme_68", "nme_51", "median_68", "common_68", "common_51", "fr_51")
-_OURS = "trained on afw, helen/trainset and lfpw/trainset of 300W, so that figures on these folders are not held out"
+_OURS = (
+    "trained on afw, helen/trainset and lfpw/trainset of 300W, dsat-hard also on SCUT-FBP5500 and FG-NET, so that "
+    "figures on these folders are not held out"
+)
 _COMPARED = (
     "NME in % of the distance of the outer eye corners, over all 68 landmarks of 300W and over the 51 without the jaw; "
     "`common`: over the faces that all systems find. A face is missed if the box of no predicted landmarks overlaps "
@@ -66,7 +70,7 @@ def systems(peers_python: str) -> list[System]:
         ),
         *(
             System(name, [sys.executable, "-m", "benchmarks.peers_ours", name], _OURS)
-            for name in ("dsat-300w", "lotr-300w")
+            for name in zoo.PRETRAINED
         ),
     ]
 
