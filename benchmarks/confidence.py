@@ -99,10 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         data = labelled_faces.read_split(parsed.split, parsed.data_dir)
         predictors = {name: Predictor.from_run(zoo.find(name)) for name in parsed.networks}
-        labelled, detected, others = _pairs(data, next(iter(predictors.values())).find_faces)
-        rows = [
-            _row(name, predictor, data, labelled, detected, others) for name, predictor in predictors.items()
-        ]
+        faces, others = _pairs(data, next(iter(predictors.values())).find_faces)
+        rows = [_row(name, predictor, data, faces, others) for name, predictor in predictors.items()]
     except (UserError, OSError) as error:
         parser.error(str(error))
     kinds = " | ".join(f"{kind}, median, highest" for kind in others)
@@ -110,33 +108,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(header, "|---" * 7 + "|", *rows, sep="\n")
 
 
-def _pairs(
-    data: LabelledFaces, find_faces: FindFaces
-) -> tuple[list[Pair], list[Pair], dict[str, list[Pair]]]:
-    """Returns the faces in the boxes of the labels and of the detector, and the boxes without a face by kind."""
+def _pairs(data: LabelledFaces, find_faces: FindFaces) -> tuple[list[Pair], dict[str, list[Pair]]]:
+    """Returns the faces, first all in the boxes of the labels, and the boxes without a face by kind."""
     images = [record["image"] for record in data]
     labels = [record["box"][None].astype(np.float64) for record in data]
     found = [find_faces(image) for image in images]
     matched = [detected_boxes.matching(each, record) for each, record in zip(found, data, strict=True)]
-    labelled = list(zip(images, map(Detections, labels), strict=True))
-    detected = list(zip(images, matched, strict=True))
+    faces = list(zip([*images, *images], [*map(Detections, labels), *matched], strict=True))
     taken = [np.concatenate([label, each.bounds]) for label, each in zip(labels, found, strict=True)]
     squares = itertools.islice(background(images, taken), _BACKGROUNDS)
-    others = {"background": list(squares), "drawn": list(drawn(_DRAWN)), "noise": list(noise(_NOISE))}
-    return labelled, detected, others
+    return faces, {"background": list(squares), "drawn": list(drawn(_DRAWN)), "noise": list(noise(_NOISE))}
 
 
 def _row(
     name: str,
     predictor: Predictor,
     data: LabelledFaces,
-    labelled: list[Pair],
-    detected: list[Pair],
+    faces: list[Pair],
     others: dict[str, list[Pair]],
 ) -> str:
     """Returns the line of a network."""
-    in_labels = predict(predictor, labelled)
-    of_faces = _confidences([*in_labels, *predict(predictor, detected)])
+    predicted = predict(predictor, faces)
+    in_labels = predicted[: len(data)]
+    of_faces = _confidences(predicted)
     of_others = [_confidences(predict(predictor, pairs)) for pairs in others.values()]
     limit = (of_faces.min() + max(values.max() for values in of_others)) / 2
     points = np.stack([face.landmarks for face in in_labels])
