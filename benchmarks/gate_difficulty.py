@@ -25,7 +25,6 @@ strengths and with the errors of all networks. They do not contain the variation
 import argparse
 import dataclasses
 import json
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -82,22 +81,6 @@ def load(arguments: Sequence[str]) -> list[Network]:
             if last.predictor.scheme != first.predictor.scheme:
                 raise UserError(f"{last.name} has another scheme than {first.name}, expected the same")
     return networks
-
-
-def read_folder(folder: pathlib.Path, wrong: Sequence[str]) -> LabelledFaces:
-    """Returns the faces of a folder without those whose labels are wrong.
-
-    If there are any, the images of the others stay in memory.
-
-    Args:
-      folder: images with .pts files.
-      wrong: names of the images with wrong labels.
-    """
-    data = labelled_faces.read_folder(folder, wrong)
-    if not wrong:
-        return data
-    records = [record for record in data.records if record["attributes"][labelled_faces.CORRECT]]
-    return dataclasses.replace(data, name=f"{data.name}, {labelled_faces.CORRECT}", records=records)
 
 
 def predict(
@@ -179,7 +162,7 @@ def run(parsed: argparse.Namespace) -> None:
     """Measures all networks on all data; for the arguments see `main`."""
     wrong = labelled_faces.wrong_names(parsed)
     all_data = [
-        *((read_folder(folder, wrong), ()) for folder in parsed.folder),
+        *((labelled_faces.without_wrong(folder, wrong), ()) for folder in parsed.folder),
         *((labelled_faces.read_split(text, parsed.data_dir), DISTURBANCES) for text in parsed.split),
     ]
     networks = load(parsed.networks)

@@ -80,6 +80,22 @@ def read_folder(folder: pathlib.Path, wrong: Collection[str] = ()) -> LabelledFa
     return LabelledFaces(folder.absolute().name, W300_68, FolderRecords(folder, wrong))
 
 
+def without_wrong(folder: pathlib.Path, wrong: Collection[str]) -> LabelledFaces:
+    """Returns the faces of a folder without those whose labels are wrong.
+
+    If there are any, the images of the others stay in memory.
+
+    Args:
+      folder: images with .pts files.
+      wrong: names of the images with wrong labels.
+    """
+    data = read_folder(folder, wrong)
+    if not wrong:
+        return data
+    records = [record for record in data.records if record["attributes"][CORRECT]]
+    return dataclasses.replace(data, name=f"{data.name}, {CORRECT}", records=records)
+
+
 def read_split(text: str, data_dir: str | None = None) -> LabelledFaces:
     """Returns the faces of a split of a built dataset.
 

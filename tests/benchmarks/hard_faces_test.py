@@ -185,3 +185,14 @@ def test_faces_with_wrong_labels_are_left_out_of_a_row(tmp_path):
     )
     with pytest.raises(ValueError, match="has no image called 7, expected names without suffix"):
         labelled_faces.read_folder(tmp_path, ["7"])
+
+
+def test_faces_with_wrong_labels_are_left_out(tmp_path):
+    for name in ("a", "b", "c"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((20, 20, 3), np.uint8))
+        points = "\n".join(f"{x + 1} {x + 2}" for x in range(68))
+        (tmp_path / f"{name}.pts").write_text(points)
+    data = labelled_faces.without_wrong(tmp_path, ["b"])
+    assert [face["name"] for face in data] == [b"a.png", b"c.png"]
+    assert data.name == f"{tmp_path.name}, labels not wrong"
+    assert len(labelled_faces.without_wrong(tmp_path, [])) == 3
