@@ -101,9 +101,7 @@ def test_the_card_states_the_error_on_300w(name, tmp_path_factory):
     step = jit_forward(network.model, network.config, network.mesh)
     errors = evaluate.evaluate_split(step, network.variables, network.config, records, network.mesh)
     card = zoo.weights(name).with_suffix(".md").read_text()
-    stated = re.search(
-        r"\| boxes of the labels, without a refinement pass \| ([\d.]+) \|", card
-    )
+    stated = re.search(r"\| boxes of the labels, without a refinement pass \| ([\d.]+) \|", card)
     assert len(errors.nme) == 330
     assert f"{100 * errors.nme.mean():.2f}" == stated[1]
 
