@@ -90,9 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "networks", nargs="+", help="names of shipped networks, weights files, or run folders"
-    )
+    labelled_faces.add_networks(parser)
     parser.add_argument("--split", required=True, help="DATASET:SPLIT of a built dataset with whole images")
     parser.add_argument("--data_dir", help="folder of the built datasets; TFDS's own by default")
     parsed = parser.parse_args(arguments)

@@ -160,11 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Measures all networks on all data; for the arguments see `main`."""
-    wrong = labelled_faces.wrong_names(parsed)
-    all_data = [
-        *((labelled_faces.without_wrong(folder, wrong), ()) for folder in parsed.folder),
-        *((labelled_faces.read_split(text, parsed.data_dir), DISTURBANCES) for text in parsed.split),
-    ]
+    folders, splits = labelled_faces.read_correct(parsed)
+    all_data = [*((data, ()) for data in folders), *((data, DISTURBANCES) for data in splits)]
     networks = load(parsed.networks)
     correlation: list[Row] = []
     errors: list[Row] = []

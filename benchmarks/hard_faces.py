@@ -224,9 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "networks", nargs="+", help="names of shipped networks, weights files, or run folders"
-    )
+    labelled_faces.add_networks(parser)
     labelled_faces.add_arguments(parser)
     names = ", ".join(detectors.DETECTORS)
     parser.add_argument("--detector", help=f"{names}, or YuNet's .onnx file: also in its boxes")

@@ -117,6 +117,13 @@ def read_split(text: str, data_dir: str | None = None) -> LabelledFaces:
     return LabelledFaces(f"{dataset} {split}", scheme, DecodedRecords(datasets.read_split(source, split)))
 
 
+def add_networks(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument that names the networks, `networks`."""
+    parser.add_argument(
+        "networks", nargs="+", help="names of shipped networks, weights files, or run folders"
+    )
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that name folders and splits."""
     parser.add_argument(
@@ -135,6 +142,12 @@ def check_arguments(parser: argparse.ArgumentParser, parsed: argparse.Namespace)
         parser.error(f"found --wrong and {len(parsed.folder)} folders, expected one --folder")
     if not parsed.folder + parsed.split:
         parser.error("found neither --folder nor --split, expected at least one")
+
+
+def read_correct(parsed: argparse.Namespace) -> tuple[list[LabelledFaces], list[LabelledFaces]]:
+    """Returns the faces of the folders, without those whose labels are wrong, and those of the splits."""
+    folders = [without_wrong(folder, wrong_names(parsed)) for folder in parsed.folder]
+    return folders, [read_split(text, parsed.data_dir) for text in parsed.split]
 
 
 def wrong_names(parsed: argparse.Namespace) -> list[str]:

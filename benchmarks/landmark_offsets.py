@@ -100,9 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "networks", nargs="+", help="names of shipped networks, weights files, or run folders"
-    )
+    labelled_faces.add_networks(parser)
     labelled_faces.add_arguments(parser)
     parsed = parser.parse_args(arguments)
     labelled_faces.check_arguments(parser, parsed)
@@ -114,15 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Measures all networks on all data; for the arguments see `main`."""
-    wrong = labelled_faces.wrong_names(parsed)
-    all_data = [
-        *(labelled_faces.without_wrong(folder, wrong) for folder in parsed.folder),
-        *(labelled_faces.read_split(text, parsed.data_dir) for text in parsed.split),
-    ]
+    folders, splits = labelled_faces.read_correct(parsed)
     errors, medians = [], []
     for name in parsed.networks:
         predictor = Predictor.from_run(zoo.find(name), lambda image: NONE)
-        for data in all_data:
+        for data in [*folders, *splits]:
             predicted = hard_faces.predict(predictor, data, False, LOOKS, MIRROR)
             result = hard_faces.measure(name, data, hard_faces.LABELS, predicted, predictor.scheme)
             errors += error_rows(result)
