@@ -150,12 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("networks", nargs="+", metavar="GATE=NETWORK,NETWORK")
     labelled_faces.add_arguments(parser)
     parser.add_argument("--out", type=locations.locate, help="JSON file of the figures")
-    parsed = parser.parse_args(arguments)
-    labelled_faces.check_arguments(parser, parsed)
-    try:
-        run(parsed)
-    except (UserError, OSError) as error:
-        parser.error(str(error))
+    labelled_faces.run(parser, arguments, run)
 
 
 def run(parsed: argparse.Namespace) -> None:

@@ -233,18 +233,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--csv", type=locations.locate, help="file of the errors of each face")
     parser.add_argument("--worst", type=int, default=0, help="number of worst and of random faces to draw")
     parser.add_argument("--out", type=locations.locate, help="folder of the drawn faces")
-    parsed = parser.parse_args(arguments)
-    labelled_faces.check_arguments(parser, parsed)
-    if (parsed.worst > 0) != (parsed.out is not None):
-        parser.error("found one of --worst and --out, expected both or none")
-    try:
-        run(parsed)
-    except (UserError, OSError) as error:
-        parser.error(str(error))
+    labelled_faces.run(parser, arguments, run)
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Measures all networks on all data; for the arguments see `main`."""
+    """Measures all networks on all data; for the arguments see `main`.
+
+    Raises:
+      UserError: if only one of the arguments of drawn faces is given.
+    """
+    if (parsed.worst > 0) != (parsed.out is not None):
+        raise UserError("found one of --worst and --out, expected both or none")
     find_faces: FindFaces = detectors.make(parsed.detector) if parsed.detector else lambda image: NONE
     predictors = {name: Predictor.from_run(zoo.find(name), find_faces) for name in parsed.networks}
     wrong = labelled_faces.wrong_names(parsed)

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -136,7 +136,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data_dir", help="folder of the built datasets; TFDS's own by default")
 
 
-def check_arguments(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
+def run(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    benchmark: Callable[[argparse.Namespace], None],
+) -> None:
+    """Runs a benchmark with the parsed arguments; an error of the user ends the process with its message."""
+    parsed = parser.parse_args(arguments)
+    _check_arguments(parser, parsed)
+    try:
+        benchmark(parsed)
+    except (UserError, OSError) as error:
+        parser.error(str(error))
+
+
+def _check_arguments(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
     """Ends the process with an error message if the arguments name no data, or wrong labels without one folder."""
     if parsed.wrong and len(parsed.folder) != 1:
         parser.error(f"found --wrong and {len(parsed.folder)} folders, expected one --folder")

@@ -31,23 +31,22 @@ from dsat_jax.schemes.scheme import BOUNDARY_NAMES
 from dsat_jax.weights import zoo
 
 
-def offsets(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def offsets(predicted: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Returns the offset of each label from its prediction, along and across the ray through the prediction.
 
     Args:
       predicted: predictions, [faces, points, 2] pixels.
       labels: labels, [faces, points, 2] pixels; NaN where unknown.
+      sizes: size of each face in pixels, [faces].
 
     Returns:
-      Offsets as shares of the size of the box around the labels, float64 [faces, points, 2]; the first is positive for
+      Offsets as shares of the size, float64 [faces, points, 2]; the first is positive for
       a label that is farther from the middle of the labels. NaN where the label is unknown.
     """
     rays = predicted - np.nanmean(labels, axis=1, keepdims=True)
     along = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
-    low, high = np.nanmin(labels, axis=1), np.nanmax(labels, axis=1)
-    size = np.sqrt((high - low).prod(axis=-1))  # [faces]
-    moved = (labels - predicted) / size[:, None, None]
+    moved = (labels - predicted) / sizes[:, None, None]
     return np.stack([(moved * along).sum(axis=-1), (moved * across).sum(axis=-1)], axis=-1)
 
 
@@ -68,31 +67,27 @@ def landmark_groups(scheme: Scheme) -> dict[str, np.ndarray]:
     return {"all": np.ones(scheme.num_points, bool), "jaw": jaw, "others": ~jaw}
 
 
-def error_rows(result: Measured) -> list[str]:
-    """Returns the lines of the first table for a network and its faces."""
+def rows(result: Measured) -> tuple[list[str], str]:
+    """Returns the lines of the first table for a network and its faces, and that of the second."""
+    unused = np.empty((len(result.labels), 4))  # boxes, of which neither normaliser depends
+    sizes = metrics.landmark_box_size(result.labels, unused, result.scheme)
+    moved = offsets(result.predicted, result.labels, sizes)
     known = ~np.isnan(result.labels).any(axis=-1)
-    unused = np.empty((len(known), 4))  # boxes, of which the normaliser does not depend
     by_eyes = metrics.labelled_errors(
         result.predicted, result.labels, known, unused, "inter_ocular", result.scheme
     )
-    moved = offsets(result.predicted, result.labels)
-    by_size = [np.linalg.norm(each, axis=-1) for each in (moved, moved - median_offsets(moved))]
+    medians = median_offsets(moved)
+    by_size = [np.linalg.norm(each, axis=-1) for each in (moved, moved - medians)]
     lines = []
-    for name, chosen in landmark_groups(result.scheme).items():
+    groups = landmark_groups(result.scheme)
+    for name, chosen in groups.items():
         nme, *sizes = (metrics.nme(errors, known & chosen) for errors in (by_eyes, *by_size))
         figures = metrics.summary(nme, peers_figures.THRESHOLD)
         means = [100 * np.nanmean(each) for each in sizes]
         cells = " | ".join(f"{value:.2f}" for value in (figures["nme"], figures["fr"], *means))
         lines.append(f"| {result.data} | {result.network} | {len(known)} | {name} | {cells} |")
-    return lines
-
-
-def offset_row(result: Measured) -> str:
-    """Returns the line of the second table for a network and its faces."""
-    medians = 100 * median_offsets(offsets(result.predicted, result.labels))[:, 0]
-    jaw = landmark_groups(result.scheme)["jaw"]
-    cells = ", ".join(f"{index}: {medians[index]:.1f}" for index in np.flatnonzero(jaw))
-    return f"| {result.data} | {result.network} | {cells} |"
+    jaw = ", ".join(f"{index}: {100 * medians[index, 0]:.1f}" for index in np.flatnonzero(groups["jaw"]))
+    return lines, f"| {result.data} | {result.network} | {jaw} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -102,12 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     labelled_faces.add_networks(parser)
     labelled_faces.add_arguments(parser)
-    parsed = parser.parse_args(arguments)
-    labelled_faces.check_arguments(parser, parsed)
-    try:
-        run(parsed)
-    except (UserError, OSError) as error:
-        parser.error(str(error))
+    labelled_faces.run(parser, arguments, run)
 
 
 def run(parsed: argparse.Namespace) -> None:
@@ -119,8 +109,9 @@ def run(parsed: argparse.Namespace) -> None:
         for data in [*folders, *splits]:
             predicted = hard_faces.predict(predictor, data, False, LOOKS, MIRROR)
             result = hard_faces.measure(name, data, hard_faces.LABELS, predicted, predictor.scheme)
-            errors += error_rows(result)
-            medians.append(offset_row(result))
+            lines, line = rows(result)
+            errors += lines
+            medians.append(line)
     header = (
         "| data | network | faces | landmarks | NME % | beyond 8 % | error by box size % | without offsets |"
     )

@@ -17,12 +17,12 @@ def turned(points: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def test_offsets_by_hand():
-    # A box of 8 x 2 px, size 4, around (4, 1); the last label is unknown.
+    # Labels around (4, 1), a box of 8 x 2 px and thus of size 4; the last label is unknown.
     labels = np.array([[[0.0, 0.0], [8.0, 0.0], [8.0, 2.0], [0.0, 2.0], [np.nan, np.nan]]])
     predicted = labels.copy()
     predicted[0, 0] = (4.0, 2.0)  # below the middle: along is down, across is left
     predicted[0, 4] = (1.0, 1.0)
-    found = landmark_offsets.offsets(predicted, labels)
+    found = landmark_offsets.offsets(predicted, labels, np.array([4.0]))
     np.testing.assert_allclose(found[0, 0], [-0.5, 1.0])
     np.testing.assert_allclose(found[0, 1:4], 0, atol=1e-12)
     assert np.isnan(found[0, 4]).all()
@@ -37,10 +37,9 @@ def test_a_common_offset_is_found_and_removed_whatever_the_roll():
     labels[:, :17] *= 0.9  # labels of the jaw inside of the predictions
     labels[:25] = turned(labels[:25], 130.0)
     predicted[:25] = turned(predicted[:25], 130.0)
-    found = landmark_offsets.offsets(predicted, labels)
+    size = np.sqrt(np.ptp(labels, axis=1).prod(axis=-1, keepdims=True))
+    found = landmark_offsets.offsets(predicted, labels, size[:, 0])
     assert (np.median(found[:25, :17, 0], axis=0) < -0.005).all()
-    box = np.ptp(labels, axis=1)
-    size = np.sqrt(box.prod(axis=-1, keepdims=True))
     np.testing.assert_allclose(
         np.linalg.norm(found, axis=-1), np.linalg.norm(labels - predicted, axis=-1) / size, atol=1e-12
     )
@@ -71,8 +70,8 @@ def test_errors_of_each_group_by_hand():
     result = Measured(
         "net", "made", "labels", ["a", "b"], np.zeros(2, bool), {}, {}, W300_68, predicted, labels
     )
-    rows = ([cell.strip() for cell in row.split("|")[1:-1]] for row in landmark_offsets.error_rows(result))
-    whole, jaw, others = rows
+    lines, medians = landmark_offsets.rows(result)
+    whole, jaw, others = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
     share = 16 / 67  # of the known landmarks are off
     assert whole[:6] == ["made", "net", "2", "all", f"{15 * share:.2f}", "0.00"]
     assert jaw[3:6] == ["jaw", "15.00", "100.00"]
@@ -80,7 +79,7 @@ def test_errors_of_each_group_by_hand():
     # The two faces are the same, so that nothing is left without the offset.
     assert whole[6:] == [f"{5 * share:.2f}", "0.00"]
     assert jaw[6:] == ["5.00", "0.00"]
-    assert "3: nan" in landmark_offsets.offset_row(result)
+    assert "3: nan" in medians
 
 
 def test_a_scheme_without_boundaries_has_no_jaw():
