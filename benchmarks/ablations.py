@@ -68,6 +68,7 @@ SMALL = Ablation(
         "3 DSS blocks": {"model.transformer_layers": 3},
         "2 stacks": {"model.stacks": 2},
         "width 48": {"model.width": 48},
+        "a head of 64 channels": {"model.head_channels": 64},
         "64 pixels": {"input.size": 64},
         "128 pixels": {"input.size": 128},
         "heatmaps of full size": {"model.upsample": True, "loss.sigma": 3.0},

@@ -128,8 +128,8 @@ def _second_hard_dsat(config: ConfigDict) -> None:
     config.train.update(steps=8_400, evaluate_every=1_200, start_from="runs/w300-dsat-hard-first")
 
 
-def _hard_dsat(config: ConfigDict) -> None:
-    """Sets the last training of the shipped `dsat-hard`: from the second, as `dsat-300w` but with a few hard faces."""
+def _third_hard_dsat(config: ConfigDict) -> None:
+    """Sets the third training of `dsat-hard`: from the second, as `dsat-300w` but with a few hard faces."""
     _second_hard_dsat(config)
     config.data.mixture = (
         "landmark_folder train 0.03 ~/tensorflow_datasets/fgnet",
@@ -139,6 +139,17 @@ def _hard_dsat(config: ConfigDict) -> None:
     config.augment.update(low_light=0.02, over_exposure=0.01, noise=0.02, blur=0.03, motion_blur=0.01)
     config.augment.update(small_faces=0.02, jpeg=0.02, low_resolution=0.2, low_resolution_share=0.4)
     config.train.update(steps=7_600, evaluate_every=1_900, start_from="runs/w300-dsat-hard-second")
+
+
+def _hard_dsat(config: ConfigDict) -> None:
+    """Sets the last training of the shipped `dsat-hard`: from the third, with a new head of 64 channels.
+
+    The learning rate falls in steps, so that it is high for longer than in the other trainings.
+    """
+    _third_hard_dsat(config)
+    config.model.head_channels = 64
+    config.optimizer.update(schedule="step", step_at=(0.6, 0.8, 0.93), step_factor=0.3)
+    config.train.update(steps=8_000, evaluate_every=1_600, start_from="runs/w300-dsat-hard-third")
 
 
 def _hard_lotr(config: ConfigDict) -> None:
@@ -163,6 +174,7 @@ VARIANTS = {
     "dsat-300w": _shipped_dsat,
     "dsat-hard-first": _first_hard_dsat,
     "dsat-hard-second": _second_hard_dsat,
+    "dsat-hard-third": _third_hard_dsat,
     "dsat-hard": _hard_dsat,
     "lotr-300w": _shipped_lotr,
     "lotr-hard": _hard_lotr,

@@ -39,6 +39,7 @@ RANGES = {
     **dict.fromkeys(("train.batch_size", "evaluate.batch_size"), (1, 2**20)),
     **dict.fromkeys(_WIDTHS, (1, 2**16)),
     **dict.fromkeys(_DEPTHS, (0, 64)),
+    "model.head_channels": (0, 2**16),
     "model.decoder_layers": (1, 64),
     "model.upsamplings": (0, 5),
     "train.reader_processes": (0, 1024),

@@ -184,6 +184,7 @@ def default_dsat() -> ConfigDict:
             "gate": "learned",
             "embedding_dropout": 0.1,
             "attention_dropout": 0.1,
+            "head_channels": 0,  # 0: half of the width
             "upsample": True,
             "rematerialise": False,
             "dtype": "float32",

@@ -57,6 +57,7 @@ ADDED_FIELDS = (
     "data.mixture",
     "data.resident",
     "data.tied",
+    "model.head_channels",
     "model.pointing",
     "train.reader_processes",
     "train.statistics",

@@ -21,6 +21,8 @@ class DSAT(GatedHourglasses):
     Attributes:
       num_points: number of landmark channels.
       num_boundaries: number of boundary channels, which follow those of the landmarks.
+      head_channels: number of channels of the head, from which a convolution reads the heatmaps; 0 for width / 2, as in
+        the released network.
       upsample: whether heatmaps have the resolution of the input, as in the released network. Half the resolution saves
         a transposed convolution and three quarters of the heatmap pixels.
 
@@ -29,6 +31,7 @@ class DSAT(GatedHourglasses):
 
     num_points: int
     num_boundaries: int
+    head_channels: int
     upsample: bool
 
     @nn.compact
@@ -56,7 +59,8 @@ class DSAT(GatedHourglasses):
     @nn.nowrap
     def _head(self, x: jax.Array, train: bool) -> jax.Array:
         """Returns heatmaps [batch, side, side, points + boundaries], where side is S with `upsample`, else S / 2."""
-        x = ConvBlock(self.width // 2, self.dtype, name="head_block")(x, train)
+        channels = self.head_channels or self.width // 2
+        x = ConvBlock(channels, self.dtype, name="head_block")(x, train)
         if self.upsample:
-            x = TransposedConv(self.width // 2, dtype=self.dtype, name="head_upsample")(x)
+            x = TransposedConv(channels, dtype=self.dtype, name="head_upsample")(x)
         return Conv3x3(self.num_points + self.num_boundaries, dtype=self.dtype, name="head_conv")(x)

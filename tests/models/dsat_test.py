@@ -191,6 +191,19 @@ def test_half_resolution_heatmaps(images):
     assert "head_upsample" not in variables["params"]
 
 
+def test_a_wider_head_changes_the_layers_of_the_head_only():
+    """ConvBlock is convolution, normalisation and ReLU with the channels of the head; its shortcut has them too."""
+
+    def shapes(model: DSAT) -> dict[tuple[str, ...], tuple[int, ...]]:
+        return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(fill(model)["params"]).items()}
+
+    half, wide = shapes(TINY), shapes(TINY.clone(head_channels=24))
+    assert half == shapes(TINY.clone(head_channels=TINY.width // 2))
+    changed = {path[0] for path in half if half[path] != wide[path]}
+    assert changed == {"head_block", "head_upsample", "head_conv"}
+    assert wide["head_conv", "kernel"] == (3, 3, 24, 5)
+
+
 @pytest.fixture(scope="module")
 def train_step(tiny_variables, images):
     """A function of the seed that returns gradients and prediction of a tiny training step."""
@@ -275,6 +288,7 @@ def test_build_makes_the_module_that_the_config_describes():
         gate="none",
         embedding_dropout=0.1,
         attention_dropout=0.1,
+        head_channels=0,
         upsample=True,
         rematerialise=False,
         dtype=jnp.bfloat16,
