@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dsat_jax.decode import soft_argmax, to_input_pixels
+from dsat_jax.errors import UserError
 from dsat_jax.models.gated_hourglasses import GatedHourglasses
 from dsat_jax.models.layers import Conv3x3, ConvBlock
 from dsat_jax.models.prediction import Prediction
@@ -21,8 +22,8 @@ class DSAT(GatedHourglasses):
     Attributes:
       num_points: number of landmark channels.
       num_boundaries: number of boundary channels, which follow those of the landmarks.
-      head_channels: number of channels of the head, from which a convolution reads the heatmaps; 0 for width / 2, as in
-        the released network.
+      head_channels: number of channels of the head, from which a convolution reads the heatmaps, even; 0 for width / 2,
+        as in the released network.
       upsample: whether heatmaps have the resolution of the input, as in the released network. Half the resolution saves
         a transposed convolution and three quarters of the heatmap pixels.
 
@@ -49,6 +50,8 @@ class DSAT(GatedHourglasses):
         Raises:
           UserError: if the size of the images or an attribute is not valid.
         """
+        if self.head_channels % 2:
+            raise UserError(f"DSAT's head_channels must be even, got {self.head_channels}")
         x, gates = self._trunk(images, train)
         heatmaps = self._head(x, train).astype(jnp.float32)
         stride = images.shape[1] // heatmaps.shape[1]

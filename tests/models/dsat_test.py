@@ -192,8 +192,6 @@ def test_half_resolution_heatmaps(images):
 
 
 def test_a_wider_head_changes_the_layers_of_the_head_only():
-    """ConvBlock is convolution, normalisation and ReLU with the channels of the head; its shortcut has them too."""
-
     def shapes(model: DSAT) -> dict[tuple[str, ...], tuple[int, ...]]:
         return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(fill(model)["params"]).items()}
 
@@ -267,6 +265,7 @@ def test_images_of_another_size_are_refused(shape):
     [
         ({"width": 33}, "width must be a positive multiple of 8, got 33"),
         ({"width": 0}, "width must be a positive multiple of 8, got 0"),
+        ({"head_channels": 33}, "head_channels must be even, got 33"),
         ({"gate": "open"}, "unknown gate 'open', expected one of none, released, learned"),
     ],
 )
