@@ -40,8 +40,8 @@ def offsets(predicted: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> np.
       sizes: size of each face in pixels, [faces].
 
     Returns:
-      Offsets as shares of the size, float64 [faces, points, 2]; the first is positive for
-      a label that is farther from the middle of the labels. NaN where the label is unknown.
+      Offsets as shares of the size, float64 [faces, points, 2]; the first is positive for a label that is farther from
+      the middle of the labels. NaN where the label is unknown.
     """
     rays = predicted - np.nanmean(labels, axis=1, keepdims=True)
     along = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
@@ -69,7 +69,7 @@ def landmark_groups(scheme: Scheme) -> dict[str, np.ndarray]:
 
 def rows(result: Measured) -> tuple[list[str], str]:
     """Returns the lines of the first table for a network and its faces, and that of the second."""
-    unused = np.empty((len(result.labels), 4))  # boxes, of which neither normaliser depends
+    unused = np.empty((len(result.labels), 4))  # boxes, on which neither normaliser depends
     sizes = metrics.landmark_box_size(result.labels, unused, result.scheme)
     moved = offsets(result.predicted, result.labels, sizes)
     known = ~np.isnan(result.labels).any(axis=-1)
@@ -81,9 +81,9 @@ def rows(result: Measured) -> tuple[list[str], str]:
     lines = []
     groups = landmark_groups(result.scheme)
     for name, chosen in groups.items():
-        nme, *sizes = (metrics.nme(errors, known & chosen) for errors in (by_eyes, *by_size))
+        nme, *shares = (metrics.nme(errors, known & chosen) for errors in (by_eyes, *by_size))
         figures = metrics.summary(nme, peers_figures.THRESHOLD)
-        means = [100 * np.nanmean(each) for each in sizes]
+        means = [100 * np.nanmean(each) for each in shares]
         cells = " | ".join(f"{value:.2f}" for value in (figures["nme"], figures["fr"], *means))
         lines.append(f"| {result.data} | {result.network} | {len(known)} | {name} | {cells} |")
     jaw = ", ".join(f"{index}: {100 * medians[index, 0]:.1f}" for index in np.flatnonzero(groups["jaw"]))
