@@ -18,14 +18,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from benchmarks import network_on_split, robustness_picture
-from dsat_jax import geometry, metrics, schemes
+from dsat_jax import metrics, schemes
 from dsat_jax.data.decoded_records import DecodedRecords
 from dsat_jax.files import locations
-from dsat_jax.inference import face_crops, landmarks
 from dsat_jax.inference.face_crops import FaceCrop
-from dsat_jax.warp import warp
-
-_BATCH = 32
+from dsat_jax.inference.face_network import FaceNetwork
+from dsat_jax.inference.landmarks import Landmarks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,11 +145,14 @@ class Measured:
 
     def __init__(
         self,
-        forward: Callable[[np.ndarray], landmarks.Landmarks],
+        forward: Callable[[np.ndarray], Landmarks],
         config: ConfigDict,
         records: Sequence[Mapping[str, np.ndarray]],
     ):
-        self._forward = forward
+        scheme = schemes.find(config.data.scheme)
+        self._network = FaceNetwork(
+            lambda crops, _: forward(crops), scheme, config.input.size, config.input.enlarge
+        )
         self._config = config
         self._records = records
 
@@ -161,7 +162,7 @@ class Measured:
         Args:
           series: series of the disturbance.
           strength: strength of the disturbance.
-          looks: number of times that the network runs on each face; 2 is with a refinement pass.
+          looks: number of times that the network runs on a face at most; 2 is with a refinement pass.
         """
         faces = [
             series.disturb(
@@ -170,37 +171,14 @@ class Measured:
             )
             for index, record in enumerate(self._records)
         ]
-        for _ in range(looks):
-            predicted = self._landmarks(faces)
-            faces = [self._refined(face, points) for face, points in zip(faces, predicted, strict=True)]
-        nme = network_on_split.face_nme(predicted, self._records, self._config)
+        crops = [FaceCrop(face.image, face.box, -np.deg2rad(face.angle)) for face in faces]
+        mirror = self._config.evaluate.mirror  # as the forward pass does
+        predicted = self._network.look(crops, mirror)
+        if looks == 2:
+            predicted = self._network.look_again(crops, predicted, mirror)
+        landmarks = np.stack([face.landmarks for face in predicted])
+        nme = network_on_split.face_nme(landmarks, self._records, self._config)
         return metrics.summary(nme, self._config.evaluate.threshold)["nme"]
-
-    def _refined(self, face: Face, points: np.ndarray) -> Face:
-        """Returns the face in the crop of the refinement pass, for predicted landmarks [points, 2]."""
-        scheme = schemes.find(self._config.data.scheme)
-        predicted = landmarks.Face(face.box, points, None, None, scheme)
-        crop = face_crops.refined(FaceCrop(face.image, face.box, -np.deg2rad(face.angle)), predicted)
-        return dataclasses.replace(face, box=crop.box, angle=-np.rad2deg(crop.roll))
-
-    def _landmarks(self, faces: Sequence[Face]) -> np.ndarray:
-        """Predicted landmarks, [faces, points, 2], pixels of the images before their rotation."""
-        size, enlarge = self._config.input.size, self._config.input.enlarge
-        matrices = [
-            geometry.crop_matrix(face.box, size, enlarge, roll=-np.deg2rad(face.angle)) for face in faces
-        ]
-        points = []
-        for start in range(0, len(faces), _BATCH):
-            rows = range(start, min(start + _BATCH, len(faces)))
-            crops = np.zeros((_BATCH, size, size, 3), np.uint8)
-            for row in rows:
-                crops[row - start] = warp(faces[row].image, matrices[row], size)
-            predicted = np.asarray(self._forward(crops).points, np.float64)
-            points += [
-                geometry.transform_points(geometry.invert(matrices[row]), predicted[row - start])
-                for row in rows
-            ]
-        return np.stack(points)
 
 
 def measure(measured: Measured) -> dict[str, list[tuple[float, float]]]:

@@ -7,34 +7,30 @@ for face in predictor("photo.jpg"):
     print(face.landmarks)
 """
 
-import dataclasses
 import itertools
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 from absl import logging
 
-from dsat_jax import geometry
 from dsat_jax.errors import UserError
 from dsat_jax.files import locations
 from dsat_jax.inference import detectors, face_crops
 from dsat_jax.inference.detections import Detections, FindFaces
-from dsat_jax.inference.face_crops import FACES_AT_ONCE, FaceCrop
+from dsat_jax.inference.face_network import FaceNetwork
 from dsat_jax.inference.image_input import Image, as_boxes, as_image
 from dsat_jax.inference.landmarks import CropForward, Face
 from dsat_jax.runtime import compilation_cache
 from dsat_jax.schemes import Scheme
-from dsat_jax.warp import warp
 from dsat_jax.weights import zoo
 
 if TYPE_CHECKING:
     from dsat_jax.inference.trained_network import TrainedNetwork
 
-LOOKS = 2  # the default number of runs of the network on each face
+LOOKS = 2  # the default number of runs of the network on a face at most
 MIRROR = True  # whether the network by default also runs on each mirrored face
 # One for all predictors, which may share a detector: OpenCV's detectors keep state during a call.
 _DETECTING = threading.Lock()
@@ -44,10 +40,10 @@ _MISSING = object()
 class Predictor:
     """A trained network as a function from images to faces.
 
-    By default the network runs twice on each face: in the given box, and in the box around the landmarks of the first
-    run, turned so that the face is upright. Because of the second run, an imprecise box and the roll of a face cost
-    little accuracy. `looks=1` omits this refinement pass. With `mirror` each run averages the landmarks of the face and
-    of its mirror image; `mirror=False` halves the time.
+    By default the network runs up to twice on each face: in the given box, and in the box around the landmarks of the
+    first run, turned so that the face is upright. There is no second run if both crops are nearly the same. Because of
+    the second run, an imprecise box and the roll of a face cost little accuracy. `looks=1` omits this refinement pass.
+    With `mirror` each run averages the landmarks of the face and of its mirror image; `mirror=False` halves the time.
 
     Several threads may call one predictor at the same time.
 
@@ -80,12 +76,9 @@ class Predictor:
         """
         self.scheme = scheme
         self.enlarge = enlarge
-        self._forward = forward
-        self._size = size
+        self._network = FaceNetwork(forward, scheme, size, enlarge, devices, least_confidence)
         self._find_faces = find_faces
         self._process = os.getpid()
-        self._devices = devices
-        self._least_confidence = least_confidence
 
     # These methods import Flax and the models only when called, because `load_exported` needs neither.
     @classmethod
@@ -191,7 +184,7 @@ class Predictor:
             [height, width, 4] RGBA.
           boxes: [faces, 4] x_min, y_min, x_max, y_max around the expected landmarks, pixels of the image; None runs
             the face detector.
-          looks: number of runs of the network on each face, 1 or 2; 2 includes the refinement pass.
+          looks: number of runs of the network on a face at most, 1 or 2; 2 includes the refinement pass.
           mirror: whether each run averages the landmarks with those of the mirrored face.
 
         Raises:
@@ -213,7 +206,7 @@ class Predictor:
         Args:
           images: files or arrays as in `__call__`; files are read when needed, only a few in advance.
           boxes: boxes of each image as in `__call__`; None runs the face detector on every image.
-          looks: number of runs of the network on each face, see `__call__`.
+          looks: number of runs of the network on a face at most, see `__call__`.
           mirror: whether to average with the mirrored face, see `__call__`.
 
         Raises:
@@ -230,7 +223,7 @@ class Predictor:
 
         Args:
           pairs: pixels uint8 [height, width, 3] RGB and detections of each image.
-          looks: number of runs of the network on each face, see `__call__`.
+          looks: number of runs of the network on a face at most, see `__call__`.
           mirror: whether to average with the mirrored face, see `__call__`.
 
         Raises:
@@ -275,13 +268,9 @@ class Predictor:
         """Yields the faces of each image of a group."""
         self._check_process()
         crops = [crop for image, detections in group for crop in face_crops.of_detections(image, detections)]
-        faces = self._predict_crops(crops, mirror)
+        faces = self._network.look(crops, mirror)
         if looks == 2:
-            closer = [face_crops.refined(crop, face) for crop, face in zip(crops, faces, strict=True)]
-            faces = [
-                dataclasses.replace(face, box=crop.box, roll=crop.roll)
-                for crop, face in zip(crops, self._predict_crops(closer, mirror), strict=True)
-            ]
+            faces = self._network.look_again(crops, faces, mirror)
         remaining = iter(faces)
         for _, detections in group:
             yield list(itertools.islice(remaining, len(detections)))
@@ -293,38 +282,3 @@ class Predictor:
                 f"this predictor was made in process {self._process} and is used in one that was forked from it; "
                 "make it in each process, or start processes by the method 'spawn' or 'forkserver'"
             )
-
-    def _predict_crops(self, crops: Sequence[FaceCrop], mirror: bool) -> list[Face]:
-        batches = range(0, len(crops), FACES_AT_ONCE)
-        return [
-            face
-            for start in batches
-            for face in self._predict_batch(crops[start : start + FACES_AT_ONCE], mirror)
-        ]
-
-    def _predict_batch(self, crops: Sequence[FaceCrop], mirror: bool) -> list[Face]:
-        matrices = [geometry.crop_matrix(crop.box, self._size, self.enlarge, crop.roll) for crop in crops]
-        pixels = np.zeros(
-            (face_crops.batch_size(len(crops), self._devices), self._size, self._size, 3), np.uint8
-        )
-        for row, (crop, matrix) in enumerate(zip(crops, matrices, strict=True)):
-            pixels[row] = warp(crop.image, matrix, self._size)
-        # `jax.device_get` starts a copy of each array, which takes longer than a copy of these small ones.
-        landmarks = jax.tree.map(np.asarray, self._forward(pixels, mirror))
-        confidence = None if landmarks.confidence is None else landmarks.confidence.mean(axis=1).tolist()
-        least = self._least_confidence
-        return [
-            Face(
-                box=crop.box,
-                landmarks=geometry.transform_points(
-                    geometry.invert(matrix), landmarks.points[row].astype(np.float64)
-                ),
-                confidence=None if confidence is None else confidence[row],
-                open_channels=None if landmarks.gates is None else landmarks.gates[row] > 0,
-                scheme=self.scheme,
-                roll=crop.roll,
-                score=crop.score,
-                doubtful=confidence is not None and least is not None and confidence[row] < least,
-            )
-            for row, (crop, matrix) in enumerate(zip(crops, matrices, strict=True))
-        ]

@@ -176,20 +176,40 @@ def test_more_faces_than_fit_into_a_batch(predictor):
         np.testing.assert_allclose(face.landmarks, truth(*corner), atol=0.7)
 
 
-def test_collapsed_landmarks_are_predicted_again_in_the_first_crop():
+def test_collapsed_landmarks_have_no_second_look():
     """A network that returns one position for all landmarks has no box for the refinement pass."""
-    crops_seen = []
+    calls = []
 
     def collapsed(crops: np.ndarray, mirror: bool) -> Landmarks:
-        del mirror
-        crops_seen.append(crops)
+        calls.append(mirror)
         return Landmarks(np.full((len(crops), 3, 2), 31.5, np.float32), None, None)
 
     (face,) = Predictor(collapsed, SCHEME, SIZE, 0.25)(dots((100, 80)), [sloppy_box(100, 80)])
-    np.testing.assert_array_equal(crops_seen[0], crops_seen[1])
+    assert len(calls) == 1
     np.testing.assert_allclose(face.landmarks, [[112, 98]] * 3)  # the centre of the box
     assert face.confidence is None
     assert face.open_channels is None
+
+
+def test_only_faces_whose_crop_moves_have_a_second_look(network):
+    """Faces in exact boxes have one look; the second looks of others run in a size that is already compiled."""
+    seen = []
+    recording = Predictor(
+        lambda crops, mirror: seen.append(crops) or network(crops, mirror), SCHEME, SIZE, enlarge=0.25
+    )
+    corners = [(10, 80), (60, 80), (110, 80), (160, 80)]
+    image, exact = dots(*corners), [geometry.box_of_points(truth(*corner)) for corner in corners]
+    recording(image, exact)
+    assert network.shapes == [(4, SIZE, SIZE, 3)]
+    faces = recording(image, [exact[0], sloppy_box(*corners[1]), *exact[2:]])
+    assert network.shapes == [(4, SIZE, SIZE, 3)] * 3
+    assert [crop.any() for crop in seen[-1]] == [True, False, False, False]
+    for face, corner in zip(faces, corners, strict=True):
+        np.testing.assert_allclose(face.landmarks, truth(*corner), atol=0.7)
+    recording(image, exact[:1])
+    recording(image, [sloppy_box(*corners[0])])
+    recording(image, [sloppy_box(*corners[1]), *exact[2:]])
+    assert [shape[0] for shape in network.shapes[3:]] == [1, 1, 1, 4, 1]
 
 
 def test_images_are_read_as_they_are_needed(predictor):

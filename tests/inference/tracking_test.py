@@ -38,7 +38,7 @@ def test_a_moving_face_is_one_track_with_its_landmarks(together):
         np.testing.assert_allclose(tracks[0], DOTS + at, atol=0.5)
     assert finder.detections == 3  # in frames 0, 10 and 20
     batches = -(-24 // together)  # of the frames after the first, each with one look
-    assert finder.batches == batches + 2 * finder.detections  # a detected face has two looks
+    assert finder.batches == batches + finder.detections  # a detected face in a precise box has one look, too
 
 
 def test_a_second_face_is_found_at_the_next_detection():

@@ -131,14 +131,14 @@ def test_results_of_a_video_that_ends_early_are_kept(tmp_path):
 
 def test_an_interrupted_prediction_leaves_complete_files(film, tmp_path):
     predictor = DotFinder().predictor
-    predict, calls = predictor._forward, iter(range(7))
+    predict, calls = predictor._network.forward, iter(range(7))
 
     def interrupted(crops, mirror):
         if next(calls, None) is None:
             raise KeyboardInterrupt
         return predict(crops, mirror)
 
-    predictor._forward = interrupted
+    predictor._network.forward = interrupted
     with pytest.raises(KeyboardInterrupt):
         video.predict_video(predictor, film, tmp_path, video.Settings(together=1))
     kept = len(lines(tmp_path / "my film.jsonl"))
@@ -177,13 +177,13 @@ def test_a_stream_has_lines_with_the_times_of_arrival_and_no_video(tmp_path):
 def test_a_slow_network_sees_the_newest_frame_of_a_stream(tmp_path):
     """At 50 frames/s, a network that takes 0.1 s sees about each fifth frame, and never waits for old ones."""
     finder = DotFinder()
-    predict = finder.predictor._forward
+    predict = finder.predictor._network.forward
 
     def slow(crops, mirror):
         time.sleep(0.1)
         return predict(crops, mirror)
 
-    finder.predictor._forward = slow
+    finder.predictor._network.forward = slow
     with MjpegStream([picture((30, 40))] * 60, rate=50) as stream:
         results = video.predict_address(finder.predictor, stream.url, tmp_path / "out")
     numbers = [line["frame"] for line in lines(results.landmarks)]
@@ -194,15 +194,15 @@ def test_a_slow_network_sees_the_newest_frame_of_a_stream(tmp_path):
 
 def test_an_interrupted_stream_ends_as_usual(tmp_path):
     finder = DotFinder()
-    # 2 calls compile, 2 are the looks at the face in the first frame, and 1 is for each of four more frames.
-    predict, calls = finder.predictor._forward, iter(range(2 + 2 + 4))
+    # 2 calls compile, 1 is the look at the face in the first frame, and 1 is for each of four more frames.
+    predict, calls = finder.predictor._network.forward, iter(range(2 + 1 + 4))
 
     def interrupted(crops, mirror):
         if next(calls, None) is None:
             raise KeyboardInterrupt
         return predict(crops, mirror)
 
-    finder.predictor._forward = interrupted
+    finder.predictor._network.forward = interrupted
     with MjpegStream([picture((30, 40))] * 10_000, rate=100) as stream:
         results = video.predict_address(finder.predictor, stream.url, tmp_path / "out")
     assert len(lines(results.landmarks)) == results.frames == 5
