@@ -53,6 +53,12 @@ def test_missed_faces_are_counted_and_others_measured_in_both_boxes(network_path
     assert detected_boxes.report(errors, 0.1).startswith("2 of 3 faces missed")
 
 
+def test_second_looks_of_found_faces_are_counted():
+    errors = {name: np.array([0.1, 0.2, 0.3, 0.4]) for name in ("label", "detector")}
+    errors |= {"missed": np.array([False, True, False, False]), "again": np.array([True, True, False, True])}
+    assert "a second look for 2 of the found faces" in detected_boxes.report(errors, 0.1)
+
+
 def test_faces_are_measured_in_boxes_that_are_turned_by_the_roll(network_path, tiny_dataset):
     """A detector that turns the boxes of the labels changes the errors in its boxes alone."""
     network = trained_network.load(network_path)
@@ -65,6 +71,7 @@ def test_faces_are_measured_in_boxes_that_are_turned_by_the_roll(network_path, t
         )
         predictor = Predictor.from_run(network_path, lambda image, returned=returned: next(returned))
         errors.append(detected_boxes.measure(predictor, records, network.config))
+        assert errors[-1]["again"].all()  # the landmarks of an untrained network are elsewhere
     upright, turned = errors
     np.testing.assert_allclose(upright["detector"], upright["label"], rtol=1e-6)
     np.testing.assert_allclose(turned["label"], upright["label"], rtol=1e-6)
