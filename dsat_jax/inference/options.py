@@ -19,7 +19,8 @@ class Options:
       threshold: least score of a face; None selects the detector's default.
       min_confidence: least confidence of a face; None keeps all faces.
       largest_first: whether to order the faces of an image by size instead of from left to right.
-      looks: number of runs of the network on a face; None selects 2 for images, and 1 for the tracked faces of videos.
+      looks: largest number of runs of the network on a face; None selects 2 for images, and 1 for the tracked faces of
+        videos.
       mirror: whether to average with the mirrored face; None selects yes for images, and no for tracked faces.
       smooth: whether to smooth the landmarks of videos.
       show: port of the page that shows the frames of videos, 0 for a free one; None serves no page.

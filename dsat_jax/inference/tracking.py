@@ -228,7 +228,7 @@ def follow_faces(
       frames: frames of the video.
       look_every: number of frames after which the detector searches for new faces.
       together: number of frames in a batch of the network.
-      looks: number of runs of the network on a tracked face, see `Predictor`; a detected face takes 2.
+      looks: largest number of runs of the network on a tracked face, see `Predictor`; on a detected face it is 2.
       mirror: whether to average a face with its mirror image, see `Predictor`.
 
     Yields:

@@ -51,7 +51,7 @@ class Settings:
       look_every: number of frames after which the detector searches for new faces.
       together: number of frames in a batch of the network; all use the boxes of the frame before the batch. A live
         source always has 1.
-      looks: number of runs of the network on a tracked face, see `tracking.follow_faces`.
+      looks: largest number of runs of the network on a tracked face, see `tracking.follow_faces`.
       mirror: whether to average a tracked face with its mirror image.
       show: function that shows the name of the source, an annotated frame and the number of its faces.
     """

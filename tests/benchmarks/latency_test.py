@@ -15,6 +15,12 @@ def test_medians_leave_out_the_first_call(monkeypatch):
     assert latency.in_turn({"call": lambda: None}, rounds=3) == {"call": 2000.0}
 
 
+def test_every_face_has_its_second_look():
+    calls = latency.image_calls(Predictor.pretrained("dsat-300w"), read_image(latency.PHOTOGRAPH))
+    once, twice = (calls[f"8 faces, looks={looks}, mirror=False"]() for looks in (1, 2))
+    assert all((one.landmarks != two.landmarks).any() for one, two in zip(once, twice, strict=True))
+
+
 def test_the_video_shows_the_faces(tmp_path):
     predictor = Predictor.pretrained()
     photograph = read_image(latency.PHOTOGRAPH)

@@ -32,7 +32,7 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 """
 SHOW_LANDMARKS = """
-results = [(first := landmarks(image, box), landmarks(image, *refined_box(first))) for box in np.load("boxes.npy")]
+results = [(first := landmarks(image, box), refined(image, box, first)) for box in np.load("boxes.npy")]
 np.save("results.npy", results)
 """
 # In pixels of docs/astronaut.jpg: the face, a part of it, its surroundings, and two boxes cut by a border.
