@@ -48,11 +48,12 @@ def soft_argmax(heatmaps: jax.Array) -> jax.Array:
       Points, float32 [batch, points, 2], in heatmap pixels.
     """
     _, height, width, _ = heatmaps.shape
-    weights = soft_argmax_weights(heatmaps)
     columns = jnp.arange(width, dtype=jnp.float32) - (width - 1) / 2
     rows = jnp.arange(height, dtype=jnp.float32) - (height - 1) / 2
-    over_columns = weights.sum(axis=1)  # [batch, width, points]
-    over_rows = weights.sum(axis=2)  # [batch, height, points]
+    # The ones are subtracted from sums: for exp(x) - 1, XLA calls expm1, which takes 7 times as long on a CPU.
+    exponentials = jnp.exp(_exponents(heatmaps))
+    over_columns = exponentials.sum(axis=1) - height  # [batch, width, points], sums of the weights
+    over_rows = exponentials.sum(axis=2) - width  # [batch, height, points]
     total = over_columns.sum(axis=1) + _PRIOR_MASS  # [batch, points]
     x = jnp.einsum("bwn,w->bn", over_columns, columns) / total + (width - 1) / 2
     y = jnp.einsum("bhn,h->bn", over_rows, rows) / total + (height - 1) / 2
@@ -65,7 +66,11 @@ def soft_argmax_weights(heatmaps: jax.Array) -> jax.Array:
     Unlike in a softmax, a pixel of value 0 has no weight, so that the background does not pull the mean position to the
     centre of the map.
     """
-    return jnp.expm1(SHARPNESS * jnp.clip(heatmaps.astype(jnp.float32), 0.0, 2.0))
+    return jnp.expm1(_exponents(heatmaps))
+
+
+def _exponents(heatmaps: jax.Array) -> jax.Array:
+    return SHARPNESS * jnp.clip(heatmaps.astype(jnp.float32), 0.0, 2.0)
 
 
 def log_quadratic(heatmaps: jax.Array) -> jax.Array:

@@ -62,7 +62,7 @@ _LARGEST_FIRST = flags.DEFINE_bool(
 _LOOKS = flags.DEFINE_integer(
     "looks",
     None,
-    "predict: runs of the network on a face, 1 or 2. Default: 2 for images, 1 for the tracked faces of videos.",
+    "predict: runs of the network on a face at most, 1 or 2. Default: 2 for images, 1 for the tracked faces of videos.",
 )
 _MIRROR = flags.DEFINE_bool(
     "mirror",
