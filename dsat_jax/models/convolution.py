@@ -1,4 +1,8 @@
-"""3x3 convolution with gradients that are fast on a CPU.
+"""3x3 convolution that is fast on a CPU, with its gradients.
+
+On a CPU, XLA leaves a convolution to YNNPACK if it has at least 24 outputs. With zeros as outputs up to this number,
+one of 4 to 16 inputs takes about half the time. One of an image, with 3 inputs, takes a third if it computes blocks of
+2x2 pixels from 3x3 such blocks.
 
 XLA computes the gradient of a kernel as a convolution whose kernel is the gradient of the output. On a CPU this is up
 to 7 times slower than matrix products of strips that fit in the cache. Inside a loop, such as the one over the
@@ -10,8 +14,15 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+_FEWEST_OUTPUTS = 24  # of a convolution by YNNPACK
+_IMAGE_CHANNELS = 3
 _CACHED_VALUES = 2**18  # largest number of values in a strip of the input
+# Whether a tap [block, pixel of the input block, pixel of the output block, tap] of the convolution connects them.
+_TAPS = np.fromfunction(
+    lambda block, pixel, out, tap: 2 * (block - 1) + pixel - out == tap - 1, (3, 2, 2, 3)
+).astype(np.float32)
 
 
 @jax.custom_vjp
@@ -25,7 +36,36 @@ def convolve_3x3(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Returns:
       Feature maps [batch, height, width, outputs].
     """
-    return _convolution(x, kernel)
+    return _fast_convolution(x, kernel)
+
+
+def _fast_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return jax.lax.platform_dependent(x, kernel, cpu=_cpu_convolution, default=_convolution)
+
+
+def _cpu_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    _, height, width, inputs = x.shape
+    outputs = kernel.shape[-1]
+    if inputs <= _IMAGE_CHANNELS and height % 2 == width % 2 == 0:
+        return _convolution_of_blocks(x, kernel)
+    more = max(_FEWEST_OUTPUTS - outputs, 0)
+    return _convolution(x, jnp.pad(kernel, ((0, 0), (0, 0), (0, 0), (0, more))))[..., :outputs]
+
+
+def _convolution_of_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Returns the convolution as one from blocks of 2x2 pixels to such blocks; height and width are even."""
+    batch, height, width, inputs = x.shape
+    outputs = kernel.shape[-1]
+    blocks = x.reshape(batch, height // 2, 2, width // 2, 2, inputs).swapaxes(2, 3)
+    blocks = blocks.reshape(
+        batch, height // 2, width // 2, 4 * inputs
+    )  # rows, columns and channels of a block
+    taps = _TAPS.astype(kernel.dtype)
+    # i, j: pixel of the input block; p, q: pixel of the output block.
+    of_blocks = jnp.einsum("aipk,bjql,klcd->abijcpqd", taps, taps, kernel, precision="highest")
+    out = _convolution(blocks, of_blocks.reshape(3, 3, 4 * inputs, 4 * outputs))
+    out = out.reshape(batch, height // 2, width // 2, 2, 2, outputs).swapaxes(2, 3)
+    return out.reshape(batch, height, width, outputs)
 
 
 def _convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -38,7 +78,7 @@ Pair = tuple[jax.Array, jax.Array]
 
 
 def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Pair]:
-    return _convolution(x, kernel), (x, kernel)
+    return _fast_convolution(x, kernel), (x, kernel)
 
 
 def _backward(residuals: Pair, d_out: jax.Array) -> Pair:
@@ -53,7 +93,7 @@ def _xla_gradients(x: jax.Array, kernel: jax.Array, d_out: jax.Array) -> Pair:
 
 
 def _cpu_gradients(x: jax.Array, kernel: jax.Array, d_out: jax.Array) -> Pair:
-    d_x = _convolution(d_out, kernel[::-1, ::-1].swapaxes(2, 3))
+    d_x = _cpu_convolution(d_out, kernel[::-1, ::-1].swapaxes(2, 3))
     return d_x, _kernel_gradient(x, d_out).astype(kernel.dtype)
 
 

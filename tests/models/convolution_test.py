@@ -5,6 +5,22 @@ import pytest
 from dsat_jax.models import convolution
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "inputs", "outputs"),
+    [(6, 4, 3, 5), (6, 4, 1, 30), (5, 4, 3, 5), (4, 5, 2, 30), (6, 4, 4, 5), (3, 3, 12, 24), (2, 2, 7, 25)],
+)
+def test_the_convolution_equals_its_definition(height, width, inputs, outputs):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, height, width, inputs)), rng.normal(size=(3, 3, inputs, outputs))
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    expected = sum(
+        padded[:, row : row + height, column : column + width] @ kernel[row, column]
+        for row, column in np.ndindex(3, 3)
+    )
+    out = convolution.convolve_3x3(np.float32(x), np.float32(kernel))
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("cached_values", [2**18, 72, 0], ids=["whole", "two rows", "one row"])
 def test_gradients_equal_the_explicit_sums(monkeypatch, cached_values):
     monkeypatch.setattr(convolution, "_CACHED_VALUES", cached_values)
