@@ -14,7 +14,7 @@ from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 from jax.ad_checkpoint import checkpoint_name
 
-from dsat_jax.models.convolution import convolve_3x3
+from dsat_jax.models.convolution import convolve_1x1, convolve_3x3
 from dsat_jax.models.target_device import is_for_tpus
 
 BATCH_NORM_EPSILON = 1e-5  # as in PyTorch
@@ -63,11 +63,6 @@ def rematerialised(module: type[nn.Module]) -> type[nn.Module]:
     """Returns the module class with activations recomputed in the backward pass; callers pass `train` by position."""
     position = list(inspect.signature(module.__call__).parameters).index("train")  # `self` has position 0
     return nn.remat(module, static_argnums=(position,))
-
-
-def conv1x1(features: int, name: str, dtype: jnp.dtype, use_bias: bool = False) -> nn.Dense:
-    """Returns a 1x1 convolution, as a matrix product over the channels, which is 2.5 times faster on a CPU."""
-    return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init(), name=name)
 
 
 class NormRelu(nn.Module):
@@ -177,14 +172,40 @@ class ConvBlock(nn.Module):
         shortcut = x
         if x.shape[-1] != self.features:
             shortcut = NormRelu(self.dtype, name="shortcut_norm")(x, train)
-            shortcut = conv1x1(self.features, "shortcut_conv", self.dtype)(shortcut)
+            shortcut = Conv1x1(self.features, dtype=self.dtype, name="shortcut_conv")(shortcut)
             shortcut = checkpoint_name(shortcut, _KEPT)
         x = NormRelu(self.dtype, name="norm_1")(x, train)
-        x = checkpoint_name(conv1x1(inner, "conv_1", self.dtype)(x), _KEPT)
+        x = checkpoint_name(Conv1x1(inner, dtype=self.dtype, name="conv_1")(x), _KEPT)
         x = NormRelu(self.dtype, name="norm_2")(x, train)
         x = checkpoint_name(Conv3x3(inner, dtype=self.dtype, name="conv_2")(x), _KEPT)
         x = NormRelu(self.dtype, name="norm_3")(x, train)
-        return checkpoint_name(conv1x1(self.features, "conv_3", self.dtype)(x), _KEPT) + shortcut
+        return checkpoint_name(Conv1x1(self.features, dtype=self.dtype, name="conv_3")(x), _KEPT) + shortcut
+
+
+class Conv1x1(nn.Module):
+    """1x1 convolution.
+
+    Attributes:
+      features: number of output channels.
+      use_bias: whether to add a bias.
+      initialiser: initialiser of the kernel.
+      dtype: compute dtype.
+    """
+
+    features: int
+    use_bias: bool = False
+    initialiser: nn.initializers.Initializer = kernel_init()
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Returns the convolved maps: [..., any] -> [..., features]."""
+        kernel = self.param("kernel", self.initialiser, (x.shape[-1], self.features))
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
+        x = convolve_1x1(x, kernel)
+        if self.use_bias:
+            x = x + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        return x
 
 
 class Conv3x3(nn.Module):

@@ -41,9 +41,22 @@ def test_gradients_equal_the_explicit_sums(monkeypatch, cached_values):
     np.testing.assert_allclose(ours[1], d_kernel, rtol=0, atol=1e-4)
 
 
-def test_bfloat16_keeps_its_type():
+def test_gradients_of_a_1x1_convolution_are_products():
+    rng = np.random.default_rng(0)
+    x, kernel, gradient = (rng.normal(size=size) for size in ((2, 4, 6, 3), (3, 5), (2, 4, 6, 5)))
+    out, backward = jax.vjp(convolution.convolve_1x1, np.float32(x), np.float32(kernel))
+    np.testing.assert_allclose(out, x @ kernel, rtol=0, atol=1e-5)
+    d_x, d_kernel = backward(np.float32(gradient))
+    np.testing.assert_allclose(d_x, gradient @ kernel.T, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(d_kernel, np.einsum("bhwc,bhwd->cd", x, gradient), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("convolve", "size"), [(convolution.convolve_1x1, (2, 3)), (convolution.convolve_3x3, (3, 3, 2, 3))]
+)
+def test_bfloat16_keeps_its_type(convolve, size):
     x = jax.numpy.ones((1, 4, 4, 2), jax.numpy.bfloat16)
-    kernel = jax.numpy.ones((3, 3, 2, 3), jax.numpy.bfloat16)
-    out, backward = jax.vjp(convolution.convolve_3x3, x, kernel)
+    kernel = jax.numpy.ones(size, jax.numpy.bfloat16)
+    out, backward = jax.vjp(convolve, x, kernel)
     d_x, d_kernel = backward(out)
     assert out.dtype == d_x.dtype == d_kernel.dtype == jax.numpy.bfloat16

@@ -20,7 +20,7 @@ def test_stem_block_matches_the_released_network(golden, golden_variables):
 
 
 def test_conv1x1_is_a_1x1_convolution(images):
-    module = layers.conv1x1(5, "conv", jnp.float32)
+    module = layers.Conv1x1(5)
     variables = module.init(jax.random.key(1), images)
     kernel = variables["params"]["kernel"][None, None]
     expected = lax.conv_general_dilated(

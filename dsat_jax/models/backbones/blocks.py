@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dsat_jax.errors import UserError
-from dsat_jax.models.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
+from dsat_jax.models.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, Conv1x1
 
 Activation = Callable[[jax.Array], jax.Array]
 
@@ -115,9 +115,7 @@ class ConvNorm(nn.Module):
     @nn.nowrap
     def _convolution(self) -> Callable[[jax.Array], jax.Array]:
         if self.size == 1:
-            product = nn.Dense(
-                self.features, use_bias=self.use_bias, dtype=self.dtype, kernel_init=HE_FAN_OUT, name="conv"
-            )
+            product = Conv1x1(self.features, self.use_bias, HE_FAN_OUT, self.dtype, name="conv")
             return lambda x: product(x[:, :: self.stride, :: self.stride])
         return nn.Conv(
             self.features,
