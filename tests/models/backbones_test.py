@@ -14,6 +14,7 @@ from dsat_jax.models.backbones.blocks import ConvNorm, FrozenNorm, padding
 from dsat_jax.models.backbones.depthwise import DepthwiseConv
 from dsat_jax.models.backbones.hourglass import patches
 from dsat_jax.models.backbones.hrnet import HighResolutionModule
+from dsat_jax.models.layers import Conv1x1
 from dsat_jax.weights.names import by_name
 
 EPSILON = 1e-5
@@ -87,7 +88,7 @@ def test_frozen_and_dtype_reach_every_layer(name, frozen):
     def record(call, args, kwargs, context):
         if isinstance(context.module, nn.BatchNorm) and context.method_name == "__call__":
             norms.append(context.module)
-        if isinstance(context.module, nn.Conv | nn.Dense | DepthwiseConv):
+        if isinstance(context.module, nn.Conv | Conv1x1 | DepthwiseConv):
             products.append(context.module)
         return call(*args, **kwargs)
 
