@@ -37,9 +37,8 @@ class FaceNetwork:
 
     def __post_init__(self) -> None:
         """Starts without a compiled program."""
-        self._compiled: set[tuple[int, bool]] = (
-            set()
-        )  # sizes of batches, and whether averaged with mirrored crops
+        # Sizes of batches, and whether they are averaged with mirrored crops.
+        self._compiled: set[tuple[int, bool]] = set()
 
     def look(self, crops: Sequence[FaceCrop], mirror: bool) -> list[Face]:
         """Returns the face in each crop.

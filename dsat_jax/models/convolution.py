@@ -10,7 +10,7 @@ hourglasses, XLA uses code that is 20 times slower. This also affects the gradie
 as a convolution.
 
 The gradient of a 1x1 kernel is a product of the transposed input. XLA would compute the operations before it again in
-the order of the transposed array, which takes up to 20 times as long as the product.
+the order of the transposed array, which takes longer than the product.
 """
 
 import math
